@@ -1,0 +1,281 @@
+"""Densities on embeddings: a shrunk Gaussian, in the span of the data, and its robust fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+
+from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
+
+__all__ = [
+    "Gaussian",
+    "Shrinkage",
+    "fit_adapted_gaussian",
+    "fit_gaussian",
+    "fit_trimmed",
+    "power_normalise",
+    "unit_rows",
+]
+
+Array = NDArray[np.float64]
+Shrinkage = Literal["ledoit_wolf", "oas"]
+
+# Two images are the least from which any spread can be estimated.
+_MIN_ROWS = 2
+
+
+def unit_rows(features: NDArray[np.floating]) -> Array:
+    """L2-normalise rows in float64; zero rows stay zero.
+
+    Args:
+        features: (n, d).
+    """
+    rows = np.asarray(features, dtype=np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(norms > 0, norms, 1.0), dtype=np.float64)
+
+
+def power_normalise(features: NDArray[np.floating]) -> Array:
+    """Signed square root, then L2 (Perronnin et al. 2010; RootSIFT, Arandjelovic & Zisserman 2012).
+
+    Pooled activations behind a ReLU are non-negative with a variance that grows with their mean;
+    the square root stabilises it, and unit length removes contrast. Euclidean distance between the
+    results is the Hellinger distance between the activations seen as histograms.
+
+    Args:
+        features: (n, d).
+
+    Returns:
+        float64 (n, d) with rows of length 1 (or 0 for a zero row).
+    """
+    values = np.asarray(features, dtype=np.float64)
+    return unit_rows(np.sign(values) * np.sqrt(np.abs(values)))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian with covariance ``(1 - shrinkage) S + shrinkage * m * I`` and m = trace(S) / d.
+
+    Attributes:
+        mean: (d,).
+        basis: (r, d) whitening rows of the span of the data.
+        projector: (r, d) orthonormal rows of that span, or (0, d) when the span is the whole space.
+        floor: variance outside the span, shrinkage * m.
+        shrinkage: in [0, 1].
+    """
+
+    mean: Array
+    basis: Array
+    projector: Array
+    floor: float
+    shrinkage: float
+
+    def squared_distances(self, features: NDArray[np.floating]) -> Array:
+        """Squared Mahalanobis distance of each row, float64 (n,), >= 0.
+
+        Args:
+            features: (n, d).
+        """
+        centred = np.asarray(features, dtype=np.float64) - self.mean
+        inside = _row_squares(centred @ self.basis.T)
+        if not len(self.projector):
+            return inside
+        residual = _row_squares(centred) - _row_squares(centred @ self.projector.T)
+        return np.asarray(inside + np.maximum(residual, 0.0) / self.floor, dtype=np.float64)
+
+    def state(self) -> dict[str, Array]:
+        """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
+        scalars = np.array([self.floor, self.shrinkage])
+        return {
+            "mean": self.mean,
+            "basis": self.basis,
+            "projector": self.projector,
+            "scalars": scalars,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Array]) -> Gaussian:
+        """Inverse of :meth:`state`."""
+        floor, shrinkage = (float(value) for value in state["scalars"])
+        return cls(state["mean"], state["basis"], state["projector"], floor, shrinkage)
+
+
+def _row_squares(rows: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
+
+
+def shrinkage_intensity(
+    *, trace: float, frobenius: float, fourth: float, n: int, d: int, kind: Shrinkage
+) -> float:
+    """Shrinkage towards the scaled identity that minimises the expected squared error.
+
+    Args:
+        trace: trace of the (biased) sample covariance S.
+        frobenius: squared Frobenius norm of S.
+        fourth: mean over the rows of their squared length, squared (Ledoit-Wolf only).
+        n: rows.
+        d: dimensions.
+        kind: ``ledoit_wolf`` (Ledoit & Wolf 2004) or ``oas`` (Chen et al. 2010).
+
+    Returns:
+        In [0, 1].
+    """
+    if kind == "ledoit_wolf":
+        dispersion = frobenius - trace**2 / d
+        noise = min((fourth - frobenius) / n, dispersion)
+        return float(max(noise, 0.0) / dispersion) if dispersion > 0 else 0.0
+    if kind == "oas":
+        # The form scikit-learn uses, with the 2/d terms of the paper's eq. 23 dropped.
+        alpha, mu = frobenius / d**2, trace / d
+        denominator = (n + 1.0) * (alpha - mu**2 / d)
+        return 1.0 if denominator <= 0 else float(min((alpha + mu**2) / denominator, 1.0))
+    raise ConfigError(f"unknown shrinkage {kind!r}: choose ledoit_wolf or oas")
+
+
+def fit_gaussian(
+    features: NDArray[np.floating],
+    *,
+    mean: NDArray[np.floating] | None = None,
+    shrinkage: Shrinkage = "ledoit_wolf",
+) -> Gaussian:
+    """Fit a shrunk Gaussian; for n < d everything happens in the span of the n rows.
+
+    Args:
+        features: (n, d) finite, n >= 2.
+        mean: (d,) centre; default the rows' own mean.
+        shrinkage: how the intensity is estimated.
+
+    Raises:
+        NotEnoughImagesError: fewer than two rows.
+        CollapseError: all rows are the same.
+
+    Cost O(n d min(n, d)) time, O(min(n, d) d) memory in the result.
+    """
+    rows = np.asarray(features, dtype=np.float64)
+    n, d = rows.shape
+    if n < _MIN_ROWS:
+        raise NotEnoughImagesError(f"a Gaussian needs at least {_MIN_ROWS} images, got {n}")
+    center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    centred = rows - center
+    squares = _row_squares(centred)
+    trace = float(squares.mean())
+    # Relative to the rows' own length: rounding alone leaves about 1e-32 of it.
+    if trace <= 1e-24 * max(float(_row_squares(rows).mean()), 1e-300):
+        raise CollapseError(f"all {n} images have the same features: nothing to tell apart")
+    scatter = (centred.T @ centred if n >= d else centred @ centred.T) / n
+    frobenius = float(np.square(scatter).sum())
+    intensity = shrinkage_intensity(
+        trace=trace,
+        frobenius=frobenius,
+        fourth=float(np.square(squares).mean()),
+        n=n,
+        d=d,
+        kind=shrinkage,
+    )
+    floor = intensity * trace / d
+    if n >= d:
+        return _full_space(center, scatter, floor, intensity)
+    return _in_span(center, centred, scatter, floor, intensity)
+
+
+def _full_space(center: Array, scatter: Array, floor: float, intensity: float) -> Gaussian:
+    d = len(center)
+    covariance = (1.0 - intensity) * scatter
+    # Exactly flat directions (dead units) under zero shrinkage would make it singular.
+    covariance.flat[:: d + 1] += max(floor, 1e-12 * float(np.trace(scatter)) / d)
+    lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    basis = solve_triangular(lower, np.eye(d), lower=True, check_finite=False)
+    return Gaussian(center, basis, np.empty((0, d)), floor, intensity)
+
+
+def _in_span(
+    center: Array, centred: Array, gram: Array, floor: float, intensity: float
+) -> Gaussian:
+    n = len(centred)
+    variances, vectors = np.linalg.eigh(gram)
+    # The n rows around their own mean span n - 1 dimensions; the rest is rounding.
+    keep = variances > variances[-1] * n * np.finfo(np.float64).eps
+    variances, vectors = variances[keep], vectors[:, keep]
+    projector = (vectors / np.sqrt(n * variances)).T @ centred
+    # Few rows in many dimensions can come out unshrunk; outside their span nothing is known, so
+    # it gets no less than the smallest variance seen.
+    outside = floor if floor > 0 else float(variances[0])
+    shrunk = (1.0 - intensity) * variances + floor
+    return Gaussian(center, projector / np.sqrt(shrunk)[:, None], projector, outside, intensity)
+
+
+def fit_adapted_gaussian(
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    *,
+    shrinkage: Shrinkage = "ledoit_wolf",
+) -> Gaussian:
+    """One Gaussian on source and target after the source is moved onto the target's mean.
+
+    The mean is the target's; the covariance pools both domains' deviations from their own mean, so
+    a shift of the mean costs nothing and the source lends its directions of normal variation.
+
+    Args:
+        source: (n_s, d) source normals.
+        target: (n_t, d) presumed target normals.
+        shrinkage: see :func:`fit_gaussian`.
+    """
+    source = np.asarray(source, dtype=np.float64)
+    target = np.asarray(target, dtype=np.float64)
+    center = target.mean(axis=0)
+    moved = source - source.mean(axis=0) + center
+    return fit_gaussian(np.concatenate([moved, target]), mean=center, shrinkage=shrinkage)
+
+
+def fit_trimmed(
+    source: NDArray[np.floating] | None,
+    target: NDArray[np.floating],
+    *,
+    trim: float,
+    shrinkage: Shrinkage = "ledoit_wolf",
+    max_iterations: int = 10,
+) -> tuple[Gaussian, NDArray[np.bool_]]:
+    """Fit to the pool's most central part: concentration steps as in FAST-MCD.
+
+    Start from the whole pool; fit, keep the ``1 - trim`` share of target rows nearest to the fit,
+    and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999, C-steps). Source rows
+    are known to be normal and are never trimmed.
+
+    Args:
+        source: (n_s, d) source normals, or None to use the target alone.
+        target: (n_t, d) the contaminated pool, n_t >= 2.
+        trim: share of the pool left out, in [0, 0.5].
+        shrinkage: see :func:`fit_gaussian`.
+        max_iterations: C-steps rarely need more than five; the bound guards against cycles.
+
+    Returns:
+        The fit and the kept rows, bool (n_t,).
+    """
+    if not 0 <= trim <= 0.5:
+        raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
+    pool: Array = np.asarray(target, dtype=np.float64)
+    n_keep = max(int(np.ceil(len(pool) * (1.0 - trim))), min(_MIN_ROWS, len(pool)))
+    kept = np.ones(len(pool), dtype=np.bool_)
+    for _ in range(max_iterations):
+        model = _fit_pooled(source, pool[kept], shrinkage)
+        order = np.argsort(model.squared_distances(pool), kind="stable")
+        nearest = np.zeros(len(pool), dtype=np.bool_)
+        nearest[order[:n_keep]] = True
+        if np.array_equal(nearest, kept):
+            break
+        kept = nearest
+    else:
+        model = _fit_pooled(source, pool[kept], shrinkage)
+    return model, kept
+
+
+def _fit_pooled(
+    source: NDArray[np.floating] | None, target: Array, shrinkage: Shrinkage
+) -> Gaussian:
+    if source is None:
+        return fit_gaussian(target, shrinkage=shrinkage)
+    return fit_adapted_gaussian(source, target, shrinkage=shrinkage)

@@ -1,0 +1,94 @@
+"""A network as a chain of segments, so that any prefix of it can be frozen and cached."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from twofold.errors import ConfigError
+
+__all__ = ["Backbone", "Suffix", "Trainable", "as_map", "freeze_batch_norm"]
+
+Trainable = Literal["head", "last_stage", "all"]
+"""How much of an encoder trains: a new linear head, the last stage and what follows, or all."""
+
+
+class Backbone(nn.Module):
+    """Segments applied in order; the last one ends in the pooled (n, d) vector.
+
+    Args:
+        segments: name -> module. Names are those of the tensors' prefixes in the state dict.
+        taps: stride in pixels -> name of the segment whose output is the stage map at that stride.
+        last_stage: name of the first segment that trains under ``trainable="last_stage"``.
+    """
+
+    def __init__(
+        self, segments: Mapping[str, nn.Module], taps: Mapping[int, str], last_stage: str
+    ) -> None:
+        super().__init__()
+        self.segments = nn.ModuleDict(segments)
+        self.taps = dict(taps)
+        self.last_stage = last_stage
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) normalised images -> (n, d) pooled features."""
+        for segment in self.segments.values():
+            images = segment(images)
+        return images
+
+    def split_index(self, trainable: Trainable) -> int:
+        """Number of leading segments that stay frozen.
+
+        Raises:
+            ConfigError: unknown policy.
+        """
+        if trainable not in get_args(Trainable):
+            known = ", ".join(get_args(Trainable))
+            raise ConfigError(f"unknown trainable {trainable!r}: choose one of {known}")
+        names = list(self.segments)
+        return {"all": 0, "last_stage": names.index(self.last_stage), "head": len(names)}[trainable]
+
+    def suffix(self, trainable: Trainable) -> Suffix:
+        """A trainable copy-free view of the segments behind the split."""
+        names = list(self.segments)[self.split_index(trainable) :]
+        return Suffix((name, self.segments[name]) for name in names)
+
+
+def as_map(activations: Tensor) -> Tensor:
+    """A segment's output as a stage map (n, c, h, w).
+
+    Transformer tokens (n, t, c) lose their leading class token and are laid out on their square
+    grid; maps are returned as they are.
+    """
+    if activations.ndim == 4:
+        return activations
+    side = math.isqrt(activations.shape[1])
+    patches = activations[:, activations.shape[1] - side * side :]
+    return patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+
+
+class Suffix(nn.Module):
+    """The trainable end of a network: prefix activations in, (n, d) features out."""
+
+    def __init__(self, segments: Iterable[tuple[str, nn.Module]]) -> None:
+        super().__init__()
+        self.segments = nn.ModuleDict(dict(segments))
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """(n, ...) activations at the split -> (n, d)."""
+        for segment in self.segments.values():
+            activations = segment(activations)
+        return activations
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Put every normalisation layer with running statistics in evaluation mode.
+
+    With batches drawn from two domains, live statistics would be a hidden adaptation of their own.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            child.eval()

@@ -1,0 +1,129 @@
+"""CLIP's image towers (OpenAI weights), through open_clip; needs the extra ``clip``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twofold.encoders.backbone import Backbone
+from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
+from twofold.errors import MissingExtraError
+
+__all__ = ["CLIP_RN50", "CLIP_VIT_B32"]
+
+_PREFIX = "visual."
+# CLIP's own statistics in units of pixel values.
+_CLIP = Preprocessing(
+    224,
+    (122.7709383, 116.7460125, 104.09373615),
+    (68.5005327, 66.6321579, 70.3231630),
+    "bicubic",
+)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warning that the network has random weights: ours are loaded after."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _visual(architecture: str) -> Any:
+    try:
+        import open_clip  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError(
+            "CLIP encoders need open_clip: pip install 'twofold[clip]'"
+        ) from error
+    with _quiet():
+        return open_clip.create_model(architecture, pretrained=None).visual
+
+
+def _build_rn50() -> Network:
+    visual = _visual("RN50-quickgelu")
+    stem = [getattr(visual, f"{kind}{i}") for i in (1, 2, 3) for kind in ("conv", "bn", "act")]
+    segments: dict[str, nn.Module] = {
+        "stem": nn.Sequential(*stem, visual.avgpool),
+        "layer1": visual.layer1,
+        "layer2": visual.layer2,
+        "layer3": visual.layer3,
+        "layer4": visual.layer4,
+        "pool": visual.attnpool,
+    }
+    taps = {8: "layer2", 16: "layer3", 32: "layer4"}
+    return Network(visual, Backbone(segments, taps, last_stage="layer4"))
+
+
+class _TokenStem(nn.Module):
+    """Patches plus class token plus positions, as open_clip's ViT computes them."""
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.visual._embeds(images)  # type: ignore[no-any-return]
+
+
+class _Projection(nn.Module):
+    """Final norm, class token, projection into CLIP's joint space."""
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__()
+        self.norm = visual.ln_post
+        self.proj: nn.Parameter = visual.proj
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.as_tensor(self.norm(tokens)[:, 0] @ self.proj)
+
+
+def _build_vit_b32() -> Network:
+    visual = _visual("ViT-B-32-quickgelu")
+    segments: dict[str, nn.Module] = {"stem": _TokenStem(visual)}
+    blocks = visual.transformer.resblocks
+    segments |= {f"block_{index}": block for index, block in enumerate(blocks)}
+    last = f"block_{len(blocks) - 1}"
+    segments["pool"] = _Projection(visual)
+    return Network(visual, Backbone(segments, {32: last}, last_stage=last))
+
+
+def _adapt(tensors: Mapping[str, Tensor], native: nn.Module) -> Mapping[str, Tensor]:
+    """Keep the image tower of a whole CLIP checkpoint."""
+    del native
+    if not any(name.startswith(_PREFIX) for name in tensors):
+        return tensors
+    return {
+        name.removeprefix(_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_PREFIX)
+    }
+
+
+def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]) -> EncoderSpec:
+    return EncoderSpec(
+        id=name,
+        architecture=architecture,
+        feature_dim=dim,
+        map_channels=maps,
+        preprocessing=_CLIP,
+        licence="MIT",
+        weights=HubWeights(hub, "open_clip_model.safetensors", adapt=_adapt),
+        build=_build_rn50 if "RN50" in architecture else _build_vit_b32,
+        summary=f"CLIP {architecture} image tower, 224 px; weights from a hub or a local file",
+    )
+
+
+CLIP_RN50 = _spec(
+    "clip_rn50", "RN50", "timm/resnet50_clip.openai", 1024, {8: 512, 16: 1024, 32: 2048}
+)
+CLIP_VIT_B32 = _spec(
+    "clip_vit_b32", "ViT-B-32", "timm/vit_base_patch32_clip_224.openai", 512, {32: 768}
+)

@@ -1,0 +1,298 @@
+"""From images to arrays: decoding beside the encoder, the cache before both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from twofold.encoders.cache import EmbeddingCache
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.engine import BATCH, MAX_STREAMS, Engine, EngineKind, make_engine
+from twofold.encoders.spec import Preprocessing
+from twofold.errors import ConfigError, ImageError, ImageSourceError
+from twofold.images import ImageSet, Problem
+
+__all__ = ["EncodedImages", "FrozenEncoder", "Progress", "preprocess"]
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+# Images per write to the cache: seconds of work, so that little is lost on an interruption.
+_PORTION = 512
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images as a frozen encoder sees them: row i of every array belongs to ``names[i]``.
+
+    Attributes:
+        names: of the usable images, in the order they were given.
+        digests: hex sha256 of each image's content.
+        arrays: output name (:func:`twofold.encoders.engine.output_names`) -> float32 (n, ...).
+        kept: int64 (n,), positions among the images as they were given.
+        problems: the unusable images.
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    arrays: dict[str, NDArray[np.float32]] = field(repr=False)
+    kept: NDArray[np.int64] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, output: str) -> NDArray[np.float32]:
+        if output not in self.arrays:
+            raise ConfigError(f"these images were encoded without the output {output!r}")
+        return self.arrays[output]
+
+    def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> EncodedImages:
+        """The given rows, in the given order; ``problems`` stay with the whole."""
+        index = np.arange(len(self))[rows]
+        return EncodedImages(
+            names=tuple(self.names[i] for i in index),
+            digests=tuple(self.digests[i] for i in index),
+            arrays={name: array[index] for name, array in self.arrays.items()},
+            kept=self.kept[index],
+        )
+
+
+def preprocess(
+    images: Sequence[Image.Image], preprocessing: Preprocessing, out: NDArray[np.uint8]
+) -> None:
+    """Resize whole images to the encoder's square, with antialiasing.
+
+    PyTorch's uint8 filter agrees with Pillow's to one grey level and takes a fifth of its time, the
+    less so the more images of one size share a call.
+
+    Args:
+        images: RGB.
+        preprocessing: of the encoder.
+        out: (n >= len(images), size, size, 3) uint8; row i receives image i.
+    """
+    side = (preprocessing.size, preprocessing.size)
+    sizes = [image.size for image in images]
+    for size in set(sizes):
+        rows = [row for row, other in enumerate(sizes) if other == size]
+        pixels = np.stack([np.asarray(images[row]) for row in rows])
+        if size != side:
+            channels_last = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            resized = interpolate(
+                channels_last, size=side, mode=preprocessing.interpolation, antialias=True
+            )
+            pixels = resized.permute(0, 2, 3, 1).numpy()
+        out[rows] = pixels
+
+
+Vectors = dict[str, tuple[NDArray[np.float32], ...]]
+"""Image digest -> one array per output."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """What became of one image: a problem, or its digest and (unless cached) its arrays."""
+
+    index: int
+    digest: str = ""
+    problem: str = ""
+    values: tuple[NDArray[np.float32], ...] = ()
+
+
+class FrozenEncoder:
+    """An encoder with its engine, its cache and the outputs one task needs.
+
+    Args:
+        encoder: the loaded network.
+        outputs: which arrays to produce.
+        cache: where vectors are kept between runs, or None.
+        engine: see :func:`twofold.encoders.engine.make_engine`; compiled when first needed, so a
+            run that finds everything in the cache never pays for it.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        outputs: Sequence[str] = ("pooled",),
+        *,
+        cache: EmbeddingCache | None = None,
+        engine: EngineKind = "auto",
+    ) -> None:
+        self.encoder = encoder
+        self.outputs = tuple(dict.fromkeys(outputs))
+        self._cache = cache
+        self._kind = engine
+        self._local = threading.local()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The compiled engine."""
+        return make_engine(self.encoder, self.outputs, self._kind)
+
+    def encode(
+        self, images: ImageSet, *, strict: bool = False, progress: Progress | None = None
+    ) -> EncodedImages:
+        """Encode every usable image.
+
+        Each worker thread decodes a batch and sends it through the engine itself, so that decoding
+        goes on beside inference and nothing is handed over. A batch always has the same shape,
+        padded where needed: an image's vector does not depend on its neighbours, and a bad file
+        only leaves a gap. Vectors reach the cache every few hundred images, so an interrupted run
+        goes on from there.
+
+        Args:
+            images: what :func:`twofold.images.find_images` returned.
+            strict: fail on an unusable image instead of listing it.
+            progress: told how many images are done.
+
+        Raises:
+            ImageSourceError: an unusable image, under ``strict``.
+        """
+        items, vectors = self._cached(images, strict)
+        todo = [index for index in range(len(images)) if index not in items]
+        unsaved: Vectors = {}
+        for batch in self._encode_batches(images, todo):
+            for item in batch:
+                _check(item, images, strict)
+                items[item.index] = item
+                if not item.problem:
+                    unsaved[item.digest] = item.values
+            if len(unsaved) >= _PORTION:
+                self._save(unsaved)
+                vectors |= unsaved
+                unsaved = {}
+            if progress is not None:
+                progress(len(items), len(images))
+        self._save(unsaved)
+        if progress is not None and not todo:
+            progress(len(images), len(images))
+        return self._assemble(images, items, vectors | unsaved)
+
+    def _spaces(self) -> tuple[str, ...]:
+        """One cache space per output."""
+        fingerprint = self.encoder.fingerprint
+        return tuple(
+            hashlib.sha256(f"{fingerprint}|{output}".encode()).hexdigest()
+            for output in self.outputs
+        )
+
+    def _cached(self, images: ImageSet, strict: bool) -> tuple[dict[int, _Item], Vectors]:
+        """The images for which the cache holds every output, undamaged, and those unreadable."""
+        if self._cache is None:
+            return {}, {}
+        with ThreadPoolExecutor(_workers()) as pool:
+            read = list(pool.map(lambda index: _digest(images, index), range(len(images))))
+        for item in read:
+            _check(item, images, strict)
+        wanted = sorted({item.digest for item in read if not item.problem})
+        parts = [self._cache.get(space, wanted) for space in self._spaces()]
+        complete = set.intersection(*(set(part) for part in parts))
+        vectors = {digest: tuple(part[digest] for part in parts) for digest in complete}
+        return {i.index: i for i in read if i.problem or i.digest in vectors}, vectors
+
+    def _encode_batches(self, images: ImageSet, todo: list[int]) -> Iterator[list[_Item]]:
+        """Batches of the images at ``todo``, in order, a bounded number of them under way."""
+        waiting: deque[Future[list[_Item]]] = deque()
+        workers = _workers()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="encode")
+        try:
+            if todo:
+                _ = self.engine  # Compiled here, not by two threads at once.
+            for start in range(0, len(todo), BATCH):
+                chunk = todo[start : start + BATCH]
+                waiting.append(pool.submit(self._encode_batch, images, chunk))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _encode_batch(self, images: ImageSet, indices: list[int]) -> list[_Item]:
+        size = self.encoder.spec.preprocessing.size
+        batch = self._buffer(size)
+        items: list[_Item] = []
+        decoded: list[Image.Image] = []
+        for index in indices:
+            try:
+                loaded = images.load(index)
+                # Far larger JPEGs shrink while decoding; at twice the side the resize that
+                # follows still sees every detail it can keep.
+                decoded.append(loaded.decode(2 * size))
+                items.append(_Item(index, digest=loaded.digest))
+            except ImageError as error:
+                items.append(_Item(index, problem=str(error)))
+        if not decoded:
+            return items
+        preprocess(decoded, self.encoder.spec.preprocessing, out=batch)
+        outputs = self.engine(batch)
+        rows = iter(range(BATCH))
+        return [
+            item if item.problem else replace(item, values=_row(outputs, next(rows)))
+            for item in items
+        ]
+
+    def _buffer(self, size: int) -> NDArray[np.uint8]:
+        """This thread's batch: fresh memory for each one would cost more than filling it."""
+        if not hasattr(self._local, "batch"):
+            self._local.batch = np.zeros((BATCH, size, size, 3), dtype=np.uint8)
+        batch: NDArray[np.uint8] = self._local.batch
+        return batch
+
+    def _save(self, vectors: Vectors) -> None:
+        if self._cache is None or not vectors:
+            return
+        for position, space in enumerate(self._spaces()):
+            self._cache.put(space, [(key, values[position]) for key, values in vectors.items()])
+
+    def _assemble(
+        self, images: ImageSet, items: dict[int, _Item], vectors: Vectors
+    ) -> EncodedImages:
+        ordered = [items[index] for index in range(len(images))]
+        good = [item for item in ordered if not item.problem]
+        arrays = {}
+        for position, output in enumerate(self.outputs):
+            values = [vectors[item.digest][position] for item in good]
+            arrays[output] = np.stack(values) if values else np.empty((0,), dtype=np.float32)
+        return EncodedImages(
+            names=tuple(images.names[item.index] for item in good),
+            digests=tuple(item.digest for item in good),
+            arrays=arrays,
+            kept=np.array([item.index for item in good], dtype=np.int64),
+            problems=tuple(
+                Problem(images.names[item.index], item.problem) for item in ordered if item.problem
+            ),
+        )
+
+
+def _row(outputs: tuple[NDArray[np.float32], ...], row: int) -> tuple[NDArray[np.float32], ...]:
+    return tuple(output[row] for output in outputs)
+
+
+def _workers() -> int:
+    """Threads that decode and infer: one per core, as many as the engine has streams."""
+    return min(os.cpu_count() or 1, MAX_STREAMS)
+
+
+def _check(item: _Item, images: ImageSet, strict: bool) -> None:
+    if strict and item.problem:
+        raise ImageSourceError(f"{images.names[item.index]}: {item.problem}")
+
+
+def _digest(images: ImageSet, index: int) -> _Item:
+    try:
+        return _Item(index, digest=images.load(index).digest)
+    except ImageError as error:
+        return _Item(index, problem=str(error))

@@ -1,0 +1,110 @@
+"""A loaded encoder: network, weights and everything that identifies them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from twofold.encoders.backbone import Backbone
+from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
+from twofold.encoders.spec import EncoderSpec, Network
+from twofold.encoders.weights import load_weights, state_digest
+from twofold.errors import WeightsError
+
+__all__ = ["Encoder", "load_encoder"]
+
+# Named anew whenever decoding or resizing changes what pixels a file yields.
+_DECODING = "whole image, draft at twice the side, antialiased uint8 resize"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder ready to run; its network is never modified (training works on a copy).
+
+    Attributes:
+        spec: what it is.
+        network: the weights, in evaluation mode and without gradients.
+        weights_sha256: over names, shapes and values of all tensors.
+    """
+
+    spec: EncoderSpec
+    network: Network
+    weights_sha256: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of everything that decides what vector an image gets."""
+        identity = {
+            "id": self.spec.id,
+            "architecture": self.spec.architecture,
+            "weights": self.weights_sha256,
+            "preprocessing": asdict(self.spec.preprocessing),
+            "decoding": _DECODING,
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def trainable_copy(self) -> Backbone:
+        """A copy of the network whose parameters take gradients."""
+        backbone = copy.deepcopy(self.network.backbone)
+        return backbone.requires_grad_(True)
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights under their library's names, for embedding them in a model folder."""
+        return dict(self.network.native.state_dict())
+
+
+def load_encoder(
+    name: str = DEFAULT_ENCODER,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
+    *,
+    expected_sha256: str | None = None,
+) -> Encoder:
+    """Build an encoder and load its weights.
+
+    Args:
+        name: an id of the registry.
+        weights: a local file, the tensors themselves, ``"random"`` (a fixed random initialisation,
+            for tests of a code path), or None for the encoder's own origin.
+        expected_sha256: refuse weights with another digest (a saved model's check).
+
+    Raises:
+        ConfigError: unknown id.
+        WeightsError, MissingExtraError: see :func:`twofold.encoders.weights.load_weights`.
+    """
+    spec = ENCODERS.load(name)
+    network = _random_network(spec)
+    if isinstance(weights, Mapping):
+        _load_tensors(spec, network, weights)
+    elif weights != "random":
+        load_weights(spec, network, weights)
+    network.native.eval().requires_grad_(False)
+    network.backbone.eval()
+    digest = state_digest(network.native.state_dict())
+    if expected_sha256 is not None and digest != expected_sha256:
+        raise WeightsError(
+            f"the weights of {name} on this machine (sha256 {digest[:12]}...) are not those the "
+            f"model was fitted with ({expected_sha256[:12]}...): pass the original --weights FILE"
+        )
+    return Encoder(spec, network, digest)
+
+
+def _random_network(spec: EncoderSpec) -> Network:
+    # The libraries initialise from torch's global generator; leave that as it was found.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return spec.build()
+
+
+def _load_tensors(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        network.native.load_state_dict(dict(tensors), strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"the given weights do not fit {spec.id}: {reason}") from error

@@ -1,0 +1,120 @@
+"""What is known about an encoder before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor, nn
+
+from twofold.encoders.backbone import Backbone
+
+__all__ = ["Adapt", "EncoderSpec", "HubWeights", "Network", "PackagedWeights", "Preprocessing"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a decoded RGB image to the network's input.
+
+    The whole image is resized to a square, without a crop: a crop of the usual 87.5% would hide a
+    quarter of the area, and a defect in it could never be seen.
+
+    Attributes:
+        size: side of the square input in pixels; a multiple of 32 is not required.
+        mean: per channel, in units of the 0..255 pixel values.
+        std: per channel, in the same units.
+        interpolation: the filter the weights were trained with.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+
+
+Adapt = Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]
+"""Published tensors and the native module -> the same tensors under the native names."""
+
+
+def _unchanged(tensors: Mapping[str, Tensor], native: nn.Module) -> Mapping[str, Tensor]:
+    del native
+    return tensors
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Weights that an installed Python package carries, so that no network is needed.
+
+    Attributes:
+        distribution: name on the package index.
+        module: import name.
+        file: path of the weights inside the module's folder.
+        sha256: of that file.
+        adapt: published names -> this architecture's names.
+    """
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+    adapt: Adapt = field(default=_unchanged, compare=False)
+
+
+@dataclass(frozen=True)
+class HubWeights:
+    """Weights on the Hugging Face hub: fetched on first use, or given as a local file.
+
+    Attributes:
+        repository: e.g. ``timm/resnet18.a1_in1k``.
+        file: the file in it.
+        adapt: published names -> this architecture's names.
+    """
+
+    repository: str
+    file: str = "model.safetensors"
+    adapt: Adapt = field(default=_unchanged, compare=False)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network twice: as its library names its tensors, and as a chain of segments.
+
+    Both share the same parameters, so weights loaded into one are those of the other.
+
+    Attributes:
+        native: the module whose state dict carries the library's tensor names.
+        backbone: the chain; it ends in the pooled vector.
+        ignored: prefixes of published tensors that this use has no need of (the classifier).
+    """
+
+    native: nn.Module
+    backbone: Backbone
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One registered encoder.
+
+    Attributes:
+        id: the public name.
+        architecture: the network's name in the library that defines it.
+        feature_dim: length of the pooled vector.
+        map_channels: stride in pixels -> channels of the stage map at that stride.
+        preprocessing: see :class:`Preprocessing`.
+        licence: of the weights.
+        weights: where they come from.
+        build: makes the network with random weights.
+        summary: one line for people.
+    """
+
+    id: str
+    architecture: str
+    feature_dim: int
+    map_channels: Mapping[int, int]
+    preprocessing: Preprocessing
+    licence: str
+    weights: PackagedWeights | HubWeights
+    build: Callable[[], Network] = field(compare=False)
+    summary: str = ""

@@ -1,0 +1,44 @@
+"""What every selector returns, and how the dominant cluster is read off cluster labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Selection", "dominant_selection"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A partition of the target pool.
+
+    Attributes:
+        labels: int64 (n,), the cluster of each image.
+        dominant: bool (n,), True for the images of the largest cluster (eq. 6).
+    """
+
+    labels: NDArray[np.int64]
+    dominant: NDArray[np.bool_]
+
+    @property
+    def share(self) -> float:
+        """Fraction of the pool inside the dominant cluster, in (0, 1]."""
+        return float(self.dominant.mean())
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of non-empty clusters."""
+        return len(np.unique(self.labels))
+
+
+def dominant_selection(labels: NDArray[np.integer]) -> Selection:
+    """Take the largest cluster of a labelling (eq. 6 and 7); ties go to the lowest label.
+
+    Args:
+        labels: integer (n,), n >= 1, labels >= 0.
+    """
+    clusters: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
+    largest = int(np.argmax(np.bincount(clusters)))
+    return Selection(labels=clusters, dominant=clusters == largest)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import threading
+import warnings
+
+import pytest
+
+from twofold.images.quiet import quiet
+
+
+def test_silent_inside_and_loud_outside() -> None:
+    for _ in range(2):
+        with quiet():
+            warnings.warn("inside", stacklevel=1)
+        with pytest.warns(UserWarning, match="outside"):
+            warnings.warn("outside", stacklevel=1)
+
+
+def test_filters_set_later_do_not_win() -> None:
+    with warnings.catch_warnings():
+        for _ in range(5):
+            warnings.simplefilter("error")
+            with quiet():
+                warnings.warn("inside", stacklevel=1)
+        grown = len(warnings.filters)
+        with quiet():
+            pass
+        assert len(warnings.filters) == grown
+        warnings.resetwarnings()
+        with quiet():
+            warnings.warn("inside", stacklevel=1)
+
+
+def test_loud_again_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), quiet():
+        raise ZeroDivisionError
+    with pytest.warns(UserWarning, match="outside"):
+        warnings.warn("outside", stacklevel=1)
+
+
+def test_other_threads_stay_loud() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def stay_inside() -> None:
+        with quiet():
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=stay_inside)
+    thread.start()
+    try:
+        assert inside.wait(10)
+        with pytest.warns(UserWarning, match="outside"):
+            warnings.warn("outside", stacklevel=1)
+    finally:
+        done.set()
+        thread.join()
