@@ -62,15 +62,14 @@ class Gaussian:
 
     Attributes:
         mean: (d,).
-        basis: (r, d) whitening rows of the span of the data.
-        projector: (r, d) orthonormal rows of that span, or (0, d) when the span is the whole space.
-        floor: variance outside the span, shrinkage * m.
+        basis: (r, d) whitening matrix W. With r = d the squared distance of a centred row x is
+            ``|W x|^2``; with fewer rows (n < d) it is ``(|x|^2 - |W x|^2) / floor``.
+        floor: shrinkage * m, the variance of directions never seen.
         shrinkage: in [0, 1].
     """
 
     mean: Array
     basis: Array
-    projector: Array
     floor: float
     shrinkage: float
 
@@ -82,26 +81,20 @@ class Gaussian:
         """
         centred = np.asarray(features, dtype=np.float64) - self.mean
         inside = _row_squares(centred @ self.basis.T)
-        if not len(self.projector):
+        if len(self.basis) == len(self.mean):
             return inside
-        residual = _row_squares(centred) - _row_squares(centred @ self.projector.T)
-        return np.asarray(inside + np.maximum(residual, 0.0) / self.floor, dtype=np.float64)
+        return np.asarray(np.maximum(_row_squares(centred) - inside, 0.0) / self.floor)
 
     def state(self) -> dict[str, Array]:
         """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
         scalars = np.array([self.floor, self.shrinkage])
-        return {
-            "mean": self.mean,
-            "basis": self.basis,
-            "projector": self.projector,
-            "scalars": scalars,
-        }
+        return {"mean": self.mean, "basis": self.basis, "scalars": scalars}
 
     @classmethod
     def from_state(cls, state: dict[str, Array]) -> Gaussian:
         """Inverse of :meth:`state`."""
         floor, shrinkage = (float(value) for value in state["scalars"])
-        return cls(state["mean"], state["basis"], state["projector"], floor, shrinkage)
+        return cls(state["mean"], state["basis"], floor, shrinkage)
 
 
 def _row_squares(rows: Array) -> Array:
@@ -176,36 +169,35 @@ def fit_gaussian(
         d=d,
         kind=shrinkage,
     )
-    floor = intensity * trace / d
     if n >= d:
-        return _full_space(center, scatter, floor, intensity)
-    return _in_span(center, centred, scatter, floor, intensity)
+        return _full_space(center, scatter, intensity)
+    # Ledoit-Wolf can find nothing to shrink in a handful of rows; a singular covariance is no
+    # estimate, so the identity weighs at least as much as one of them.
+    return _in_span(center, centred, scatter, max(intensity, 1.0 / n))
 
 
-def _full_space(center: Array, scatter: Array, floor: float, intensity: float) -> Gaussian:
+def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
     d = len(center)
+    scale = float(np.trace(scatter)) / d
     covariance = (1.0 - intensity) * scatter
     # Exactly flat directions (dead units) under zero shrinkage would make it singular.
-    covariance.flat[:: d + 1] += max(floor, 1e-12 * float(np.trace(scatter)) / d)
+    covariance.flat[:: d + 1] += max(intensity, 1e-12) * scale
     lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
     basis = solve_triangular(lower, np.eye(d), lower=True, check_finite=False)
-    return Gaussian(center, basis, np.empty((0, d)), floor, intensity)
+    return Gaussian(center, basis, intensity * scale, intensity)
 
 
-def _in_span(
-    center: Array, centred: Array, gram: Array, floor: float, intensity: float
-) -> Gaussian:
-    n = len(centred)
-    variances, vectors = np.linalg.eigh(gram)
-    # The n rows around their own mean span n - 1 dimensions; the rest is rounding.
-    keep = variances > variances[-1] * n * np.finfo(np.float64).eps
-    variances, vectors = variances[keep], vectors[:, keep]
-    projector = (vectors / np.sqrt(n * variances)).T @ centred
-    # Few rows in many dimensions can come out unshrunk; outside their span nothing is known, so
-    # it gets no less than the smallest variance seen.
-    outside = floor if floor > 0 else float(variances[0])
-    shrunk = (1.0 - intensity) * variances + floor
-    return Gaussian(center, projector / np.sqrt(shrunk)[:, None], projector, outside, intensity)
+def _in_span(center: Array, centred: Array, gram: Array, intensity: float) -> Gaussian:
+    """The Woodbury identity: n x n instead of d x d."""
+    n, d = centred.shape
+    floor = intensity * float(np.trace(gram)) / d
+    # Full shrinkage leaves no direction inside the span that differs from the rest.
+    weight = max(1.0 - intensity, 1e-12)
+    inner = n * gram
+    inner.flat[:: n + 1] += n * floor / weight
+    lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
+    basis = solve_triangular(lower, centred, lower=True, check_finite=False)
+    return Gaussian(center, basis, floor, intensity)
 
 
 def fit_adapted_gaussian(
@@ -223,9 +215,16 @@ def fit_adapted_gaussian(
         source: (n_s, d) source normals.
         target: (n_t, d) presumed target normals.
         shrinkage: see :func:`fit_gaussian`.
+
+    Raises:
+        NotEnoughImagesError: a domain without rows.
+        CollapseError: all rows of each domain are the same.
     """
     source = np.asarray(source, dtype=np.float64)
     target = np.asarray(target, dtype=np.float64)
+    for name, rows in (("source", source), ("target", target)):
+        if not len(rows):
+            raise NotEnoughImagesError(f"a Gaussian needs at least one {name} image, got none")
     center = target.mean(axis=0)
     moved = source - source.mean(axis=0) + center
     return fit_gaussian(np.concatenate([moved, target]), mean=center, shrinkage=shrinkage)
@@ -237,19 +236,21 @@ def fit_trimmed(
     *,
     trim: float,
     shrinkage: Shrinkage = "ledoit_wolf",
+    start: NDArray[np.bool_] | None = None,
     max_iterations: int = 10,
 ) -> tuple[Gaussian, NDArray[np.bool_]]:
     """Fit to the pool's most central part: concentration steps as in FAST-MCD.
 
-    Start from the whole pool; fit, keep the ``1 - trim`` share of target rows nearest to the fit,
-    and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999, C-steps). Source rows
-    are known to be normal and are never trimmed.
+    Start from the whole pool (or ``start``); fit, keep the ``1 - trim`` share of target rows
+    nearest to the fit, and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999,
+    C-steps). Source rows are known to be normal and are never trimmed.
 
     Args:
         source: (n_s, d) source normals, or None to use the target alone.
         target: (n_t, d) the contaminated pool, n_t >= 2.
         trim: share of the pool left out, in [0, 0.5].
         shrinkage: see :func:`fit_gaussian`.
+        start: rows kept at first, bool (n_t,): a warm start.
         max_iterations: C-steps rarely need more than five; the bound guards against cycles.
 
     Returns:
@@ -260,6 +261,8 @@ def fit_trimmed(
     pool: Array = np.asarray(target, dtype=np.float64)
     n_keep = max(int(np.ceil(len(pool) * (1.0 - trim))), min(_MIN_ROWS, len(pool)))
     kept = np.ones(len(pool), dtype=np.bool_)
+    if start is not None and start.sum() >= _MIN_ROWS:
+        kept = start.copy()
     for _ in range(max_iterations):
         model = _fit_pooled(source, pool[kept], shrinkage)
         order = np.argsort(model.squared_distances(pool), kind="stable")

@@ -154,11 +154,11 @@ class EmbeddingCache:
             try:
                 with self._open() as database:
                     return work(database)
-            except sqlite3.OperationalError as error:
-                # Locked for a minute, disk full, read-only: a cache is never worth a failure.
-                print(f"embedding cache skipped: {error}", file=sys.stderr)  # noqa: T201
-                return otherwise
-            except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError):
+            except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
+                if _passing(error):
+                    # A cache is never worth a failure.
+                    print(f"embedding cache skipped: {error}", file=sys.stderr)  # noqa: T201
+                    return otherwise
                 if attempt == 0:
                     self.clear()
         return otherwise
@@ -172,6 +172,15 @@ class EmbeddingCache:
             database.execute(_SCHEMA)
             with database:
                 yield database
+
+
+def _passing(error: Exception) -> bool:
+    """Whether it is about the moment (locked for a minute, disk full), not about the content.
+
+    A foreign table, file format or text encoding is SQLite's plain ERROR or has no code at all.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 def _raw(digest: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import queue
 import sys
@@ -161,8 +162,9 @@ class _TorchEngine:
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
         self.outputs = outputs
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        module = _Outputs(encoder.network.backbone, outputs).eval().to(self._device)
-        self._module = module.to(memory_format=torch.channels_last)
+        # A copy: moving a module changes it in place, and the encoder's must stay as it is.
+        module = copy.deepcopy(_Outputs(encoder.network.backbone, outputs)).eval()
+        self._module = module.to(self._device).to(memory_format=torch.channels_last)
         preprocessing = encoder.spec.preprocessing
         self._mean = torch.tensor(preprocessing.mean, device=self._device)
         self._std = torch.tensor(preprocessing.std, device=self._device)

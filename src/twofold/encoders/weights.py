@@ -20,6 +20,8 @@ from twofold.errors import MissingExtraError, WeightsError
 
 __all__ = ["load_weights", "state_digest", "weights_available", "weights_folder"]
 
+# Kinds of numbers that checkpoints are published in and every operation here understands.
+_DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32}
 # A reachable hub answers well within this; without it a machine that is offline would sit through
 # the hub client's own retries, about 45 seconds.
 _PROBE_SECONDS = 3.0
@@ -176,7 +178,9 @@ def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], or
     missing = sorted(wanted.keys() - given.keys() - counters)
     unknown = sorted(given.keys() - wanted.keys() - counters)
     misfits = sorted(n for n in given.keys() & wanted.keys() if given[n].shape != wanted[n].shape)
-    for what, names in (("lacks", missing), ("has unknown", unknown), ("has misshapen", misfits)):
+    exotic = sorted(n for n, t in given.items() if not _is_plain(t))
+    faults = {"lacks": missing, "has unknown": unknown, "has misshapen": misfits}
+    for what, names in (faults | {"has an unsupported type in": exotic}).items():
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise WeightsError(
@@ -185,6 +189,11 @@ def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], or
     if not all(bool(torch.isfinite(t).all()) for t in given.values() if t.is_floating_point()):
         raise WeightsError(f"{origin} holds values that are not finite")
     _copy(network.native, given)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Neither sparse, nor without content ("meta"), nor of an unusual kind of number."""
+    return tensor.layout is torch.strided and not tensor.is_meta and tensor.dtype in _DTYPES
 
 
 def _copy(native: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -47,10 +47,11 @@ def contrastive_alignment(
     """
     if not temperature > 0:
         raise ConfigError(f"temperature must be positive, not {temperature}")
+    dtype = torch.promote_types(source.dtype, torch.float32)
     if source.shape[0] == 0 or dominant.shape[0] == 0:
         # A zero that is part of the graph, so that backward() works on the usual sum of losses.
-        return source.sum() * 0.0 + dominant.sum() * 0.0
-    dtype = torch.promote_types(source.dtype, torch.float32)
+        # Sums over no rows: 0 times a sum over rows would be NaN once that sum overflows.
+        return source[:0].to(dtype).sum() + dominant[:0].to(dtype).sum()
     anchors = normalize(source.to(dtype), dim=1, eps=_EPSILON)
     positives = normalize(dominant.to(dtype), dim=1, eps=_EPSILON)
     attraction = -(anchors.mean(dim=0) @ positives.mean(dim=0)) / temperature

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.selection.base import Selection, dominant_selection
@@ -40,8 +43,9 @@ def select_kmeans(
         raise NotEnoughImagesError(
             f"{n_clusters} clusters need at least {n_clusters} target images, got {n}"
         )
-    k = min(n_clusters, len({row.tobytes() for row in np.ascontiguousarray(embeddings)}))
-    if k == 1:
-        return dominant_selection(np.zeros(n, dtype=np.int64))
-    model = KMeans(n_clusters=k, n_init=_RESTARTS, random_state=random_state)
-    return dominant_selection(model.fit_predict(embeddings))
+    model = KMeans(n_clusters=n_clusters, n_init=_RESTARTS, random_state=random_state)
+    with warnings.catch_warnings():
+        # Fewer distinct rows than K: fewer clusters, as documented.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = model.fit_predict(embeddings)
+    return dominant_selection(labels)

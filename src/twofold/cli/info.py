@@ -1,0 +1,146 @@
+"""``methods``, ``encoders`` and ``doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from twofold import __version__
+from twofold.cli.output import command, print_json
+from twofold.errors import TwofoldError
+
+__all__ = ["doctor", "encoders", "methods"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def _table(headers: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*headers)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@command
+def methods(as_json: Json = False) -> None:
+    """List the detection methods and what each needs."""
+    from twofold.methods import METHODS  # noqa: PLC0415 - imports torch
+
+    rows = []
+    for name in METHODS.ids():
+        method = METHODS.load(name)
+        rows.append({"id": name, "needs": sorted(method.needs), "summary": method.summary})
+    if as_json:
+        print_json({"methods": rows})
+    else:
+        _table(
+            ("method", "needs besides source normals", "summary"),
+            [(r["id"], ", ".join(r["needs"]) or "-", r["summary"]) for r in rows],
+        )
+
+
+@command
+def encoders(as_json: Json = False) -> None:
+    """List the encoders and whether their weights are on this machine."""
+    from twofold.encoders.registry import ENCODERS  # noqa: PLC0415 - imports torch
+    from twofold.encoders.weights import weights_available  # noqa: PLC0415
+
+    rows: list[dict[str, Any]] = []
+    for name in ENCODERS.ids():
+        spec = ENCODERS.load(name)
+        rows.append(
+            {
+                "id": name,
+                "available": weights_available(spec),
+                "feature_dim": spec.feature_dim,
+                "input_size": spec.preprocessing.size,
+                "licence": spec.licence,
+                "summary": spec.summary,
+            }
+        )
+    if as_json:
+        print_json({"encoders": rows})
+    else:
+        _table(
+            ("encoder", "here", "features", "licence", "summary"),
+            [
+                (
+                    r["id"],
+                    "yes" if r["available"] else "no",
+                    str(r["feature_dim"]),
+                    r["licence"],
+                    r["summary"],
+                )
+                for r in rows
+            ],
+        )
+
+
+@command
+def doctor(as_json: Json = False) -> None:
+    """Check this installation: versions, devices, weights, cache, speed."""
+    report = _examine()
+    if as_json:
+        print_json(report)
+    else:
+        for name, value in report.items():
+            typer.echo(f"{name:>22}  {value}")
+    if report["problems"]:
+        raise TwofoldError("; ".join(report["problems"]))
+
+
+def _examine() -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    from twofold.encoders.cache import cache_folder, default_cache  # noqa: PLC0415
+    from twofold.encoders.registry import DEFAULT_ENCODER  # noqa: PLC0415
+
+    problems: list[str] = []
+    cache = default_cache()
+    if cache is None and cache_folder() is not None:
+        problems.append(f"the cache {cache_folder()} cannot be written: set TWOFOLD_CACHE")
+    try:
+        speed = _speed(DEFAULT_ENCODER)
+    except TwofoldError as error:
+        speed = None
+        problems.append(str(error))
+    return {
+        "twofold": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "openvino": version("openvino"),
+        "cores": os.cpu_count(),
+        "cuda": torch.cuda.is_available(),
+        "cache": None if cache is None else str(cache.path),
+        "cache_bytes": 0 if cache is None else cache.size(),
+        "default_encoder": DEFAULT_ENCODER,
+        "images_per_second": speed,
+        "problems": problems,
+    }
+
+
+def _speed(encoder: str) -> float:
+    """Frozen encoding of ready tensors, images per second, over about a second."""
+    import numpy as np  # noqa: PLC0415
+
+    from twofold.encoders.encode import FrozenEncoder  # noqa: PLC0415
+    from twofold.encoders.encoder import load_encoder  # noqa: PLC0415
+    from twofold.images import ImageSet  # noqa: PLC0415
+
+    loaded = load_encoder(encoder)
+    side = loaded.spec.preprocessing.size
+    noise = np.random.default_rng(0).integers(0, 256, (128, side, side, 3), dtype=np.uint8)
+    frozen = FrozenEncoder(loaded)
+    images = ImageSet.from_array(noise)
+    frozen.encode(images.subset(list(range(8))))  # Compiles.
+    start = time.perf_counter()
+    frozen.encode(images)
+    return round(len(images) / (time.perf_counter() - start), 1)

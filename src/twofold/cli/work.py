@@ -1,0 +1,200 @@
+"""``fit``, ``score`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from twofold.cli.output import command, parse_options, print_json, progress_bar, say
+from twofold.errors import TwofoldError
+
+if TYPE_CHECKING:
+    from twofold.detector import Detector, DetectorProgress, Scores
+
+__all__ = ["evaluate", "fit", "score"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on the first unusable image.")]
+Weights = Annotated[
+    str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
+]
+_FIELDS = ("image", "score", "percentile", "anomalous", "problem")
+
+
+@command
+def fit(
+    source: Annotated[str, typer.Option(help="Normal images: folder, glob or manifest.")],
+    target: Annotated[str, typer.Option(help="Unlabelled target images, likewise.")],
+    out: Annotated[str, typer.Option(help="Model folder to write.")],
+    method: Annotated[str, typer.Option(help="See `twofold methods`.")] = "auto",
+    encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
+    weights: Weights = None,
+    false_alarm_rate: Annotated[float, typer.Option(help="Stated share of false alarms.")] = 0.05,
+    random_state: Annotated[int, typer.Option(help="Same state, same scores.")] = 0,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
+    ] = None,
+    embed_weights: Annotated[
+        bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
+    ] = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a detector for the target and save it."""
+    options = parse_options(option or [])
+    from twofold.detector import Detector  # noqa: PLC0415 - imports torch
+
+    with progress_bar() as progress:
+        detector = Detector(
+            method,
+            encoder,
+            false_alarm_rate,
+            random_state,
+            options=options,
+            weights=weights,
+            strict=strict,
+            progress=progress,
+        )
+        detector.fit(source, target)
+    detector.save(out, embed_weights=embed_weights)
+    evidence, threshold = detector.evidence_, detector.threshold_
+    for problem in evidence.problems:
+        say(f"skipped {problem.path}: {problem.reason}")
+    if as_json:
+        print_json(
+            {
+                "model": out,
+                "method": method,
+                "encoder": encoder,
+                "random_state": random_state,
+                "threshold": asdict(threshold),
+                "evidence": asdict(evidence),
+            }
+        )
+        return
+    typer.echo(
+        f"{out}: {method} fitted on {evidence.n_source} source and {evidence.n_target} target "
+        f"images; threshold {threshold.value:.6g} for {100 * false_alarm_rate:g}% false alarms, "
+        f"from {threshold.n_presumed} presumed normal {threshold.origin} images"
+    )
+
+
+@command
+def score(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
+    out: Annotated[str | None, typer.Option(help="CSV file; stdout when left out.")] = None,
+    weights: Weights = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Score images: image,score,percentile,anomalous,problem."""
+    with progress_bar() as progress:
+        detector = _load(model, weights, strict, progress)
+        result = detector.score(images[0] if len(images) == 1 else list(images))
+    rows = _rows(result)
+    for problem in result.problems:
+        say(f"skipped {problem.path}: {problem.reason}")
+    if out is not None:
+        _write(Path(out), _csv(rows))
+    if as_json:
+        print_json({"model": model, "out": out, "images": rows})
+    elif out is None:
+        typer.echo(_csv(rows), nl=False)
+    else:
+        n = int(result.usable.sum())
+        flagged = int((result.anomalous == 1).sum())
+        typer.echo(f"{out}: {n} images scored, {flagged} anomalous, {len(rows) - n} unusable")
+    if not result.usable.any():
+        raise TwofoldError("none of the images can be used")
+
+
+@command
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    normal: Annotated[str, typer.Option(help="Images known to be normal.")],
+    anomalous: Annotated[str, typer.Option(help="Images known to be anomalous.")],
+    weights: Weights = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a detector on labelled images: areas, error rates, decision counts."""
+    with progress_bar() as progress:
+        detector = _load(model, weights, strict, progress)
+        scores = (detector.score(normal), detector.score(anomalous))
+    from twofold.benchmark.evaluation import evaluate_scores  # noqa: PLC0415 - imports torch
+
+    figures = evaluate_scores(*scores)
+    for problem in figures["problems"]:
+        say(f"skipped {problem['image']}: {problem['reason']}")
+    if as_json:
+        print_json({"model": model, **figures})
+        return
+    typer.echo(f"{model}: {figures['n_normal']} normal, {figures['n_anomalous']} anomalous images")
+    for name, label in (
+        ("auroc", "AUROC"),
+        ("ap", "average precision"),
+        ("fpr95", "false alarms at 95% detection"),
+        ("false_alarm_rate", "false alarms at the threshold"),
+        ("detection_rate", "detections at the threshold"),
+    ):
+        low, high = figures[f"{name}_interval"]
+        typer.echo(
+            f"{label:>30} {100 * figures[name]:6.1f}%   (95%: {100 * low:.1f}-{100 * high:.1f})"
+        )
+
+
+def _load(model: str, weights: str | None, strict: bool, progress: DetectorProgress) -> Detector:
+    from twofold.detector import Detector  # noqa: PLC0415 - imports torch
+
+    detector = Detector.load(model, weights=weights)
+    detector.strict, detector.progress = strict, progress
+    return detector
+
+
+def _rows(result: Scores) -> list[dict[str, Any]]:
+    reasons = {problem.path: problem.reason for problem in result.problems}
+    rows: list[dict[str, Any]] = []
+    for index, name in enumerate(result.names):
+        if result.anomalous[index] < 0:
+            rows.append(dict.fromkeys(_FIELDS) | {"image": name, "problem": reasons[name]})
+            continue
+        rows.append(
+            {
+                "image": name,
+                "score": float(result.scores[index]),
+                "percentile": float(result.percentiles[index]),
+                "anomalous": int(result.anomalous[index]),
+                "problem": None,
+            }
+        )
+    return rows
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

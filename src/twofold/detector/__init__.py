@@ -1,0 +1,6 @@
+"""The one class a user needs, what it returns, and its file."""
+
+from twofold.detector.detector import Detector, DetectorProgress
+from twofold.detector.scores import Scores
+
+__all__ = ["Detector", "DetectorProgress", "Scores"]

@@ -1,0 +1,178 @@
+"""A fitted detector as a model folder, and back."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from twofold import __version__
+from twofold.bundle import Bundle, read_bundle, write_bundle
+from twofold.encoders.encoder import load_encoder
+from twofold.errors import BundleError, ConfigError
+from twofold.evidence import Evidence
+from twofold.methods import METHODS, Method, parse_config
+from twofold.thresholds import Threshold
+
+__all__ = ["DetectorFile", "read_detector", "write_detector"]
+
+_METHOD = "method."
+_REFERENCE = "reference"
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class DetectorFile:
+    """Everything a saved detector consists of.
+
+    Attributes:
+        method: fitted.
+        threshold: the decision rule.
+        evidence: of the fit.
+        reference: float64 (m,), sorted out-of-sample scores of the presumed normals.
+        random_state: the seed that was used.
+    """
+
+    method: Method
+    threshold: Threshold
+    evidence: Evidence
+    reference: NDArray[np.float64]
+    random_state: int
+
+
+class _EncoderHeader(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    fingerprint: str
+    embedded: bool
+
+
+class _ThresholdHeader(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    value: Finite
+    false_alarm_rate: float = Field(gt=0, lt=1)
+    origin: Literal["target", "source"]
+    n_presumed: int = Field(ge=1)
+    presumed_share: float = Field(gt=0, le=1)
+
+
+class _Header(BaseModel):
+    """The user part of ``detector.json``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    method: str
+    configuration: dict[str, Any]
+    encoder: _EncoderHeader
+    threshold: _ThresholdHeader
+    evidence: dict[str, Any]
+    random_state: int
+    versions: dict[str, str]
+
+
+def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) -> None:
+    """Write the model folder; see :func:`twofold.bundle.write_bundle` for its guarantees."""
+    method = content.method
+    encoder = method.encoder
+    header = _Header(
+        method=method.id,
+        configuration=method.config.model_dump(mode="json"),
+        encoder=_EncoderHeader(
+            id=encoder.spec.id,
+            weights_sha256=encoder.weights_sha256,
+            fingerprint=encoder.fingerprint,
+            embedded=embed_weights,
+        ),
+        threshold=_ThresholdHeader(**asdict(content.threshold)),
+        evidence=TypeAdapter(Evidence).dump_python(content.evidence, mode="json"),
+        random_state=content.random_state,
+        versions={
+            "twofold": __version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+        },
+    )
+    tensors = {_METHOD + name: array for name, array in method.state().items()}
+    tensors[_REFERENCE] = content.reference
+    extras = None
+    if embed_weights:
+        extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
+    write_bundle(path, header.model_dump(mode="json"), tensors, extras)
+
+
+def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
+    """Read and check a model folder.
+
+    Raises:
+        BundleError: damaged, altered, or its parts do not fit together.
+        WeightsError: the encoder's weights are not those of the fit.
+    """
+    bundle = read_bundle(path)
+    header = _parse(_Header, bundle.header, path)
+    if header.method not in METHODS:
+        raise BundleError(f"{path} was fitted with the method {header.method!r}, unknown here")
+    method_class = METHODS.load(header.method)
+    given: Any = weights
+    if header.encoder.embedded and weights is None:
+        given = {k: torch.from_numpy(v) for k, v in bundle.extra("encoder").items()}  # noqa: S610
+    encoder = load_encoder(header.encoder.id, given, expected_sha256=header.encoder.weights_sha256)
+    if encoder.fingerprint != header.encoder.fingerprint:
+        raise BundleError(
+            f"{path} was fitted with another preprocessing of {header.encoder.id}: fit it again"
+        )
+    try:
+        method = method_class(encoder, parse_config(method_class, header.configuration))
+        method.restore(_method_state(bundle))
+    except ConfigError as error:
+        raise BundleError(f"{path}: {error}") from error
+    return DetectorFile(
+        method=method,
+        threshold=Threshold(**header.threshold.model_dump()),
+        evidence=_parse_evidence(header.evidence, path),
+        reference=_reference(bundle, path),
+        random_state=header.random_state,
+    )
+
+
+def _method_state(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(_METHOD): array
+        for name, array in bundle.tensors.items()
+        if name.startswith(_METHOD)
+    }
+
+
+def _reference(bundle: Bundle, path: Path) -> NDArray[np.float64]:
+    scores = bundle.tensors.get(_REFERENCE)
+    if scores is None or scores.ndim != 1 or not len(scores) or scores.dtype != np.float64:
+        raise BundleError(f"{path} holds no reference scores")
+    return scores
+
+
+def _parse(model: type[_Header], content: Any, path: Path) -> _Header:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise _bad(path, error) from error
+
+
+def _parse_evidence(content: dict[str, Any], path: Path) -> Evidence:
+    try:
+        return TypeAdapter(Evidence).validate_python(content)
+    except ValidationError as error:
+        raise _bad(path, error) from error
+
+
+def _bad(path: Path, error: ValidationError) -> BundleError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return BundleError(f"{path}: detector.json, {where}: {first['msg']}")

@@ -1,0 +1,15 @@
+"""Detection methods: one system per file, one line each in the registry."""
+
+from twofold.methods.base import FitData, Method, MethodConfig, Need, Reference, parse_config
+from twofold.methods.registry import DEFAULT_METHOD, METHODS
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "FitData",
+    "Method",
+    "MethodConfig",
+    "Need",
+    "Reference",
+    "parse_config",
+]

@@ -1,0 +1,231 @@
+"""The contract of every method: what it consumes, how it is fitted, scored, saved and loaded."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.encoder import Encoder
+from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
+
+__all__ = ["FitData", "Method", "MethodConfig", "Need", "Reference", "folds", "parse_config"]
+
+Need = Literal[
+    "target_pool", "target_shots", "source_anomalies", "target_labels", "source_reference"
+]
+"""What a method may consume besides the source normals, which all of them get."""
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+# Scores count as constant when they differ by less than this relative to their size: float64
+# arithmetic on float32 features leaves differences of about 1e-7 that mean nothing.
+_CONSTANT = 1e-6
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's options: typed, validated, immutable; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Everything a method can be fitted on; what it did not declare must stay None.
+
+    Attributes:
+        source: normal images of the source.
+        target_pool: unlabelled images of the target.
+        target_shots: a few target images known to be normal.
+        source_anomalies: source images known to be anomalous.
+        target_labels: int (n_pool,), 1 = anomalous, for the rows of ``target_pool``.
+        source_reference: one source normal kept for test time.
+    """
+
+    source: EncodedImages
+    target_pool: EncodedImages | None = None
+    target_shots: EncodedImages | None = None
+    source_anomalies: EncodedImages | None = None
+    target_labels: NDArray[np.int64] | None = None
+    source_reference: EncodedImages | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Out-of-sample scores from which a threshold is read off.
+
+    Attributes:
+        scores: float64 (n,), each from a fit that did not see the image it scores.
+        origin: ``target`` (the pool, its anomalies included) or ``source`` (normals only).
+    """
+
+    scores: Array
+    origin: Literal["target", "source"]
+
+
+class Method(ABC):
+    """One system. Subclasses set the class attributes and write ``_fit`` and ``_score``.
+
+    Attributes:
+        id: public name.
+        summary: one line for people.
+        needs: what it consumes besides source normals; anything else is refused.
+        Config: its options.
+    """
+
+    id: ClassVar[str]
+    summary: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+
+    def __init__(self, encoder: Encoder, config: MethodConfig | None = None) -> None:
+        self.encoder = encoder
+        self.config = self.Config() if config is None else config
+        self._fitted = False
+
+    @classmethod
+    def uses_labels(cls) -> bool:
+        """Whether target labels reach this method (never fair to compare with the others)."""
+        return "target_labels" in cls.needs
+
+    @classmethod
+    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """Names of the encoder outputs that fit and score read."""
+        del config
+        return ("pooled",)
+
+    def fit(
+        self, data: FitData, *, random_state: int = 0, progress: Progress | None = None
+    ) -> Method:
+        """Fit afresh; an earlier fit leaves no trace.
+
+        Args:
+            data: exactly what ``needs`` declares, besides the source.
+            random_state: of every random choice; the same state gives the same bits on a CPU.
+            progress: called with (steps done, steps in all) by methods that take long.
+
+        Raises:
+            ConfigError: data missing or not declared.
+            NotEnoughImagesError: too few images.
+            CollapseError: the result tells nothing apart.
+        """
+        self._check_declared(data)
+        self._fitted = False
+        self._fit(data, random_state, progress)
+        self._fitted = True
+        seen = data.source if data.target_pool is None else data.target_pool
+        self._check_scores(self.score(seen))
+        return self
+
+    def score(self, images: EncodedImages) -> Array:
+        """Anomaly scores, float64 (n,), finite, larger = more anomalous, never clamped.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+        """
+        if not self._fitted:
+            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        if not len(images):
+            return np.empty(0)
+        return np.asarray(self._score(images), dtype=np.float64)
+
+    def reference(self, data: FitData, *, random_state: int = 0) -> Reference:
+        """Cross-fitted scores of the data a threshold rests on, after :meth:`fit` on the same."""
+        if not self._fitted:
+            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        return self._reference(data, random_state)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The fitted arrays; with them and the configuration :meth:`restore` rebuilds the fit."""
+        if not self._fitted:
+            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        return self._state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Method:
+        """Inverse of :meth:`state`, on a machine without the training data.
+
+        Raises:
+            ConfigError: the arrays are not those of this method and configuration.
+        """
+        try:
+            self._restore(dict(state))
+        except (KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"the saved arrays do not fit method {self.id}: {reason}") from error
+        self._fitted = True
+        return self
+
+    @abstractmethod
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None: ...
+
+    @abstractmethod
+    def _score(self, images: EncodedImages) -> Array: ...
+
+    @abstractmethod
+    def _reference(self, data: FitData, random_state: int) -> Reference: ...
+
+    @abstractmethod
+    def _state(self) -> dict[str, NDArray[Any]]: ...
+
+    @abstractmethod
+    def _restore(self, state: dict[str, NDArray[Any]]) -> None: ...
+
+    def _check_declared(self, data: FitData) -> None:
+        for name in get_args(Need):
+            given = getattr(data, name) is not None
+            if given and name not in self.needs:
+                raise ConfigError(f"method {self.id} must not see {name}")
+            if not given and name in self.needs:
+                raise ConfigError(f"method {self.id} needs {name}")
+        for field in fields(data):
+            images = getattr(data, field.name)
+            if isinstance(images, EncodedImages) and not len(images):
+                raise NotEnoughImagesError(f"{field.name} holds no usable image")
+        if len(data.source) < 2:
+            raise NotEnoughImagesError(f"source needs at least 2 images, got {len(data.source)}")
+        if data.target_labels is not None and data.target_pool is not None:
+            _check_labels(data.target_labels, len(data.target_pool))
+
+    def _check_scores(self, scores: Array) -> None:
+        if not np.isfinite(scores).all():
+            raise CollapseError(f"method {self.id} gave scores that are not finite")
+        if len(scores) > 1 and np.ptp(scores) <= _CONSTANT * np.abs(scores).max():
+            raise CollapseError(
+                f"method {self.id} gives all {len(scores)} images the same score: "
+                "are they copies of one image?"
+            )
+
+
+def folds(n: int, k: int, random_state: int) -> list[NDArray[np.bool_]]:
+    """A random partition of n rows into at most k folds of nearly equal size, as masks."""
+    order = np.random.default_rng(random_state).permutation(n)
+    return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
+
+
+def _check_labels(labels: NDArray[np.int64], n: int) -> None:
+    if labels.shape != (n,) or not np.isin(labels, (0, 1)).all():
+        raise ConfigError(f"target_labels must hold one 0 or 1 for each of the {n} pool images")
+
+
+def parse_config(method: type[Method], options: Mapping[str, Any]) -> MethodConfig:
+    """Validate options of a method.
+
+    Raises:
+        ConfigError: an unknown name or an impossible value, in one line.
+    """
+    try:
+        return method.Config.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(method.Config.model_fields) or "none"
+        raise ConfigError(
+            f"method {method.id}, option {name}: {first['msg']} (its options: {known})"
+        ) from error

@@ -1,0 +1,22 @@
+"""The table of methods: one line each. It drives the command line, the docs and the tests."""
+
+from __future__ import annotations
+
+from twofold.methods.base import Method
+from twofold.registry import Registry
+
+__all__ = ["DEFAULT_METHOD", "METHODS"]
+
+DEFAULT_METHOD = "auto"
+
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    {
+        "auto": "twofold.methods.auto:Auto",
+        "paper": "twofold.methods.paper:Paper",
+        "source_only": "twofold.methods.source_only:SourceOnly",
+        "frozen_source": "twofold.methods.frozen_source:FrozenSource",
+        "target_only": "twofold.methods.target_only:TargetOnly",
+        "oracle": "twofold.methods.oracle:Oracle",
+    },
+)

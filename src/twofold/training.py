@@ -1,0 +1,215 @@
+"""The optimisation loop, on Lightning Fabric: device, precision, clipping, monitoring."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from twofold.encoders.backbone import Trainable, freeze_batch_norm
+from twofold.errors import CollapseError
+
+__all__ = [
+    "StepLoss",
+    "TrainingConfig",
+    "TrainingLog",
+    "check_collapse",
+    "forward_all",
+    "local_generator",
+    "optimise",
+]
+
+StepLoss = Callable[[nn.Module], Tensor]
+"""Draws a batch, runs the module, returns the scalar loss."""
+
+# Images per forward pass without gradients; activations of the last stage take a few MB.
+_FORWARD_BATCH = 64
+
+
+class TrainingConfig(BaseModel):
+    """How a network is trained. The source leaves these open; each default says why.
+
+    The batch, optimiser and schedule are those of `paper.md`'s table of unstated choices: the ones
+    most used by the released code of neighbouring systems.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trainable: Trainable = "last_stage"  # Early layers frozen: the standard guard of Deep SVDD
+    # with pretrained networks against collapse (PANDA), and what a CPU can train.
+    head: Literal["none", "linear"] = "none"  # A bias-free linear layer, started as the identity.
+    epochs: int = Field(default=20, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)  # Bounds the time of a large source.
+    batch_source: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    head_learning_rate_factor: float = Field(default=10.0, gt=0)  # New layers learn faster.
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a linear head ends the network (always, when only a head trains)."""
+        return self.head == "linear" or self.trainable == "head"
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What happened.
+
+    Attributes:
+        losses: mean loss of each epoch.
+        steps: optimiser steps taken.
+    """
+
+    losses: tuple[float, ...]
+    steps: int
+
+
+def local_generator(random_state: int) -> torch.Generator:
+    """A CPU generator of its own; torch's global one is never touched."""
+    generator = torch.Generator()
+    generator.manual_seed(random_state)
+    return generator
+
+
+def optimise(
+    module: nn.Module,
+    step_loss: StepLoss,
+    config: TrainingConfig,
+    *,
+    steps_per_epoch: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingLog:
+    """Minimise ``step_loss`` with SGD (Nesterov) and gradient clipping, in place.
+
+    Normalisation layers stay in evaluation mode: with batches from two domains, live statistics
+    would be a hidden adaptation. The last step's weights are kept, there is no selection.
+
+    Args:
+        module: on the CPU; it is there again afterwards. Parameters whose name starts with
+            ``head.`` learn ``head_learning_rate_factor`` times faster.
+        step_loss: called once per step with the (wrapped) module.
+        config: see :class:`TrainingConfig`.
+        steps_per_epoch: so that one epoch sees each source image about once.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        CollapseError: the loss stopped being finite.
+    """
+    total = config.epochs * steps_per_epoch
+    if config.max_steps is not None:
+        total = min(total, config.max_steps)
+    fabric = _fabric(config)
+    module.train()
+    freeze_batch_norm(module)
+    wrapped, optimiser = fabric.setup(module, _optimiser(module, config))
+    losses: list[float] = []
+    for step in range(total):
+        optimiser.zero_grad(set_to_none=True)
+        loss = step_loss(wrapped)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise CollapseError(
+                f"the training loss became {value} at step {step + 1}: lower learning_rate"
+            )
+        fabric.backward(loss)
+        fabric.clip_gradients(wrapped, optimiser, max_norm=config.gradient_clip)
+        optimiser.step()
+        losses.append(value)
+        if progress is not None:
+            progress(step + 1, total)
+    module.eval().cpu()
+    epochs = [losses[i : i + steps_per_epoch] for i in range(0, total, steps_per_epoch)]
+    return TrainingLog(tuple(float(np.mean(epoch)) for epoch in epochs), total)
+
+
+def _fabric(config: TrainingConfig) -> Fabric:
+    # Fabric announces devices and advises on loaders that this loop does not have.
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    return Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+
+
+def _optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for name, parameter in module.named_parameters():
+        groups[name.startswith("head.")].append(parameter)
+    rates = {False: 1.0, True: config.head_learning_rate_factor}
+    return torch.optim.SGD(
+        [
+            {"params": parameters, "lr": config.learning_rate * rates[is_head]}
+            for is_head, parameters in groups.items()
+            if parameters
+        ],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+
+
+def forward_all(module: nn.Module, activations: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Features of every row without gradients, in fixed-size batches.
+
+    A fixed batch shape (the last one padded) keeps a row's bits independent of its neighbours.
+
+    Args:
+        module: in evaluation mode.
+        activations: (n, ...) float32.
+
+    Returns:
+        float64 (n, d).
+    """
+    rows = [module(batch)[:size].double().numpy() for batch, size in _padded_batches(activations)]
+    return np.concatenate(rows) if rows else np.empty((0, 0))
+
+
+def _padded_batches(activations: NDArray[np.float32]) -> Iterator[tuple[Tensor, int]]:
+    with torch.inference_mode():
+        for start in range(0, len(activations), _FORWARD_BATCH):
+            chunk = activations[start : start + _FORWARD_BATCH]
+            batch = np.zeros((_FORWARD_BATCH, *activations.shape[1:]), dtype=np.float32)
+            batch[: len(chunk)] = chunk
+            yield as_batch(batch), len(chunk)
+
+
+def as_batch(values: NDArray[np.float32], device: Any = "cpu") -> Tensor:
+    """Rows as a tensor; maps in channels-last layout, which trains twice as fast on a CPU."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+def check_collapse(
+    before: NDArray[np.float64], after: NDArray[np.float64], *, least: float = 1e-4
+) -> None:
+    """Refuse a network whose features have lost their variance.
+
+    Deep SVDD's global minimum maps everything to the centre; a run on its way there can still rank
+    by rounding noise, so a good metric proves nothing.
+
+    Args:
+        before: (n, d) features of some images before training.
+        after: (n, d') features of the same images after it.
+        least: smallest allowed ratio of total variance. 1e-4 means distances shrunk a hundredfold.
+
+    Raises:
+        CollapseError: below that, or not finite.
+    """
+    if not np.isfinite(after).all():
+        raise CollapseError("training diverged: features are not finite; lower learning_rate")
+    start, end = float(before.var(axis=0).sum()), float(after.var(axis=0).sum())
+    if end < least * start:
+        raise CollapseError(
+            f"training collapsed: the features kept {end / max(start, 1e-300):.1e} of their "
+            "variance; train fewer epochs or lower learning_rate"
+        )

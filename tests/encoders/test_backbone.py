@@ -1,0 +1,73 @@
+"""The chain of segments and its splits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from twofold.encoders.backbone import Backbone, as_map, freeze_batch_norm
+from twofold.encoders.encoder import Encoder
+from twofold.errors import ConfigError
+
+
+def test_splits_count_the_frozen_segments(tiny: Encoder) -> None:
+    backbone = tiny.network.backbone
+    assert [backbone.split_index(t) for t in ("all", "last_stage", "head")] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("method", ["split_index", "suffix"])
+def test_an_unknown_split_is_refused(tiny: Encoder, method: str) -> None:
+    with pytest.raises(ConfigError, match=r"trainable 'neck'.*head, last_stage, all"):
+        getattr(tiny.network.backbone, method)("neck")
+
+
+def test_a_suffix_shares_the_parameters(tiny: Encoder) -> None:
+    backbone = tiny.network.backbone
+    suffix = backbone.suffix("last_stage")
+    assert list(suffix.segments) == ["layer2", "pool"]
+    own = {id(parameter) for parameter in backbone.parameters()}
+    assert all(id(parameter) in own for parameter in suffix.parameters())
+
+
+def test_prefix_and_suffix_make_the_whole(tiny: Encoder) -> None:
+    backbone = tiny.network.backbone
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        whole = backbone(images)
+        assert torch.equal(backbone.suffix("all")(images), whole)
+        assert torch.equal(backbone.suffix("head")(whole), whole)
+        middle = backbone.segments["layer1"](backbone.segments["stem"](images))
+        assert torch.equal(backbone.suffix("last_stage")(middle), whole)
+
+
+def test_tokens_become_a_square_map() -> None:
+    tokens = torch.arange(2 * 10 * 3).reshape(2, 10, 3)
+    grid = as_map(tokens)
+    assert grid.shape == (2, 3, 3, 3)
+    # Row by row, behind the class token.
+    assert torch.equal(grid[1, :, 2, 1], tokens[1, 1 + 3 * 2 + 1])
+
+
+def test_maps_are_returned_as_they_are() -> None:
+    maps = torch.randn(2, 3, 4, 5)
+    assert as_map(maps) is maps
+
+
+def test_freezing_touches_normalisation_only() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4), nn.Dropout()))
+    model.train()
+    freeze_batch_norm(model)
+    norm = model[1][0]
+    assert not norm.training
+    assert model[0].training
+    assert model[1][1].training
+    before = norm.running_mean.clone()
+    model(torch.randn(5, 3, 2, 2))
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_the_last_stage_must_be_a_segment() -> None:
+    backbone = Backbone({"stem": nn.Identity()}, {}, last_stage="nowhere")
+    with pytest.raises(ValueError, match="nowhere"):
+        backbone.split_index("last_stage")

@@ -1,0 +1,107 @@
+"""What every registered selector must do: a new one is tested by its registry line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twofold.errors import ConfigError, NotEnoughImagesError, TwofoldError
+from twofold.selection import SELECTORS
+
+each_selector = pytest.mark.parametrize("name", SELECTORS.ids())
+
+
+def blobs(sizes: tuple[int, ...], d: int = 8, seed: int = 0) -> NDArray[np.float32]:
+    """Well separated clusters of the given sizes, one after the other."""
+    generator = np.random.default_rng(seed)
+    parts = [
+        generator.normal(0.0, 0.05, size=(size, d)) + np.eye(d)[cluster] * 3
+        for cluster, size in enumerate(sizes)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def test_the_papers_choice_is_there() -> None:
+    assert "kmeans" in SELECTORS
+
+
+def test_an_unknown_selector_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match=r"selector 'dbscan'.*kmeans"):
+        SELECTORS.load("dbscan")
+
+
+@each_selector
+@pytest.mark.parametrize("largest", [0, 1, 2])
+def test_the_largest_of_planted_clusters_is_found(name: str, largest: int) -> None:
+    sizes = tuple(40 if cluster == largest else 12 for cluster in range(3))
+    selection = SELECTORS.load(name)(blobs(sizes), n_clusters=3, random_state=0)
+    planted = np.repeat(np.arange(3), sizes) == largest
+    np.testing.assert_array_equal(selection.dominant, planted)
+    assert selection.share == pytest.approx(40 / 64)
+
+
+@each_selector
+def test_the_same_random_state_gives_the_same_selection(name: str) -> None:
+    pool = np.random.default_rng(3).normal(size=(60, 5))
+    first, second = (SELECTORS.load(name)(pool, n_clusters=4, random_state=7) for _ in range(2))
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_array_equal(first.dominant, second.dominant)
+
+
+@each_selector
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_order_of_the_pool_does_not_matter(name: str, seed: int) -> None:
+    pool = blobs((30, 11, 7))
+    order = np.random.default_rng(seed).permutation(len(pool))
+    select = SELECTORS.load(name)
+    plain = select(pool, n_clusters=3, random_state=0)
+    permuted = select(pool[order], n_clusters=3, random_state=0)
+    np.testing.assert_array_equal(permuted.dominant, plain.dominant[order])
+
+
+@each_selector
+def test_duplicates_of_the_pool_select_the_same(name: str) -> None:
+    pool = blobs((30, 11, 7))
+    select = SELECTORS.load(name)
+    plain = select(pool, n_clusters=3, random_state=0)
+    doubled = select(np.concatenate([pool, pool]), n_clusters=3, random_state=0)
+    np.testing.assert_array_equal(doubled.dominant, np.tile(plain.dominant, 2))
+
+
+@each_selector
+def test_the_pool_is_not_changed(name: str) -> None:
+    pool = blobs((20, 5))
+    before = pool.copy()
+    pool.flags.writeable = False
+    SELECTORS.load(name)(pool, n_clusters=2, random_state=0)
+    np.testing.assert_array_equal(pool, before)
+
+
+@each_selector
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_identical_images_are_one_cluster(name: str, n: int) -> None:
+    selection = SELECTORS.load(name)(np.full((n, 4), 0.7), n_clusters=min(n, 3), random_state=0)
+    assert selection.dominant.all()
+    assert selection.n_clusters == 1
+
+
+@each_selector
+def test_one_image_is_its_own_cluster(name: str) -> None:
+    selection = SELECTORS.load(name)(np.ones((1, 4)), n_clusters=1, random_state=0)
+    assert selection.dominant.tolist() == [True]
+
+
+@each_selector
+@pytest.mark.parametrize(("n", "k"), [(0, 1), (0, 2), (1, 2), (4, 5)])
+def test_fewer_images_than_clusters_is_a_named_error(name: str, n: int, k: int) -> None:
+    with pytest.raises(NotEnoughImagesError, match=rf"{k}.*{n}"):
+        SELECTORS.load(name)(np.ones((n, 3)), n_clusters=k, random_state=0)
+
+
+@each_selector
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_clusters_is_a_named_error(name: str, k: int) -> None:
+    with pytest.raises(ConfigError, match="n_clusters") as caught:
+        SELECTORS.load(name)(np.ones((5, 3)), n_clusters=k, random_state=0)
+    assert isinstance(caught.value, TwofoldError)
