@@ -155,6 +155,7 @@ def _optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimiz
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         nesterov=config.momentum > 0,
+        fused=True,  # One pass over the parameters instead of five.
     )
 
 

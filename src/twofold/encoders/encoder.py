@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from twofold.encoders.backbone import Backbone
+from twofold.encoders.backbone import Suffix, Trainable
 from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
 from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
@@ -50,10 +50,10 @@ class Encoder:
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
-    def trainable_copy(self) -> Backbone:
-        """A copy of the network whose parameters take gradients."""
-        backbone = copy.deepcopy(self.network.backbone)
-        return backbone.requires_grad_(True)
+    def trainable_suffix(self, trainable: Trainable) -> Suffix:
+        """A copy of the segments that train under ``trainable``; its parameters take gradients."""
+        suffix = copy.deepcopy(self.network.backbone.suffix(trainable))
+        return suffix.requires_grad_(True)
 
     def state(self) -> dict[str, Tensor]:
         """The weights under their library's names, for embedding them in a model folder."""

@@ -166,8 +166,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
     wanted = network.native.state_dict()
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    if not wanted.keys() <= tensors.keys():
-        tensors = dict(spec.weights.adapt(tensors, network.native))
+    # Names alone do not tell: DINOv2 is published under timm's, with positions for larger images.
+    if any(name not in tensors or tensors[name].shape != wanted[name].shape for name in wanted):
+        tensors = _adapted(spec, network, tensors, origin)
     given = (
         {name: tensor for name, tensor in tensors.items() if not name.startswith(network.ignored)}
         if network.ignored
@@ -189,6 +190,15 @@ def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], or
     if not all(bool(torch.isfinite(t).all()) for t in given.values() if t.is_floating_point()):
         raise WeightsError(f"{origin} holds values that are not finite")
     _copy(network.native, given)
+
+
+def _adapted(
+    spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: str
+) -> Mapping[str, Tensor]:
+    try:
+        return spec.weights.adapt(tensors, network.native)
+    except Exception as error:  # Whatever a conversion meant for one file does on another.
+        raise WeightsError(f"{origin} does not fit {spec.id}: {error!r}") from error
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -68,7 +68,7 @@ class _Network(nn.Module):
 
     def __init__(self, encoder: Encoder, config: TrainingConfig) -> None:
         super().__init__()
-        self.suffix = encoder.trainable_copy().suffix(config.trainable)
+        self.suffix = encoder.trainable_suffix(config.trainable)
         self.head: nn.Module = nn.Identity()
         if config.has_head:
             dim = encoder.spec.feature_dim
@@ -123,7 +123,7 @@ class AdaptationMethod(Method):
         if self.config.ad_scale == "none":
             return self.config.lambda_ad
         if self.config.ad_scale == "dimension":
-            return self.config.lambda_ad / before.shape[1]
+            return self.config.lambda_ad / float(before.shape[1])
         spread = float(before.var(axis=0).sum())
         if spread <= 0:
             raise CollapseError("all source images have the same features: nothing to train on")

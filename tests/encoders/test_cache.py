@@ -1,0 +1,435 @@
+"""The embedding cache: what is put in comes out, or nothing does; never wrong, never a failure."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twofold.encoders import cache as cache_module
+from twofold.encoders.cache import EmbeddingCache, cache_folder, default_cache
+
+Vectors = dict[str, NDArray[np.float32]]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+SPACE, OTHER = digest("space"), digest("other space")
+
+
+def vectors(n: int, size: int = 16, name: str = "image") -> Vectors:
+    generator = np.random.default_rng(n)
+    return {digest(f"{name} {i}"): generator.normal(size=size).astype(np.float32) for i in range(n)}
+
+
+def assert_same(found: Vectors, expected: Vectors) -> None:
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value)
+        assert found[key].dtype == np.float32
+        assert found[key].shape == value.shape
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path)
+
+
+def sql(cache: EmbeddingCache, statement: str, *values: object) -> int:
+    with closing(sqlite3.connect(cache.path)) as database, database:
+        return database.execute(statement, values).rowcount
+
+
+# Plain use
+
+
+@pytest.mark.parametrize("shape", [(1280,), (1,), (3, 4, 5), (0,), (2, 0), ()], ids=str)
+def test_arrays_of_any_shape_come_back(cache: EmbeddingCache, shape: tuple[int, ...]) -> None:
+    value = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    cache.put(SPACE, [(digest("a"), np.asarray(value, dtype=np.float32))])
+    assert_same(cache.get(SPACE, [digest("a")]), {digest("a"): np.asarray(value)})
+
+
+def test_values_come_back_bit_by_bit(cache: EmbeddingCache) -> None:
+    value = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38], dtype=np.float32)
+    cache.put(SPACE, [(digest("a"), value)])
+    assert cache.get(SPACE, [digest("a")])[digest("a")].tobytes() == value.tobytes()
+
+
+def test_views_in_any_layout_are_stored_by_value(cache: EmbeddingCache) -> None:
+    value = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)[::2]
+    cache.put(SPACE, [(digest("a"), value)])
+    assert_same(cache.get(SPACE, [digest("a")]), {digest("a"): value})
+
+
+def test_what_comes_back_may_be_changed(cache: EmbeddingCache) -> None:
+    entries = vectors(1)
+    cache.put(SPACE, entries.items())
+    (value,) = cache.get(SPACE, list(entries)).values()
+    value += 1
+    assert_same(cache.get(SPACE, list(entries)), entries)
+
+
+def test_more_images_than_one_query_takes(cache: EmbeddingCache) -> None:
+    entries = vectors(1201, size=2)
+    cache.put(SPACE, entries.items())
+    absent = [digest(f"absent {i}") for i in range(300)]
+    assert_same(cache.get(SPACE, [*absent, *entries]), entries)
+    assert cache.known(SPACE) == set(entries)
+
+
+def test_spaces_are_apart(cache: EmbeddingCache) -> None:
+    entries = vectors(3)
+    cache.put(SPACE, entries.items())
+    assert cache.get(OTHER, list(entries)) == {}
+    assert cache.known(OTHER) == set()
+    cache.put(OTHER, [(key, value + 1) for key, value in entries.items()])
+    assert_same(cache.get(SPACE, list(entries)), entries)
+
+
+def test_an_entry_is_replaced(cache: EmbeddingCache) -> None:
+    key = digest("a")
+    cache.put(SPACE, [(key, np.ones(3, dtype=np.float32))])
+    cache.put(SPACE, [(key, np.zeros(5, dtype=np.float32))])
+    assert_same(cache.get(SPACE, [key]), {key: np.zeros(5, dtype=np.float32)})
+
+
+def test_nothing_in_and_nothing_out(cache: EmbeddingCache) -> None:
+    assert cache.size() == 0
+    assert cache.get(SPACE, [digest("a")]) == {}
+    assert cache.get(SPACE, []) == {}
+    cache.put(SPACE, [])
+    assert cache.known(SPACE) == set()
+
+
+def test_clear_forgets_everything(cache: EmbeddingCache) -> None:
+    entries = vectors(5)
+    cache.put(SPACE, entries.items())
+    assert cache.size() > 0
+    cache.clear()
+    assert cache.size() == 0
+    assert list(cache.path.parent.iterdir()) == []
+    assert cache.get(SPACE, list(entries)) == {}
+    cache.put(SPACE, entries.items())
+    assert_same(cache.get(SPACE, list(entries)), entries)
+
+
+# Its size
+
+
+def test_too_large_a_cache_forgets_other_spaces_first(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, max_bytes=300_000)
+    old, new = vectors(50, size=1000), vectors(50, size=1000, name="new")
+    cache.put(OTHER, old.items())
+    assert cache.known(OTHER) == set(old)
+    cache.put(SPACE, new.items())
+    assert cache.known(OTHER) == set()
+    assert_same(cache.get(SPACE, list(new)), new)
+    assert cache.size() <= 300_000
+
+
+def test_too_large_a_space_is_forgotten_whole(tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path, max_bytes=50_000)
+    entries = vectors(50, size=1000)
+    cache.put(SPACE, entries.items())
+    assert cache.size() <= 50_000
+    assert cache.get(SPACE, list(entries)) == {}
+
+
+# Damage
+
+
+POISON = {
+    "a bit of the data": "UPDATE vectors SET data = ?1 || substr(data, 2) WHERE image = ?2",
+    "data too short": "UPDATE vectors SET data = substr(data, 5) WHERE image = ?2",
+    "data too long": "UPDATE vectors SET data = CAST(data || ?1 AS BLOB) WHERE image = ?2",
+    "no data": "UPDATE vectors SET data = x'' WHERE image = ?2",
+    "data as text": "UPDATE vectors SET data = 'text' WHERE image = ?2",
+    "data as a number": "UPDATE vectors SET data = 3.5 WHERE image = ?2",
+    "another shape": "UPDATE vectors SET shape = '4,4' WHERE image = ?2",
+    "one dimension more": "UPDATE vectors SET shape = '16,1' WHERE image = ?2",
+    "a shape of other length": "UPDATE vectors SET shape = '15' WHERE image = ?2",
+    "no shape": "UPDATE vectors SET shape = '' WHERE image = ?2",
+    "a shape that is none": "UPDATE vectors SET shape = 'sixteen' WHERE image = ?2",
+    "a shape as a number": "UPDATE vectors SET shape = 16.5 WHERE image = ?2",
+    "a shape that is no text": "UPDATE vectors SET shape = CAST(x'ff31' AS TEXT) WHERE image = ?2",
+    "hash of zeros": "UPDATE vectors SET sha256 = zeroblob(32) WHERE image = ?2",
+    "hash as text": "UPDATE vectors SET sha256 = 'abc' WHERE image = ?2",
+    "hash of the data alone": "UPDATE vectors SET data = ?3, sha256 = ?4 WHERE image = ?2",
+    "values of another image": (
+        "UPDATE vectors SET (data, sha256) = "
+        "(SELECT data, sha256 FROM vectors WHERE image != ?2 LIMIT 1) WHERE image = ?2"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", POISON.values(), ids=POISON)
+def test_a_poisoned_entry_is_dropped_and_can_be_put_again(
+    cache: EmbeddingCache, statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = vectors(6)
+    cache.put(SPACE, entries.items())
+    victim = list(entries)[2]
+    other = np.zeros(16, dtype=np.float32).tobytes()
+    values = (b"\x01", bytes.fromhex(victim), other, hashlib.sha256(other).digest())
+    with closing(sqlite3.connect(cache.path)) as database, database:
+        used = {f"?{i}": value for i, value in enumerate(values, start=1)}
+        count = max(int(name[1:]) for name in used if name in statement)
+        assert database.execute(statement, values[:count]).rowcount == 1
+    found = cache.get(SPACE, list(entries))
+    assert victim not in found
+    assert_same(found, {key: entries[key] for key in found})
+    assert victim not in cache.known(SPACE)
+    cache.put(SPACE, entries.items())
+    assert_same(cache.get(SPACE, list(entries)), entries)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_entry_moved_to_another_space_is_dropped(cache: EmbeddingCache) -> None:
+    entries = vectors(3)
+    cache.put(OTHER, entries.items())
+    assert sql(cache, "UPDATE vectors SET space = ?", bytes.fromhex(SPACE)) == 3
+    assert cache.get(SPACE, list(entries)) == {}
+    assert cache.known(SPACE) == set()
+
+
+def test_keys_of_another_type_do_no_harm(cache: EmbeddingCache) -> None:
+    entries = vectors(3)
+    cache.put(SPACE, entries.items())
+    sql(cache, "UPDATE vectors SET image = 'text' WHERE image = ?", bytes.fromhex(min(entries)))
+    assert min(entries) not in cache.known(SPACE)
+    assert_same(cache.get(SPACE, []), {})
+
+
+def assert_heals(cache: EmbeddingCache) -> None:
+    """Whatever is in the file: no exception, no wrong value, and usable after one more put."""
+    entries = vectors(40)
+    assert_same(found := cache.get(SPACE, list(entries)), {key: entries[key] for key in found})
+    cache.known(SPACE)
+    cache.put(SPACE, [item for item in entries.items() if item[0] not in found])
+    found = cache.get(SPACE, list(entries))
+    assert_same(found, {key: entries[key] for key in found})
+    cache.put(SPACE, [item for item in entries.items() if item[0] not in found])
+    assert_same(cache.get(SPACE, list(entries)), entries)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a sound cache of 40 vectors."""
+    cache = EmbeddingCache(tmp_path_factory.mktemp("sound"))
+    cache.put(SPACE, vectors(40).items())
+    return cache.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "length", [0, 1, 15, 16, 100, 4095, 4096, 4097, 6000, 8192, 10_000, -4096, -100, -1]
+)
+def test_a_truncated_file_is_rebuilt(cache: EmbeddingCache, database: bytes, length: int) -> None:
+    assert len(database) > 12_000
+    cache.path.write_bytes(database[:length])
+    assert_heals(cache)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a database\n" * 1000, b"SQLite format 3\0", bytes(8192), b"\xff" * 100],
+    ids=["empty", "text", "header", "zeros", "ones"],
+)
+def test_a_file_of_something_else_is_rebuilt(cache: EmbeddingCache, content: bytes) -> None:
+    cache.path.write_bytes(content)
+    assert_heals(cache)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE TABLE vectors (key TEXT)",
+        "CREATE TABLE vectors (space, image, shape, sha256)",
+        "CREATE VIEW vectors AS SELECT 1 AS space, 2 AS image, 3 AS shape, 4 AS sha256, 5 AS data",
+    ],
+)
+def test_a_table_of_another_version_is_rebuilt(
+    cache: EmbeddingCache, schema: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql(cache, schema)
+    assert_heals(cache)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("offset", range(16, 100, 4))
+def test_a_damaged_header_is_rebuilt(cache: EmbeddingCache, database: bytes, offset: int) -> None:
+    damaged = bytearray(database)
+    damaged[offset : offset + 4] = b"\x7f\xff\x00\x81"
+    cache.path.write_bytes(damaged)
+    assert_heals(cache)
+
+
+def test_random_damage_never_gives_a_wrong_vector(cache: EmbeddingCache, database: bytes) -> None:
+    entries, chance, intact = vectors(40), random.Random(0), 0
+    for _ in range(150):
+        damaged = bytearray(database)
+        for _ in range(chance.choice([1, 3, 30])):
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        cache.clear()
+        cache.path.write_bytes(damaged)
+        for _ in range(2):
+            found = cache.get(SPACE, list(entries))
+            assert_same(found, {key: entries[key] for key in found})
+            intact += len(found)
+            cache.put(SPACE, entries.items())
+    assert intact > 1000
+
+
+# Several users
+
+
+WORKER = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from twofold.encoders.cache import EmbeddingCache
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+cache, me = EmbeddingCache(Path(sys.argv[1])), sys.argv[2]
+space = digest("space")
+for i in range(40):
+    key = digest(f"shared {i}" if i % 2 else f"{me} {i}")
+    value = np.full(50, i, dtype=np.float32)
+    cache.put(space, [(key, value)])
+    found = cache.get(space, [key])
+    assert np.array_equal(found[key], value), i
+"""
+
+
+def test_processes_share_a_cache_without_loss(cache: EmbeddingCache) -> None:
+    command = [sys.executable, "-c", WORKER, str(cache.path.parent)]
+    workers = [
+        subprocess.Popen([*command, name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for name in ("one", "two", "three")
+    ]
+    outputs = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0], outputs
+    assert outputs == [b"", b"", b""]
+    expected = {
+        digest(f"shared {i}" if i % 2 else f"{name} {i}"): np.full(50, i, dtype=np.float32)
+        for name in ("one", "two", "three")
+        for i in range(40)
+    }
+    assert len(expected) == 80
+    assert_same(cache.get(SPACE, list(expected)), expected)
+
+
+def test_a_locked_database_is_skipped_and_kept(
+    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = vectors(3)
+    cache.put(SPACE, entries.items())
+    monkeypatch.setattr(cache_module, "_BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        cache.put(SPACE, vectors(2, name="late").items())
+        assert "locked" in capsys.readouterr().err
+        # Readers need no lock.
+        assert_same(cache.get(SPACE, list(entries)), entries)
+        other.execute("ROLLBACK")
+    assert cache.known(SPACE) == set(entries)
+
+
+def test_a_full_disk_is_no_failure(
+    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = vectors(3)
+    cache.put(SPACE, entries.items())
+
+    def fail(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "_select", fail)
+        assert cache.get(SPACE, list(entries)) == {}
+    assert "embedding cache skipped: database or disk is full" in capsys.readouterr().err
+    assert_same(cache.get(SPACE, list(entries)), entries)
+
+
+def test_a_vanished_folder_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = EmbeddingCache(tmp_path / "gone")
+    cache.put(SPACE, vectors(2).items())
+    assert cache.get(SPACE, [digest("a")]) == {}
+    assert cache.size() == 0
+    assert "unable to open" in capsys.readouterr().err
+
+
+# Where it is
+
+
+def test_the_folder_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "mine"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("TWOFOLD_CACHE")
+    assert cache_folder() == tmp_path / "xdg" / "twofold"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "twofold"
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWOFOLD_CACHE", "off")
+    assert cache_folder() is None
+    assert default_cache() is None
+
+
+def test_the_default_cache_makes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deep" / "cache"
+    monkeypatch.setenv("TWOFOLD_CACHE", str(folder))
+    cache = default_cache()
+    assert cache is not None
+    assert cache.path.parent == folder
+    assert list(folder.iterdir()) == []
+    entries = vectors(2)
+    cache.put(SPACE, entries.items())
+    again = default_cache()
+    assert again is not None
+    assert_same(again.get(SPACE, list(entries)), entries)
+
+
+def test_a_folder_that_cannot_be_made_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(RuntimeWarning, match="going on without it"):
+        assert default_cache() is None
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path))
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.warns(RuntimeWarning, match="unable to open") as caught:
+        assert default_cache() is None
+    assert str(tmp_path) in str(caught[0].message)
