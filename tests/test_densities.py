@@ -46,6 +46,16 @@ def explicit_distances(test: Array, mean: Array, covariance: Array) -> Array:
     return np.asarray(np.einsum("ij,jk,ik->i", centred, inverse, centred))
 
 
+def reference(deviations: Array, kind: Shrinkage) -> tuple[Array, float]:
+    """Covariance and intensity by scikit-learn; with n < d the identity weighs at least 1 / n."""
+    n, d = deviations.shape
+    covariance, shrinkage = REFERENCE[kind](deviations, assume_centered=True)
+    if n >= d or shrinkage >= 1 / n:
+        return covariance, shrinkage
+    sample = empirical_covariance(deviations, assume_centered=True)
+    return (1 - 1 / n) * sample + np.trace(sample) / (n * d) * np.eye(d), 1 / n
+
+
 @each_shape
 @each_shrinkage
 def test_equals_scikit_learn_and_an_explicit_inverse(
@@ -53,13 +63,12 @@ def test_equals_scikit_learn_and_an_explicit_inverse(
 ) -> None:
     train, test = normal(*shape), normal(25, shape[1], seed=1, shift=0.5)
     model = fit_gaussian(train, shrinkage=kind)
-    covariance, shrinkage = REFERENCE[kind](train)
+    covariance, shrinkage = reference(train - train.mean(axis=0), kind)
     if shape[1] > 1:  # In one dimension any shrinkage gives the same covariance.
         assert model.shrinkage == pytest.approx(shrinkage, rel=1e-9, abs=1e-12)
     np.testing.assert_allclose(model.mean, train.mean(axis=0), atol=1e-12)
-    if shrinkage > 0 or shape[0] > shape[1]:  # Else the covariance is singular.
-        expected = explicit_distances(test, train.mean(axis=0), covariance)
-        np.testing.assert_allclose(model.squared_distances(test), expected, rtol=1e-6)
+    expected = explicit_distances(test, train.mean(axis=0), covariance)
+    np.testing.assert_allclose(model.squared_distances(test), expected, rtol=1e-6)
 
 
 @each_shape
@@ -67,7 +76,7 @@ def test_a_given_mean_is_used(shape: tuple[int, int]) -> None:
     train, test = normal(*shape), normal(25, shape[1], seed=1)
     mean = train.mean(axis=0) + 0.3
     model = fit_gaussian(train, mean=mean)
-    covariance, shrinkage = ledoit_wolf(train - mean, assume_centered=True)
+    covariance, shrinkage = reference(train - mean, "ledoit_wolf")
     assert model.shrinkage == pytest.approx(shrinkage, rel=1e-9, abs=1e-12)
     expected = explicit_distances(test, mean, covariance)
     np.testing.assert_allclose(model.squared_distances(test), expected, rtol=1e-6)
@@ -106,13 +115,15 @@ def test_the_order_of_the_rows_does_not_matter(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(permuted, plain, rtol=1e-9, atol=1e-9)
 
 
-def test_few_equally_long_rows_can_come_out_unshrunk_and_still_score() -> None:
+def test_a_handful_of_rows_is_never_left_unshrunk() -> None:
     # Ledoit-Wolf estimates no noise at all from two rows: |x_1 - m|^4 equals the square of S.
     train = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0]])
     model = fit_gaussian(train)
-    assert model.shrinkage == 0.0
+    assert ledoit_wolf(train)[1] == 0.0
+    assert model.shrinkage == 0.5
+    # Half the sample variance 1, and half its mean over the dimensions, 1/4, everywhere.
     distances = model.squared_distances(np.vstack([np.zeros(4), np.eye(4)]))
-    np.testing.assert_allclose(distances, [0.0, 1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(distances, [0.0, 8.0, 1 / 0.625, 8.0, 8.0])
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -135,7 +146,7 @@ def test_dead_dimensions_do_no_harm(n: int, kind: Shrinkage) -> None:
     train = normal(n, 12)
     train[:, [0, 5, 11]] = 0.0
     model = fit_gaussian(train, shrinkage=kind)
-    covariance, _ = REFERENCE[kind](train)
+    covariance, _ = reference(train - train.mean(axis=0), kind)
     test = normal(9, 12, seed=1)
     expected = explicit_distances(test, train.mean(axis=0), covariance)
     np.testing.assert_allclose(model.squared_distances(test), expected, rtol=1e-6)
@@ -170,9 +181,7 @@ def test_adapted_equals_pooling_by_hand(n_s: int, n_t: int, d: int, kind: Shrink
     source, target = normal(n_s, d, shift=3.0), normal(n_t, d, seed=1, shift=-2.0)
     model = fit_adapted_gaussian(source, target, shrinkage=kind)
     deviations = np.concatenate([source - source.mean(axis=0), target - target.mean(axis=0)])
-    _, shrinkage = REFERENCE[kind](deviations, assume_centered=True)
-    sample = empirical_covariance(deviations, assume_centered=True)
-    covariance = (1 - shrinkage) * sample + shrinkage * np.trace(sample) / d * np.eye(d)
+    covariance, shrinkage = reference(deviations, kind)
     np.testing.assert_allclose(model.mean, target.mean(axis=0), atol=1e-12)
     assert model.shrinkage == pytest.approx(shrinkage, rel=1e-8, abs=1e-12)
     test = normal(9, d, seed=2)
@@ -294,6 +303,26 @@ def test_trimming_is_deterministic_and_follows_the_rows() -> None:
     order = np.random.default_rng(1).permutation(len(target))
     _, permuted = fit_trimmed(None, target[order], trim=0.2)
     np.testing.assert_array_equal(permuted, kept[order])
+
+
+def test_a_warm_start_finds_what_the_whole_pool_hides() -> None:
+    target, is_normal = planted(160, 40, 10, compact=True)
+    start = is_normal.copy()
+    start[np.flatnonzero(is_normal)[:60]] = False
+    start.flags.writeable = False
+    _, cold = fit_trimmed(None, target, trim=0.2)
+    assert not np.array_equal(cold, is_normal)
+    model, kept = fit_trimmed(None, target, trim=0.2, start=start)
+    np.testing.assert_array_equal(kept, is_normal)
+    np.testing.assert_array_equal(model.basis, fit_gaussian(target[is_normal]).basis)
+
+
+@pytest.mark.parametrize("n_start", [0, 1])
+def test_a_start_of_too_few_rows_is_the_whole_pool(n_start: int) -> None:
+    target, _ = planted(80, 20, 6)
+    _, cold = fit_trimmed(None, target, trim=0.2)
+    start = np.arange(100) < n_start
+    np.testing.assert_array_equal(fit_trimmed(None, target, trim=0.2, start=start)[1], cold)
 
 
 @pytest.mark.parametrize("trim", [-0.01, 0.51, 1.0, float("nan"), float("inf")])

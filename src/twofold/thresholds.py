@@ -61,6 +61,11 @@ def images_needed(false_alarm_rate: float) -> int:
     return math.ceil((1.0 - false_alarm_rate) / false_alarm_rate - 1e-9)
 
 
+def _possible_rate(n: int) -> str:
+    """The least rate that n normals allow, rounded up so that it is allowed as printed."""
+    return f"{math.ceil(1000 / (n + 1) - 1e-9) / 1000:.3f}"
+
+
 def conformal_quantile(scores: Array, false_alarm_rate: float) -> float:
     """The split-conformal threshold: the ceil((n + 1)(1 - rate))-th smallest score.
 
@@ -79,7 +84,7 @@ def conformal_quantile(scores: Array, false_alarm_rate: float) -> float:
     if n < needed:
         raise NotEnoughImagesError(
             f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} presumed normal "
-            f"images, got {n}: give more images or ask for a rate of at least {1 / (n + 1):.3f}"
+            f"images, got {n}: give more images or ask for a rate of at least {_possible_rate(n)}"
         )
     rank = math.ceil((n + 1) * (1.0 - false_alarm_rate) - 1e-9)
     return float(np.sort(scores)[min(rank, n) - 1])
@@ -127,7 +132,7 @@ def fit_threshold(
         raise NotEnoughImagesError(
             f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} presumed normal "
             f"{origin} images, got {len(presumed)} of {len(scores)}: give more images or ask for "
-            f"a rate of at least {1 / (len(presumed) + 1):.3f}"
+            f"a rate of at least {_possible_rate(len(presumed))}"
         )
     threshold = Threshold(
         value=conformal_quantile(presumed, false_alarm_rate),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -29,15 +30,15 @@ def _isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """No weights, cache or hub of the person who runs the tests."""
     patch.setenv("TWOFOLD_WEIGHTS", str(folder / "weights"))
     patch.setenv("TWOFOLD_CACHE", str(folder / "cache"))
-    patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder / "hub"))
+    patch.setattr(constants, "HF_HUB_OFFLINE", True)
+    patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in which weights, cache and hub are looked for."""
-    folder = tmp_path / "home"
-    (folder / "weights").mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "weights").mkdir()
     _isolate(monkeypatch, folder)
     return folder
 
@@ -99,17 +100,33 @@ def tiny() -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def lite0(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+def isolated(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], AbstractContextManager[None]]:
+    """What ``home`` is to a test, for fixtures that live longer than one."""
+    folder = tmp_path_factory.mktemp("session")
+
+    @contextmanager
+    def enter() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            _isolate(patch, folder)
+            yield
+
+    return enter
+
+
+@pytest.fixture(scope="session")
+def lite0(isolated: Callable[[], AbstractContextManager[None]]) -> Encoder:
     """The default encoder with its real weights."""
-    with pytest.MonkeyPatch.context() as patch:
-        _isolate(patch, tmp_path_factory.mktemp("nothing"))
+    with isolated():
         return load_encoder("efficientnet_lite0")
 
 
 @pytest.fixture(scope="session")
-def lite0_openvino(lite0: Encoder) -> Engine:
+def lite0_openvino(lite0: Encoder, isolated: Callable[[], AbstractContextManager[None]]) -> Engine:
     """It takes seconds to compile, so this one gives every output."""
-    return make_engine(lite0, output_names(lite0), "openvino")
+    with isolated():
+        return make_engine(lite0, output_names(lite0), "openvino")
 
 
 @pytest.fixture(scope="session")

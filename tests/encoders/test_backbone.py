@@ -55,13 +55,13 @@ def test_maps_are_returned_as_they_are() -> None:
 
 
 def test_freezing_touches_normalisation_only() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4), nn.Dropout()))
-    model.train()
+    convolution, norm, dropout = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout()
+    model = nn.Sequential(convolution, nn.Sequential(norm, dropout)).train()
     freeze_batch_norm(model)
-    norm = model[1][0]
+    assert norm.running_mean is not None
     assert not norm.training
-    assert model[0].training
-    assert model[1][1].training
+    assert convolution.training
+    assert dropout.training
     before = norm.running_mean.clone()
     model(torch.randn(5, 3, 2, 2))
     assert torch.equal(norm.running_mean, before)

@@ -276,7 +276,7 @@ def test_a_damaged_header_is_rebuilt(cache: EmbeddingCache, database: bytes, off
 
 def test_random_damage_never_gives_a_wrong_vector(cache: EmbeddingCache, database: bytes) -> None:
     entries, chance, intact = vectors(40), random.Random(0), 0
-    for _ in range(150):
+    for _ in range(60):
         damaged = bytearray(database)
         for _ in range(chance.choice([1, 3, 30])):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
@@ -287,7 +287,7 @@ def test_random_damage_never_gives_a_wrong_vector(cache: EmbeddingCache, databas
             assert_same(found, {key: entries[key] for key in found})
             intact += len(found)
             cache.put(SPACE, entries.items())
-    assert intact > 1000
+    assert intact > 500
 
 
 # Several users

@@ -90,6 +90,6 @@ def test_pooled_features_equal_those_of_timm(lite0_torch: Engine, lite0_openvino
 def test_preprocessing_is_that_of_the_lite_family(spec: EncoderSpec) -> None:
     assert spec.preprocessing.mean == (127.0, 127.0, 127.0)
     assert spec.preprocessing.std == (128.0, 128.0, 128.0)
-    config = classifier(int(spec.id[-1])).pretrained_cfg  # type: ignore[union-attr]
+    config = classifier(int(spec.id[-1])).pretrained_cfg
     assert spec.preprocessing.size == config["input_size"][1]  # type: ignore[index]
     assert spec.preprocessing.interpolation == config["interpolation"]  # type: ignore[index]

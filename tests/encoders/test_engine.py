@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -25,8 +26,13 @@ def lite0_engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def tiny_engine(request: pytest.FixtureRequest, tiny: Encoder) -> Engine:
-    return make_engine(tiny, output_names(tiny), request.param)
+def tiny_engine(
+    request: pytest.FixtureRequest,
+    tiny: Encoder,
+    isolated: Callable[[], AbstractContextManager[None]],
+) -> Engine:
+    with isolated():
+        return make_engine(tiny, output_names(tiny), request.param)
 
 
 def test_the_outputs_of_an_encoder(tiny: Encoder) -> None:

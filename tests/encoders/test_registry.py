@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module", params=ENCODERS.ids())
-def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
+def encoder(request: pytest.FixtureRequest) -> Encoder:
     return load_encoder(request.param, "random")
 
 

@@ -48,7 +48,8 @@ def test_equals_the_double_loop(shape: tuple[int, int, int, int], temperature: f
 
 def test_equals_the_double_loop_in_single_precision() -> None:
     batch = [rows(n, 64, seed=n, dtype=torch.float32) for n in (20, 30, 10)]
-    exact = pair_loop(*(part.double() for part in batch), 0.1)
+    source, dominant, others = (part.double() for part in batch)
+    exact = pair_loop(source, dominant, others, 0.1)
     assert float(contrastive_alignment(*batch)) == pytest.approx(exact, abs=1e-5)
 
 
@@ -77,7 +78,7 @@ def test_without_negatives_only_the_attraction_remains() -> None:
     loss = contrastive_alignment(source, dominant, rows(0, 6, seed=3), temperature=0.2)
     mean = sum(cosine(s, p) for s in source for p in dominant) / 20
     assert loss.item() == pytest.approx(-mean / 0.2, rel=1e-12)
-    loss.backward()
+    torch.autograd.backward(loss)
     for part in (source, dominant):
         assert part.grad is not None
         assert torch.isfinite(part.grad).all()
@@ -95,7 +96,7 @@ def test_without_positives_or_source_it_is_exactly_zero(
     loss = contrastive_alignment(source, dominant, torch.ones(m, 1000, dtype=dtype))
     assert loss.item() == 0.0
     assert loss.dtype == torch.promote_types(dtype, torch.float32)
-    loss.backward()
+    torch.autograd.backward(loss)
     for part in (source, dominant):
         assert part.grad is not None
         assert torch.equal(part.grad, torch.zeros_like(part))
@@ -120,8 +121,8 @@ def test_zero_vectors_have_cosine_zero(which: int) -> None:
     batch[which] = torch.zeros_like(batch[which])
     leaves = [part.clone().requires_grad_() for part in batch]
     loss = contrastive_alignment(*leaves)
-    assert loss.item() == pytest.approx(pair_loop(*batch, 0.1), rel=1e-10)
-    loss.backward()
+    assert loss.item() == pytest.approx(pair_loop(batch[0], batch[1], batch[2], 0.1), rel=1e-10)
+    torch.autograd.backward(loss)
     assert all(part.grad is not None and torch.isfinite(part.grad).all() for part in leaves)
 
 
@@ -129,7 +130,7 @@ def test_zero_vectors_have_cosine_zero(which: int) -> None:
 def test_a_tiny_temperature_stays_finite(dtype: torch.dtype) -> None:
     leaves = [rows(n, 16, seed=n, dtype=dtype).requires_grad_() for n in (6, 5, 4)]
     loss = contrastive_alignment(*leaves, temperature=1e-3)
-    loss.backward()
+    torch.autograd.backward(loss)
     assert torch.isfinite(loss)
     assert all(part.grad is not None and torch.isfinite(part.grad).all() for part in leaves)
 
@@ -144,8 +145,9 @@ def test_the_value_lies_within_its_bounds(m: int, temperature: float) -> None:
     assert best.item() == pytest.approx(math.log(m) - bound, rel=1e-5)
     assert worst.item() == pytest.approx(math.log(m) + bound, rel=1e-5)
     for seed in range(10):
-        batch = [rows(n, 3, seed=10 * seed + n) for n in (4, 5)]
-        value = float(contrastive_alignment(*batch, rows(m, 3, seed=seed), temperature=temperature))
+        source, dominant = (rows(n, 3, seed=10 * seed + n) for n in (4, 5))
+        others = rows(m, 3, seed=seed)
+        value = float(contrastive_alignment(source, dominant, others, temperature=temperature))
         assert abs(value - math.log(m)) <= bound
 
 
@@ -168,7 +170,7 @@ def test_the_pull_on_a_positive_never_saturates() -> None:
     # Total tangential pull 1 / temperature whatever the negatives: unlike InfoNCE.
     source, negative = torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 0.0]])
     positive = torch.tensor([[0.0, 1.0]], requires_grad=True)
-    contrastive_alignment(source, positive, negative, temperature=0.25).backward()
+    torch.autograd.backward(contrastive_alignment(source, positive, negative, temperature=0.25))
     assert positive.grad is not None
     torch.testing.assert_close(positive.grad, torch.tensor([[-4.0, 0.0]]))
 

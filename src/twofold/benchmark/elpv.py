@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.errors import ImageSourceError, MissingExtraError
+from twofold.errors import ConfigError, ImageSourceError, MissingExtraError
 
 __all__ = ["DOMAINS", "Cells", "load_cells"]
 
@@ -43,9 +43,12 @@ def load_cells(domain: str) -> Cells:
         domain: ``mono`` or ``poly``.
 
     Raises:
+        ConfigError: no such domain.
         MissingExtraError: the package is not installed.
         ImageSourceError: its table or counts are not the published ones.
     """
+    if domain not in DOMAINS:
+        raise ConfigError(f"unknown kind of cell {domain!r}: choose one of {', '.join(DOMAINS)}")
     found = find_spec("elpv_dataset")
     if found is None or found.origin is None:
         raise MissingExtraError("the demo needs elpv-dataset: pip install 'twofold[demo]'")
@@ -55,7 +58,11 @@ def load_cells(domain: str) -> Cells:
         raise ImageSourceError(f"{table} is missing: reinstall elpv-dataset")
     with table.open(encoding="utf-8") as stream:
         rows = list(csv.reader(stream, delimiter=" ", skipinitialspace=True))
-    sure = [(row[0], float(row[1])) for row in rows if row[2] == domain and float(row[1]) in (0, 1)]
+    try:
+        cells = [(name, float(probability), kind) for name, probability, kind in rows]
+    except ValueError as error:
+        raise ImageSourceError(f"{table} is not the published table: {error}") from error
+    sure = [(name, value) for name, value, kind in cells if kind == domain and value in (0, 1)]
     labels = np.array([probability for _, probability in sure], dtype=np.int64)
     counts = (int((labels == 0).sum()), int((labels == 1).sum()))
     if counts != _COUNTS[domain]:

@@ -46,11 +46,13 @@ def uda_inductive(
         random_state: of the draw.
 
     Raises:
-        ConfigError: an impossible share.
+        ConfigError: an impossible share, or labels other than 0 and 1.
         NotEnoughImagesError: too few normals or anomalies to leave a test set.
     """
     if not 0 <= anomaly_share < 1:
         raise ConfigError(f"anomaly_share must lie in [0, 1), not {anomaly_share}")
+    if not np.isin(labels, (0, 1)).all():
+        raise ConfigError("labels must be 0 (normal) or 1 (anomalous)")
     generator = np.random.default_rng(random_state)
     normals = generator.permutation(np.flatnonzero(labels == 0))
     anomalies = generator.permutation(np.flatnonzero(labels == 1))

@@ -25,6 +25,8 @@ Strict = Annotated[bool, typer.Option("--strict", help="Fail on the first unusab
 Weights = Annotated[
     str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
 ]
+# What every generator behind a method takes as a seed.
+_LAST_STATE = 2**32 - 1
 _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
 
 
@@ -37,7 +39,9 @@ def fit(
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
     weights: Weights = None,
     false_alarm_rate: Annotated[float, typer.Option(help="Stated share of false alarms.")] = 0.05,
-    random_state: Annotated[int, typer.Option(help="Same state, same scores.")] = 0,
+    random_state: Annotated[
+        int, typer.Option(min=0, max=_LAST_STATE, help="Same state, same scores.")
+    ] = 0,
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
     ] = None,
@@ -187,7 +191,11 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; into a pipe or device as it comes."""
+    if path.exists() and not path.is_file():  # /dev/stdout, say, which must not be replaced
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()  # A link stays, and what it points to is replaced.
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

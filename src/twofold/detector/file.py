@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
 from twofold.encoders.encoder import load_encoder
+from twofold.encoders.registry import ENCODERS
 from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
 from twofold.methods import METHODS, Method, parse_config
@@ -121,6 +123,8 @@ def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
     if header.method not in METHODS:
         raise BundleError(f"{path} was fitted with the method {header.method!r}, unknown here")
     method_class = METHODS.load(header.method)
+    if header.encoder.id not in ENCODERS:
+        raise BundleError(f"{path} uses the encoder {header.encoder.id!r}, unknown here")
     given: Any = weights
     if header.encoder.embedded and weights is None:
         given = {k: torch.from_numpy(v) for k, v in bundle.extra("encoder").items()}  # noqa: S610
@@ -155,6 +159,8 @@ def _reference(bundle: Bundle, path: Path) -> NDArray[np.float64]:
     scores = bundle.tensors.get(_REFERENCE)
     if scores is None or scores.ndim != 1 or not len(scores) or scores.dtype != np.float64:
         raise BundleError(f"{path} holds no reference scores")
+    if (np.diff(scores) < 0).any():
+        raise BundleError(f"{path} holds reference scores that are not sorted")
     return scores
 
 
@@ -167,7 +173,8 @@ def _parse(model: type[_Header], content: Any, path: Path) -> _Header:
 
 def _parse_evidence(content: dict[str, Any], path: Path) -> Evidence:
     try:
-        return TypeAdapter(Evidence).validate_python(content)
+        # As JSON, where strict typing still takes a list for a tuple.
+        return TypeAdapter(Evidence).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise _bad(path, error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import queue
 import sys
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Backbone, Trainable, as_map
+from twofold.encoders.converted import load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError
 
@@ -119,26 +121,16 @@ class _OpenVinoEngine:
         # OpenVINO would send usage data and write an id into the home folder; it runs without.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov  # noqa: PLC0415
-        from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
 
         self.outputs = outputs
-        preprocessing = encoder.spec.preprocessing
-        shape = [BATCH, 3, preprocessing.size, preprocessing.size]
-        module = _Outputs(encoder.network.backbone, outputs).eval()
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # Tracing's own deprecation and shape warnings.
-            model = ov.convert_model(module, example_input=torch.zeros(shape), input=shape)
-        graph = PrePostProcessor(model)
-        tensor = graph.input().tensor()
-        tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-        steps = graph.input().preprocess().convert_element_type(ov.Type.f32)
-        steps.mean(list(preprocessing.mean)).scale(list(preprocessing.std))
-        graph.input().model().set_layout(ov.Layout("NCHW"))
+        identity = f"{encoder.fingerprint}|{outputs}|{BATCH}|{ov.__version__}|{torch.__version__}"
+        key = hashlib.sha256(identity.encode()).hexdigest()
+        model = load_or_convert(key, lambda: _to_openvino(encoder, outputs))
         # A stream per core: no barrier between cores, which a decoding thread would hold up.
         streams = min(os.cpu_count() or 1, MAX_STREAMS)
         # Without the precision hint, a CPU with bfloat16 units would silently use them.
         compiled = ov.Core().compile_model(
-            graph.build(), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams}
+            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams}
         )
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(streams):
@@ -154,6 +146,26 @@ class _OpenVinoEngine:
             )
         finally:
             self._requests.put(request)
+
+
+def _to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
+    """The network from uint8 pixels to ``outputs`` as an OpenVINO model."""
+    import openvino as ov  # noqa: PLC0415
+    from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
+
+    preprocessing = encoder.spec.preprocessing
+    shape = [BATCH, 3, preprocessing.size, preprocessing.size]
+    module = _Outputs(encoder.network.backbone, outputs).eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # Tracing's own deprecation and shape warnings.
+        model = ov.convert_model(module, example_input=torch.zeros(shape), input=shape)
+    graph = PrePostProcessor(model)
+    tensor = graph.input().tensor()
+    tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps = graph.input().preprocess().convert_element_type(ov.Type.f32)
+    steps.mean(list(preprocessing.mean)).scale(list(preprocessing.std))
+    graph.input().model().set_layout(ov.Layout("NCHW"))
+    return graph.build()
 
 
 class _TorchEngine:

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import huggingface_hub
+import huggingface_hub.constants
+import huggingface_hub.errors
 import safetensors
 import safetensors.torch
 import torch

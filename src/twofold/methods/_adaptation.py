@@ -73,7 +73,8 @@ class _Network(nn.Module):
         if config.has_head:
             dim = encoder.spec.feature_dim
             # A bias would let the network reach the trivial constant solution (Ruff et al.).
-            layer = nn.Linear(dim, dim, bias=False)
+            # The usual initialisation would draw from torch's global generator.
+            layer = nn.utils.skip_init(nn.Linear, dim, dim, bias=False)
             nn.init.eye_(layer.weight)
             self.head = layer
 

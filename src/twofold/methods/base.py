@@ -119,9 +119,9 @@ class Method(ABC):
         self._check_declared(data)
         self._fitted = False
         self._fit(data, random_state, progress)
-        self._fitted = True
         seen = data.source if data.target_pool is None else data.target_pool
-        self._check_scores(self.score(seen))
+        self._check_scores(np.asarray(self._score(seen), dtype=np.float64))
+        self._fitted = True
         return self
 
     def score(self, images: EncodedImages) -> Array:
@@ -154,8 +154,12 @@ class Method(ABC):
         Raises:
             ConfigError: the arrays are not those of this method and configuration.
         """
+        self._fitted = False
         try:
             self._restore(dict(state))
+            strange = state.keys() ^ self._state().keys()
+            if strange:
+                raise ValueError(f"{min(strange)} is not an array of this method")
         except (KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"the saved arrays do not fit method {self.id}: {reason}") from error

@@ -1,0 +1,94 @@
+"""``methods``, ``encoders`` and ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from typer.testing import Result
+
+from twofold import __version__
+from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
+from twofold.errors import WeightsError
+from twofold.methods import METHODS, Need
+
+Run = Callable[..., Result]
+Parse = Callable[[str], dict[str, Any]]
+
+
+def test_methods_as_json(run: Run, as_object: Parse) -> None:
+    result = run("methods", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    content = as_object(result.stdout)
+    assert set(content) == {"methods"}
+    assert [row["id"] for row in content["methods"]] == list(METHODS.ids())
+    by_id = {row["id"]: row for row in content["methods"]}
+    assert by_id["auto"]["needs"] == ["target_pool"]
+    assert by_id["oracle"]["needs"] == ["target_labels", "target_pool"]
+    assert by_id["source_only"]["needs"] == []
+    for row in content["methods"]:
+        assert set(row) == {"id", "needs", "summary"}
+        assert set(row["needs"]) <= set(get_args(Need))
+        assert row["summary"]
+
+
+def test_encoders_as_json(run: Run, as_object: Parse) -> None:
+    result = run("encoders", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    content = as_object(result.stdout)
+    assert set(content) == {"encoders"}
+    assert [row["id"] for row in content["encoders"]] == list(ENCODERS.ids())
+    for row in content["encoders"]:
+        assert isinstance(row["available"], bool)
+        assert row["feature_dim"] > 0
+        assert row["licence"]
+    assert next(r for r in content["encoders"] if r["id"] == DEFAULT_ENCODER)["available"]
+
+
+@pytest.mark.parametrize(("command", "registry"), [("methods", METHODS), ("encoders", ENCODERS)])
+def test_tables_name_every_id(run: Run, command: str, registry: Any) -> None:
+    result = run(command)
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in registry.ids())
+
+
+def test_doctor_as_json(run: Run, as_object: Parse, tmp_path: Path) -> None:
+    result = run("doctor", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    content = as_object(result.stdout)
+    assert content["twofold"] == __version__
+    assert content["problems"] == []
+    assert content["default_encoder"] == DEFAULT_ENCODER
+    assert content["images_per_second"] > 0
+    assert content["cores"] >= 1
+    assert isinstance(content["cuda"], bool)
+
+
+def test_doctor_fails_without_the_default_weights(
+    run: Run, as_object: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> float:
+        raise WeightsError(f"{name} has no weights")
+
+    monkeypatch.setattr("twofold.cli.info._speed", missing)
+    monkeypatch.setenv("TWOFOLD_CACHE", "off")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert result.stderr == "twofold: efficientnet_lite0 has no weights\n"
+    content = as_object(result.stdout)
+    assert content["problems"] == ["efficientnet_lite0 has no weights"]
+    assert content["cache"] is None
+    assert content["images_per_second"] is None
+
+
+def test_doctor_reports_an_unusable_cache(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("twofold.cli.info._speed", lambda name: 1.0)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "set TWOFOLD_CACHE" in result.stderr.splitlines()[-1]

@@ -1,0 +1,63 @@
+"""A detector on the toy encoder, with no cache or weights of the person who runs the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.support import toy
+from twofold import Detector
+
+Images = NDArray[Any]
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TWOFOLD_CACHE", "off")
+    monkeypatch.setenv("TWOFOLD_WEIGHTS", str(tmp_path / "no-weights"))
+    with toy.registered():
+        yield
+
+
+def _make(method: str = "auto", **options: Any) -> Detector:
+    # The torch engine needs no compilation, which for a toy would take all of the time.
+    given = {"encoder": toy.ENCODER, "weights": "random", "engine": "torch"} | options
+    return Detector(method, **given)
+
+
+@pytest.fixture
+def make() -> Callable[..., Detector]:
+    """Make a detector: method, other constructor arguments."""
+    return _make
+
+
+@pytest.fixture(scope="session")
+def world() -> toy.World:
+    return toy.make_world()
+
+
+@pytest.fixture(scope="session")
+def fitted(world: toy.World) -> Detector:
+    """An automatic detector; do not fit it again."""
+    with pytest.MonkeyPatch.context() as patch, toy.registered():
+        patch.setenv("TWOFOLD_CACHE", "off")
+        return _make().fit(world.source, world.pool)
+
+
+def _write(folder: Path, images: Images) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{index:03}.png" for index in range(len(images))]
+    for path, pixels in zip(paths, images, strict=True):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def write() -> Callable[[Path, Images], list[Path]]:
+    """Write images as PNG files 000.png, 001.png, ...: folder, images."""
+    return _write

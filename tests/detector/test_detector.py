@@ -1,0 +1,481 @@
+"""The detector: inputs, random states, decisions, problems, progress."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from tests.support import toy
+from tests.support.bad_files import write_bad_files
+from twofold import Detector
+from twofold.benchmark.metrics import auroc
+from twofold.detector import detector as module
+from twofold.encoders.registry import DEFAULT_ENCODER
+from twofold.errors import (
+    ConfigError,
+    ImageSourceError,
+    NotEnoughImagesError,
+    NotFittedError,
+    UsageError,
+)
+from twofold.methods import DEFAULT_METHOD, METHODS
+
+Make = Callable[..., Detector]
+Write = Callable[[Path, NDArray[Any]], list[Path]]
+QUICK = {"training": {"epochs": 2}}
+
+
+def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return (
+        one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    )
+
+
+# --- what is given -------------------------------------------------------------------------------
+
+
+def test_parameters_are_stored_as_they_are() -> None:
+    options = {"trim": 0.2}
+    given: dict[str, Any] = {
+        "method": "target_only",
+        "encoder": toy.ENCODER,
+        "false_alarm_rate": 0.1,
+        "random_state": 7,
+        "options": options,
+        "weights": "random",
+        "strict": True,
+        "engine": "torch",
+        "progress": print,
+    }
+    detector = Detector(**given)
+    assert all(getattr(detector, name) is value for name, value in given.items())
+    assert options == {"trim": 0.2}
+    default = Detector()
+    assert (default.method, default.encoder) == (DEFAULT_METHOD, DEFAULT_ENCODER)
+    assert (default.false_alarm_rate, default.random_state) == (0.05, 0)
+
+
+def test_fit_changes_no_parameter_and_no_input(make: Make, world: toy.World) -> None:
+    detector = make("oracle", options=QUICK, random_state=None)
+    before = {k: v for k, v in vars(detector).items() if not k.startswith("_")}
+    copies = [a.copy() for a in (world.source, world.pool, world.pool_labels, world.test)]
+    assert detector.fit(world.source, world.pool, target_labels=world.pool_labels) is detector
+    detector.predict(world.test)
+    after = {k: v for k, v in vars(detector).items() if not (k.startswith("_") or k.endswith("_"))}
+    assert after == before
+    assert detector.options is before["options"]
+    for one, two in zip(
+        copies, (world.source, world.pool, world.pool_labels, world.test), strict=True
+    ):
+        assert same(one, two)
+
+
+def test_arrays_folders_lists_globs_and_manifests_are_the_same(
+    make: Make, fitted: Detector, world: toy.World, write: Write, tmp_path: Path
+) -> None:
+    expected = fitted.decision_function(world.test)
+    source, pool, test = (
+        write(tmp_path / name, getattr(world, name)) for name in ("source", "pool", "test")
+    )
+    manifest = tmp_path / "test.csv"
+    manifest.write_text("path\n" + "\n".join(f"test/{path.name}" for path in test) + "\n")
+    for near, far in (
+        (tmp_path / "source", str(tmp_path / "pool")),
+        (source, [str(path) for path in pool]),
+    ):
+        detector = make().fit(near, far)
+        for images in (tmp_path / "test", test, str(tmp_path / "test" / "*.png"), manifest):
+            assert same(detector.decision_function(images), expected)
+
+
+@pytest.mark.parametrize("name", METHODS.ids())
+def test_every_method(make: Make, world: toy.World, name: str) -> None:
+    method = METHODS.load(name)
+    options = toy.quick_options(method)
+    labels = world.pool_labels if method.uses_labels() else None
+    detector = make(name, options=options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        detector.fit(world.source, world.pool, target_labels=labels)
+    uses_pool = "target_pool" in method.needs
+    # Where the rate holds for the source only, the user hears it.
+    assert [("rests on source images" in str(note.message)) for note in caught] == (
+        [] if uses_pool else [True]
+    )
+    scores = detector.score(world.test)
+    normal = scores.scores[world.test_labels == 0]
+    assert auroc(normal, scores.scores[world.test_labels == 1]) > 0.75
+    assert detector.threshold_.origin == ("target" if uses_pool else "source")
+    assert np.array_equal(scores.anomalous, scores.scores > detector.threshold_.value)
+
+
+def test_methods_that_only_use_the_source_need_no_target(make: Make, world: toy.World) -> None:
+    alone, beside = make("frozen_source"), make("frozen_source")
+    with pytest.warns(UserWarning, match="rests on source images"):
+        alone.fit(world.source)
+    with pytest.warns(UserWarning, match="rests on source images"):
+        beside.fit(world.source, world.pool)
+    assert same(alone.decision_function(world.test), beside.decision_function(world.test))
+    assert alone.evidence_.n_target == 0
+    assert beside.evidence_.n_target == len(world.pool)
+
+
+def test_wrong_uses(make: Make, world: toy.World) -> None:
+    with pytest.raises(UsageError, match="needs target images"):
+        make().fit(world.source)
+    with pytest.raises(ConfigError, match="must not see target_labels"):
+        make("paper").fit(world.source, world.pool, target_labels=world.pool_labels)
+    with pytest.raises(ConfigError, match="needs target_labels"):
+        make("oracle", options=QUICK).fit(world.source, world.pool)
+    with pytest.raises(ConfigError, match="unknown method 'x': choose one of auto"):
+        make("x").fit(world.source, world.pool)
+    with pytest.raises(ConfigError, match="unknown encoder 'x'"):
+        make(encoder="x").fit(world.source, world.pool)
+    with pytest.raises(ConfigError, match="option speed.*its options: trim, shrinkage"):
+        make(options={"speed": 1}).fit(world.source, world.pool)
+    for rate in (0.0, 1.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="strictly between 0 and 1"):
+            make(false_alarm_rate=rate).fit(world.source, world.pool)
+    with pytest.raises(ConfigError, match="unknown engine"):
+        make(engine="steam").fit(world.source, world.pool)
+    detector = make()
+    for use in (detector.decision_function, detector.predict, detector.score):
+        with pytest.raises(NotFittedError, match="call fit first"):
+            use(world.test)
+
+
+# --- random states -------------------------------------------------------------------------------
+
+
+def test_random_states(make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scores(state: int | None) -> tuple[NDArray[Any], Detector]:
+        detector = make("paper", options=QUICK, random_state=state)
+        detector.fit(world.source, world.pool)
+        return detector.decision_function(world.test), detector
+
+    zero, first = scores(0)
+    assert first.random_state_ == 0
+    assert same(zero, scores(0)[0])
+    one, _ = scores(1)
+    assert not np.array_equal(zero, one)
+    drawn = iter([4, 5])
+    monkeypatch.setattr(module.secrets, "randbits", lambda bits: next(drawn))
+    fresh, detector = scores(None)
+    assert detector.random_state_ == 4
+    assert detector.random_state is None
+    assert same(fresh, scores(4)[0])
+    detector.fit(world.source, world.pool)
+    assert detector.random_state_ == 5
+
+
+def test_refit_is_a_fresh_fit(make: Make, world: toy.World) -> None:
+    other = toy.make_world(1)
+    detector = make("paper", options=QUICK).fit(other.source, other.pool)
+    detector.fit(world.source, world.pool)
+    fresh = make("paper", options=QUICK).fit(world.source, world.pool)
+    assert same(detector.decision_function(world.test), fresh.decision_function(world.test))
+    assert detector.threshold_ == fresh.threshold_
+    assert detector.evidence_ == fresh.evidence_
+
+
+SUBPROCESS = """
+import hashlib, sys
+from tests.support import toy
+from twofold import Detector
+
+toy.register()
+world = toy.make_world(2)
+for method in ("auto", "paper"):
+    options = {"training": {"epochs": 2}} if method == "paper" else {}
+    detector = Detector(method, toy.ENCODER, weights="random", random_state=3, options=options)
+    detector.fit(world.source, world.pool)
+    scores = detector.score(world.test)
+    print(hashlib.sha256(scores.scores.tobytes()).hexdigest(), repr(detector.threshold_))
+"""
+
+
+def run(code: str, *arguments: str, **environment: str) -> str:
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env=os.environ | {"PYTHONPATH": root} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bits() -> None:
+    outputs = [run(SUBPROCESS, PYTHONHASHSEED=seed) for seed in ("1", "2")]
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].split()) > 4
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+
+def test_decisions_follow_the_threshold(fitted: Detector, world: toy.World) -> None:
+    result = fitted.score(world.test)
+    assert result.scores.dtype == np.float64
+    assert result.anomalous.dtype == np.int64
+    assert same(fitted.decision_function(world.test), result.scores)
+    assert same(fitted.predict(world.test), result.anomalous)
+    assert np.array_equal(result.anomalous == 1, result.scores > fitted.threshold_.value)
+    assert result.usable.all()
+    assert result.names[3] == "array[3]"
+    # What lies above the threshold lies above (n + 1)(1 - rate) of n presumed normals.
+    assert (result.percentiles[result.anomalous == 1] >= 95).all()
+    assert ((result.percentiles >= 0) & (result.percentiles <= 100)).all()
+    order = np.argsort(result.scores)
+    assert (np.diff(result.percentiles[order]) >= 0).all()
+    assert result.anomalous[world.test_labels == 1].mean() > 0.8
+
+
+def test_scores_are_never_clamped(fitted: Detector, world: toy.World) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    flat = np.full((2, 64, 64, 3), [[[[255]]], [[[0]]]], dtype=np.uint8)
+    far = fitted.decision_function(np.concatenate([noise, flat]))
+    usual = fitted.decision_function(world.test)
+    assert (far > 2 * np.median(usual)).all()
+    assert len(np.unique(far)) == 5
+    assert (fitted.score(noise).percentiles == 100).all()
+
+
+def test_one_image(fitted: Detector, world: toy.World, write: Write, tmp_path: Path) -> None:
+    whole = fitted.decision_function(world.test)
+    assert same(fitted.decision_function(world.test[:1]), whole[:1])
+    path = write(tmp_path / "one", world.test[:1])[0]
+    assert same(fitted.decision_function(path), whole[:1])
+    assert fitted.predict(str(path)).shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["auto", "target_only"])
+def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
+    """With 600 images in the pool the rate of one fit varies by about a point either way."""
+    alarms, n = 0, 0
+    for seed in range(3):
+        world = toy.make_world(seed, n_source=60, n_pool=600, n_test=2, share=0.05)
+        detector = make(name, false_alarm_rate=0.05).fit(world.source, world.pool)
+        alarms += int(detector.predict(toy.normals(500, seed)).sum())
+        n += 500
+    # 99.9% interval of 1500 draws and three calibrations; the cut costs up to half a percent.
+    assert 0.02 < alarms / n < 0.085, (alarms, n, binomtest(alarms, n).proportion_ci())
+
+
+def test_too_few_images_for_the_rate(make: Make, world: toy.World) -> None:
+    with pytest.raises(NotEnoughImagesError, match=r"rate of 0.01 needs at least 99 presumed"):
+        make(false_alarm_rate=0.01).fit(world.source, world.pool)
+    detector = make(false_alarm_rate=0.2)
+    with pytest.raises(NotEnoughImagesError, match="at least 4 presumed normal target"):
+        detector.fit(world.source, world.pool[:3])
+    with pytest.raises(NotFittedError):
+        detector.predict(world.test)
+    detector.fit(world.source, world.pool[:12])
+
+
+def test_a_failed_fit_leaves_the_earlier_one_whole(make: Make, world: toy.World) -> None:
+    detector = make().fit(world.source, world.pool)
+    before = detector.score(world.test)
+    for source, target in (
+        (world.source, world.pool[:3]),
+        (world.source[:1], world.pool),
+        (world.source, "nowhere"),
+    ):
+        with pytest.raises(Exception, match="."):
+            detector.fit(source, target)
+        after = detector.score(world.test)
+        assert same(before.scores, after.scores)
+        assert same(before.anomalous, after.anomalous)
+
+
+# --- unusable images -----------------------------------------------------------------------------
+
+
+def test_bad_files_change_no_bit(
+    make: Make, fitted: Detector, world: toy.World, write: Write, tmp_path: Path
+) -> None:
+    expected = fitted.decision_function(world.test)
+    folders = {name: tmp_path / name for name in ("source", "pool", "test")}
+    bad: dict[str, str] = {}
+    for name, folder in folders.items():
+        write(folder, getattr(world, name))
+        bad = write_bad_files(folder)
+    detector = make().fit(folders["source"], folders["pool"])
+    assert len(detector.evidence_.problems) == 2 * len(bad)
+    assert detector.threshold_ == fitted.threshold_
+    with pytest.warns(UserWarning, match=f"{len(bad)} unusable image") as caught:
+        scores = detector.decision_function(folders["test"])
+    assert len(caught) == 1
+    assert "\n" not in str(caught[0].message)
+    result = detector.score(folders["test"])
+    good = np.array([Path(name).name not in bad for name in result.names])
+    assert good.sum() == len(world.test)
+    assert same(scores[good], expected)
+    assert np.isnan(scores[~good]).all()
+    assert np.isnan(result.percentiles[~good]).all()
+    assert (result.anomalous[~good] == -1).all()
+    assert np.array_equal(result.usable, good)
+    with pytest.warns(UserWarning, match="unusable"):
+        assert same(detector.predict(folders["test"]), result.anomalous)
+    for problem in result.problems:
+        assert bad[Path(problem.path).name] in problem.reason
+
+
+def test_strict(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
+    good = write(tmp_path / "pool", world.pool)
+    (tmp_path / "pool" / "zzz.png").write_text("no image")
+    with pytest.raises(ImageSourceError, match="zzz.png: not an image"):
+        make(strict=True).fit(world.source, tmp_path / "pool")
+    with pytest.raises(ImageSourceError, match="zzz.png"):
+        make("frozen_source", strict=True).fit(tmp_path / "pool")
+    detector = make(strict=True).fit(world.source, good)
+    with pytest.raises(ImageSourceError, match="zzz.png"):
+        detector.predict(tmp_path / "pool")
+
+
+def test_nothing_usable(make: Make, fitted: Detector, world: toy.World, tmp_path: Path) -> None:
+    bad = write_bad_files(tmp_path)
+    with pytest.raises(NotEnoughImagesError, match=f"none of the {len(bad)} target images"):
+        make().fit(world.source, tmp_path)
+    with pytest.raises(NotEnoughImagesError, match="none of the .* source images"):
+        make().fit(tmp_path, world.pool)
+    with pytest.warns(UserWarning, match="unusable"):
+        assert (fitted.predict(tmp_path) == -1).all()
+    with pytest.raises(ImageSourceError):
+        fitted.predict(tmp_path / "nothing")
+
+
+def test_labels_stay_with_their_images(
+    make: Make, world: toy.World, write: Write, tmp_path: Path
+) -> None:
+    """An unusable image in the pool takes its label with it."""
+    paths = write(tmp_path / "pool", world.pool)
+    broken = tmp_path / "broken.png"
+    broken.write_text("no image")
+    listed = [*paths[:10], broken, *paths[10:]]
+    expected = make("oracle", options=QUICK)
+    expected.fit(world.source, paths, target_labels=world.pool_labels)
+    for label in (0, 1):
+        detector = make("oracle", options=QUICK)
+        detector.fit(world.source, listed, target_labels=np.insert(world.pool_labels, 10, label))
+        scores = detector.decision_function(world.test)
+        assert same(scores, expected.decision_function(world.test))
+        partition: Any = detector.method_
+        assert np.array_equal(partition.partition_.others, np.flatnonzero(world.pool_labels))
+    with pytest.raises(ConfigError, match="80 entries for 81 target images"):
+        make("oracle").fit(world.source, listed, target_labels=world.pool_labels)
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+def test_copies_across_are_counted(make: Make, world: toy.World) -> None:
+    pool = np.concatenate([world.pool, world.source[:3]])
+    with pytest.warns(UserWarning, match=r"3 target image\(s\) are also in the source") as caught:
+        detector = make().fit(world.source, pool)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert detector.evidence_.n_copies_across == 3
+    pool = np.concatenate([world.pool, world.pool[:2]])
+    with pytest.warns(UserWarning, match=r"2 target image\(s\) repeat"):
+        detector = make().fit(world.source, pool)
+    assert detector.evidence_.n_copies_target == 2
+
+
+def test_one_folder_twice(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "a", world.pool)
+    with pytest.warns(UserWarning, match="is one folder given twice") as caught:
+        make().fit(tmp_path / "a", tmp_path / "a")
+    assert len(caught) == 1
+
+
+def test_a_clean_fit_is_silent(make: Make, world: toy.World) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector = make().fit(world.source, world.pool)
+    assert detector.evidence_.notes == ()
+    assert (detector.evidence_.n_source, detector.evidence_.n_target) == (60, 80)
+
+
+# --- many images, progress -----------------------------------------------------------------------
+
+
+def test_chunks_change_nothing(
+    fitted: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fitted.score(world.test)
+    for chunk in (1, 7, 60, 61):
+        monkeypatch.setattr(module, "_CHUNK", chunk)
+        parts = fitted.score(world.test)
+        assert same(whole.scores, parts.scores)
+        assert same(whole.anomalous, parts.anomalous)
+        assert whole.names == parts.names
+
+
+def test_chunks_keep_problems_in_place(
+    fitted: Detector,
+    world: toy.World,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths: list[Path] = write(tmp_path / "t", world.test)
+    paths[4] = paths[17] = tmp_path / "missing.png"
+    whole = fitted.score(paths)
+    monkeypatch.setattr(module, "_CHUNK", 5)
+    parts = fitted.score(paths)
+    assert same(whole.scores, parts.scores)
+    assert whole.problems == parts.problems
+    assert np.flatnonzero(np.isnan(whole.scores)).tolist() == [4, 17]
+
+
+def test_progress_reaches_the_end(
+    make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 25)
+    seen: dict[str, list[tuple[int, int]]] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        seen.setdefault(what, []).append((done, total))
+
+    detector = make("paper", options=QUICK, progress=progress).fit(world.source, world.pool)
+    detector.predict(world.test)
+    assert list(seen) == ["encode source", "encode target", "train", "score"]
+    for steps in seen.values():
+        assert steps[-1][0] == steps[-1][1]
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    assert seen["encode source"][-1] == (60, 60)
+    assert seen["score"] == [(25, 60), (50, 60), (60, 60)]
+
+
+def test_encoded_images_give_the_same(make: Make, fitted: Detector, world: toy.World) -> None:
+    method = METHODS.load("auto")(toy.encoder())
+    encoded = toy.encode_world(world)
+    detector = make().fit_encoded(method, toy.fit_data(METHODS.load("auto"), encoded))
+    expected = fitted.score(world.test)
+    result = detector.score_encoded(encoded.test)
+    assert same(result.scores, expected.scores)
+    assert same(result.anomalous, expected.anomalous)
+    assert same(detector.decision_function(world.test), expected.scores)
+
+
+@pytest.mark.slow
+def test_the_default_encoder() -> None:
+    world = toy.make_world(n_source=30, n_pool=40, n_test=20)
+    detector = Detector(false_alarm_rate=0.1).fit(world.source, world.pool)
+    scores = detector.decision_function(world.test)
+    assert auroc(scores[world.test_labels == 0], scores[world.test_labels == 1]) > 0.9

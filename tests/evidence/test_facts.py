@@ -1,0 +1,78 @@
+"""Evidence: plain counts, and what the user hears about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support import toy
+from twofold.encoders.encode import EncodedImages
+from twofold.evidence import collect_evidence
+from twofold.images import Problem
+from twofold.thresholds import Threshold
+
+THRESHOLD = Threshold(1.0, 0.05, "target", 30, 0.9)
+
+
+def images(*values: int) -> EncodedImages:
+    """One image per value; equal values are copies."""
+    return toy.from_arrays(pooled=np.array(values, dtype=np.float32)[:, None])
+
+
+def test_nothing_to_say() -> None:
+    evidence = collect_evidence(images(1, 2, 3), images(4, 5), THRESHOLD)
+    assert (evidence.n_source, evidence.n_target) == (3, 2)
+    assert (evidence.n_copies_across, evidence.n_copies_source, evidence.n_copies_target) == (
+        0,
+    ) * 3
+    assert evidence.notes == ()
+    assert evidence.problems == ()
+    assert (evidence.threshold_origin, evidence.presumed_normal_share) == ("target", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "counts", "notes"),
+    [
+        (
+            (1, 2, 3),
+            (3, 3, 4),
+            (2, 0, 1),
+            ["2 target image(s) are also", "1 target image(s) repeat"],
+        ),
+        ((1, 1, 1), (2, 3), (0, 2, 0), ["2 source image(s) repeat"]),
+        ((1, 2), (2, 1), (2, 0, 0), ["the same 2 images: is one folder given twice?"]),
+        ((1, 2), (1, 2, 3), (2, 0, 0), ["2 target image(s) are also"]),
+    ],
+)
+def test_copies(
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    counts: tuple[int, int, int],
+    notes: list[str],
+) -> None:
+    evidence = collect_evidence(images(*source), images(*target), THRESHOLD)
+    found = (evidence.n_copies_across, evidence.n_copies_source, evidence.n_copies_target)
+    assert found == counts
+    assert len(evidence.notes) == len(notes)
+    for note, expected in zip(evidence.notes, notes, strict=True):
+        assert expected in note
+        assert "\n" not in note
+
+
+def test_without_a_target() -> None:
+    source = replace(THRESHOLD, origin="source")
+    evidence = collect_evidence(images(1, 2), None, source)
+    assert (evidence.n_target, evidence.n_copies_across) == (0, 0)
+    assert evidence.threshold_origin == "source"
+    assert len(evidence.notes) == 1
+    assert "false-alarm rate is unknown" in evidence.notes[0]
+
+
+def test_problems_of_both_folders() -> None:
+    one, two = Problem("a.png", "empty file"), Problem("b.png", "not an image")
+    source = replace(images(1, 2), problems=(one,))
+    target = replace(images(3, 4), problems=(two,))
+    assert collect_evidence(source, target, THRESHOLD).problems == (one, two)
+    assert collect_evidence(source, None, THRESHOLD).problems == (one,)

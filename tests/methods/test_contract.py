@@ -1,0 +1,20 @@
+"""Every registered method keeps the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.methods.contract import CHECKS
+from twofold.methods import DEFAULT_METHOD, METHODS
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", METHODS.ids())
+def test_contract(name: str, check: str) -> None:
+    method = METHODS.load(name)
+    assert method.id == name
+    CHECKS[check](method)
+
+
+def test_the_default_is_registered() -> None:
+    assert DEFAULT_METHOD in METHODS.ids()

@@ -1,0 +1,239 @@
+"""A toy world: rendered images in two domains, and an encoder of a few thousand weights.
+
+Normal images show discs, anomalies one of three other shapes. The target differs from the source by
+colours, contrast and blur. Everything is a function of a seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import nn
+
+from twofold.encoders.backbone import Backbone
+from twofold.encoders.encode import EncodedImages, FrozenEncoder
+from twofold.encoders.encoder import Encoder, load_encoder
+from twofold.encoders.registry import ENCODERS
+from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
+from twofold.images import find_images
+from twofold.methods import FitData, Method
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+SIDE = 64
+DIM = 32
+ENCODER = "toy"
+OUTPUTS = ("pooled", "split:last_stage")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """How images of a domain look: two colours, blur, noise."""
+
+    background: tuple[float, float, float]
+    foreground: tuple[float, float, float]
+    blur: float
+    noise: float
+
+
+SOURCE = Domain((40, 50, 70), (200, 190, 170), 0.6, 4.0)
+TARGET = Domain((110, 90, 60), (180, 210, 190), 1.6, 8.0)
+SHAPES = ("disc", "bars", "checker", "cross")
+
+
+def render(shape: str, domain: Domain, rng: np.random.Generator) -> Images:
+    """One (SIDE, SIDE, 3) image with a random place, size, tilt and brightness."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2 + 0.5
+    x, y = x - rng.uniform(-5, 5), y - rng.uniform(-5, 5)
+    angle = rng.uniform(-0.3, 0.3)
+    u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    size = rng.uniform(14, 20)
+    inside = np.maximum(np.abs(u), np.abs(v)) < size
+    mask = {
+        "disc": np.hypot(u, v) < size,
+        "bars": inside & (np.sin(v * 1.3) > 0),
+        "checker": inside & (np.sin(u) * np.sin(v) > 0),
+        "cross": inside & (np.minimum(np.abs(u), np.abs(v)) < size / 5),
+    }[shape]
+    soft = gaussian_filter(mask.astype(float), domain.blur)[..., None]
+    pixels = (1 - soft) * np.array(domain.background) + soft * np.array(domain.foreground)
+    pixels = pixels * rng.uniform(0.85, 1.15) + rng.normal(0, domain.noise, pixels.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def draw(labels: Labels, domain: Domain, rng: np.random.Generator) -> Images:
+    """One image per label, (n, SIDE, SIDE, 3); 1 = anomalous."""
+    kinds = rng.integers(1, len(SHAPES), len(labels))
+    shapes = [
+        SHAPES[kind] if label else SHAPES[0] for kind, label in zip(kinds, labels, strict=True)
+    ]
+    return np.stack([render(shape, domain, rng) for shape in shapes])
+
+
+@dataclass(frozen=True)
+class World:
+    """Source normals, an unlabelled target pool, and a target test half normal."""
+
+    source: Images
+    pool: Images
+    pool_labels: Labels
+    test: Images
+    test_labels: Labels
+
+
+def make_world(
+    seed: int = 0, *, n_source: int = 60, n_pool: int = 80, n_test: int = 60, share: float = 0.1
+) -> World:
+    """Draw a world; ``share`` of the pool is anomalous."""
+    rng = np.random.default_rng(seed)
+    pool_labels = np.zeros(n_pool, dtype=np.int64)
+    pool_labels[: round(share * n_pool)] = 1
+    rng.shuffle(pool_labels)
+    test_labels = np.arange(n_test, dtype=np.int64) % 2
+    return World(
+        source=draw(np.zeros(n_source, dtype=np.int64), SOURCE, rng),
+        pool=draw(pool_labels, TARGET, rng),
+        pool_labels=pool_labels,
+        test=draw(test_labels, TARGET, rng),
+        test_labels=test_labels,
+    )
+
+
+def normals(n: int, seed: int, domain: Domain = TARGET) -> Images:
+    """Fresh normal images."""
+    return draw(np.zeros(n, dtype=np.int64), domain, np.random.default_rng([seed, 7]))
+
+
+def build() -> Network:
+    """A small chain with normalisation layers whose statistics are not the trivial ones."""
+
+    def block(inputs: int, outputs: int) -> nn.Sequential:
+        norm = nn.BatchNorm2d(outputs)
+        with torch.no_grad():
+            assert norm.running_var is not None
+            norm.running_var.fill_(0.5)
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), norm, nn.ReLU())
+
+    segments: dict[str, nn.Module] = {
+        "stem": block(3, 16),
+        "layer1": block(16, 24),
+        "layer2": block(24, DIM),
+        "pool": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    }
+    backbone = Backbone(segments, {4: "layer1", 8: "layer2"}, last_stage="layer2")
+    return Network(backbone.segments, backbone)
+
+
+SPEC = EncoderSpec(
+    id=ENCODER,
+    architecture="toy",
+    feature_dim=DIM,
+    map_channels={4: 24, 8: DIM},
+    preprocessing=Preprocessing(32, (120.0, 120.0, 120.0), (60.0, 60.0, 60.0), "bilinear"),
+    licence="Apache-2.0",
+    weights=HubWeights("nobody/toy"),
+    build=build,
+)
+
+
+def register() -> None:
+    """Make the toy encoder known under :data:`ENCODER`."""
+    if ENCODER not in ENCODERS:
+        ENCODERS.add(ENCODER, f"{__name__}:SPEC")
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Like :func:`register`, for as long as the context lasts."""
+    known = dict(ENCODERS._entries)
+    register()
+    try:
+        yield
+    finally:
+        ENCODERS._entries.clear()
+        ENCODERS._entries.update(known)
+
+
+@lru_cache(maxsize=1)
+def encoder() -> Encoder:
+    """The toy encoder, randomly initialised and always the same."""
+    with registered():
+        return load_encoder(ENCODER, "random")
+
+
+def encode(images: Images, outputs: tuple[str, ...] = OUTPUTS) -> EncodedImages:
+    """Images as the toy encoder sees them."""
+    return FrozenEncoder(encoder(), outputs, engine="torch").encode(find_images(images))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded world."""
+
+    source: EncodedImages
+    pool: EncodedImages
+    pool_labels: Labels
+    test: EncodedImages
+    test_labels: Labels
+
+
+def encode_world(world: World, outputs: tuple[str, ...] = OUTPUTS) -> Encoded:
+    """Encode every part of a world."""
+    return Encoded(
+        source=encode(world.source, outputs),
+        pool=encode(world.pool, outputs),
+        pool_labels=world.pool_labels,
+        test=encode(world.test, outputs),
+        test_labels=world.test_labels,
+    )
+
+
+@lru_cache(maxsize=8)
+def encoded_world(seed: int = 0, **sizes: Any) -> Encoded:
+    """The encoded world of a seed; do not change its arrays."""
+    return encode_world(make_world(seed, **sizes))
+
+
+def from_arrays(**arrays: NDArray[np.floating]) -> EncodedImages:
+    """Encoded images made of nothing but vectors; rows that are equal get equal digests."""
+    parts = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+    n = len(next(iter(parts.values())))
+    rows = [b"".join(part[i].tobytes() for part in parts.values()) for i in range(n)]
+    digests = tuple(hashlib.sha256(row).hexdigest() for row in rows)
+    return EncodedImages(tuple(f"v{i}" for i in range(n)), digests, parts, np.arange(n))
+
+
+def fit_data(method: type[Method], world: Encoded) -> FitData:
+    """What a method declares, and nothing else."""
+    data = FitData(source=world.source)
+    if "target_pool" in method.needs:
+        data = replace(data, target_pool=world.pool)
+    if "target_labels" in method.needs:
+        data = replace(data, target_labels=world.pool_labels)
+    if "target_shots" in method.needs:
+        shots = np.flatnonzero(world.pool_labels == 0)[:5]
+        data = replace(data, target_shots=world.pool.subset(shots))
+    if "source_anomalies" in method.needs:
+        rng = np.random.default_rng(11)
+        images = draw(np.ones(12, dtype=np.int64), SOURCE, rng)
+        data = replace(data, source_anomalies=encode(images, tuple(world.source.arrays)))
+    if "source_reference" in method.needs:
+        data = replace(data, source_reference=world.source.subset(np.arange(len(world.source)) < 1))
+    return data
+
+
+def quick_options(method: type[Method]) -> dict[str, Any]:
+    """Options under which a method is fitted in a fraction of a second."""
+    if "training" in method.Config.model_fields:
+        return {"training": {"epochs": 4}}
+    return {}

@@ -1,0 +1,324 @@
+"""The optimisation loop: what moves, what stays, and when it gives up."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from tests.support import toy
+from twofold.encoders.backbone import Trainable
+from twofold.errors import CollapseError, ConfigError
+from twofold.methods import METHODS, Method, _adaptation, parse_config
+from twofold.training import (
+    TrainingConfig,
+    as_batch,
+    check_collapse,
+    forward_all,
+    local_generator,
+    optimise,
+)
+
+SPLITS: tuple[Trainable, ...] = ("head", "last_stage", "all")
+ALL_OUTPUTS = ("pooled", "split:last_stage", "split:all")
+Array = NDArray[Any]
+
+
+def parameters(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+@lru_cache(maxsize=1)
+def world() -> toy.Encoded:
+    return toy.encode_world(toy.make_world(n_source=70, n_pool=40, n_test=10), ALL_OUTPUTS)
+
+
+def fitted(name: str = "source_only", seed: int = 0, **options: Any) -> Any:
+    method: type[Method] = METHODS.load(name)
+    data = toy.fit_data(method, world())
+    data = replace(data, source=data.source.subset(np.arange(40)))
+    return method(toy.encoder(), parse_config(method, options)).fit(data, random_state=seed)
+
+
+class Line(nn.Module):
+    """A head and a body of one weight each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(1, 1, bias=False)
+        self.head = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.body.weight)
+        nn.init.ones_(self.head.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.body(x) + self.head(x)
+        return result
+
+
+def descend(module: nn.Module, scale: float = 1.0, **options: Any) -> Any:
+    config = TrainingConfig(**({"epochs": 1, "momentum": 0.0, "weight_decay": 0.0} | options))
+    return optimise(module, lambda m: scale * m(torch.ones(1, 1)).sum(), config, steps_per_epoch=1)
+
+
+# --- the loop ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["source_only", "paper", "oracle"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_loss_falls(name: str, seed: int) -> None:
+    log = fitted(name, seed).log_
+    assert len(log.losses) == 20
+    assert np.mean(log.losses[-3:]) < np.mean(log.losses[:3])
+
+
+@pytest.mark.parametrize("trainable", SPLITS)
+def test_only_the_chosen_part_moves(trainable: Trainable) -> None:
+    encoder = toy.encoder()
+    before = parameters(encoder.network.native)
+    model = fitted(training={"trainable": trainable, "epochs": 3})
+    after = parameters(encoder.network.native)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    start = parameters(encoder.trainable_suffix(trainable))
+    end = parameters(model.network_.suffix)
+    assert start.keys() == end.keys()
+    expected = {
+        "head": set(),
+        "last_stage": {"layer2", "pool"},
+        "all": set(toy.build().backbone.segments),
+    }
+    assert {name.split(".")[1] for name in start} <= expected[trainable]
+    for name, value in start.items():
+        moved = not torch.equal(value, end[name])
+        is_statistic = "running_" in name or "num_batches" in name
+        assert moved != is_statistic, name
+    if trainable == "head":
+        weight = model.network_.head.weight
+        assert not torch.equal(weight, torch.eye(toy.DIM))
+        assert not start
+
+
+def test_a_head_on_top_of_the_last_stage_starts_as_the_identity() -> None:
+    slow = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0, "head": "linear"}
+    model = fitted(training=slow)
+    torch.testing.assert_close(model.network_.head.weight, torch.eye(toy.DIM))
+    assert model.network_.head.bias is None
+
+
+def test_a_network_is_left_in_evaluation_mode_on_the_cpu() -> None:
+    model = fitted(training={"epochs": 1})
+    assert not any(module.training for module in model.network_.modules())
+    assert all(p.device.type == "cpu" for p in model.network_.parameters())
+
+
+def test_normalisation_layers_stay_in_evaluation_mode_while_training() -> None:
+    suffix = toy.encoder().trainable_suffix("last_stage")
+    modes = []
+
+    def loss(module: nn.Module) -> Tensor:
+        modes.append([m.training for m in module.modules() if isinstance(m, nn.BatchNorm2d)])
+        result: Tensor = module(torch.ones(2, 24, 8, 8)).square().sum()
+        return result
+
+    optimise(suffix, loss, TrainingConfig(epochs=2), steps_per_epoch=1)
+    assert modes == [[False], [False]]
+
+
+def test_global_randomness_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    fitted("paper", 3, training={"epochs": 1, "head": "linear"})
+    assert torch.equal(before, torch.get_rng_state())
+    one, two = (torch.rand(3, generator=local_generator(5)) for _ in range(2))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("limit", "epochs"), [(None, [4, 4, 4]), (1, [1]), (6, [4, 2]), (8, [4, 4]), (99, [4, 4, 4])]
+)
+def test_steps_and_epochs(limit: int | None, epochs: list[int]) -> None:
+    seen: list[tuple[int, int]] = []
+    values = iter(range(100))
+
+    def loss(module: nn.Module) -> Tensor:
+        return 0.0 * module(torch.ones(1, 1)).sum() + next(values)
+
+    config = TrainingConfig(epochs=3, max_steps=limit)
+    log = optimise(Line(), loss, config, steps_per_epoch=4, progress=lambda *at: seen.append(at))
+    total = sum(epochs)
+    assert log.steps == total
+    assert seen == [(step, total) for step in range(1, total + 1)]
+    starts = np.cumsum([0, *epochs[:-1]])
+    expected = [np.arange(s, s + n).mean() for s, n in zip(starts, epochs, strict=True)]
+    assert log.losses == pytest.approx(expected)
+
+
+def test_the_head_learns_faster() -> None:
+    line = Line()
+    descend(line, learning_rate=0.01, head_learning_rate_factor=7.0)
+    assert line.body.weight.item() == pytest.approx(1 - 0.01 / np.sqrt(2))
+    assert line.head.weight.item() == pytest.approx(1 - 0.07 / np.sqrt(2))
+
+
+def test_gradients_are_clipped_by_their_common_norm() -> None:
+    for scale in (1e6, 10.0, 1.0):
+        line = Line()
+        descend(line, scale, learning_rate=0.1, head_learning_rate_factor=1.0, gradient_clip=0.5)
+        moves = [1 - line.body.weight.item(), 1 - line.head.weight.item()]
+        assert np.hypot(*moves) == pytest.approx(0.1 * 0.5, rel=1e-3)
+    line = Line()
+    descend(line, 0.1, learning_rate=0.1, head_learning_rate_factor=1.0)
+    assert line.body.weight.item() == pytest.approx(1 - 0.01)
+
+
+def test_weight_decay_and_momentum() -> None:
+    line = Line()
+    descend(line, 0.0, learning_rate=0.1, weight_decay=0.5, head_learning_rate_factor=1.0)
+    assert line.body.weight.item() == pytest.approx(1 - 0.1 * 0.5)
+    # Nesterov: the first step moves by (1 + momentum) times the gradient.
+    line = Line()
+    descend(line, 0.1, learning_rate=0.1, momentum=0.9, head_learning_rate_factor=1.0)
+    assert line.body.weight.item() == pytest.approx(1 - 0.1 * 0.1 * 1.9)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite(value: float) -> None:
+    with pytest.raises(CollapseError, match=r"became (nan|inf) at step 1: lower learning_rate"):
+        descend(Line(), value)
+
+
+def test_a_far_too_large_learning_rate_is_named() -> None:
+    with pytest.raises(CollapseError):
+        fitted(training={"learning_rate": 1e30, "gradient_clip": 1e30})
+
+
+# --- collapse ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trainable", SPLITS)
+def test_a_forced_collapse_is_found(trainable: Trainable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A centre at zero and a huge weight decay: all weights vanish, and the features with them."""
+    monkeypatch.setattr(_adaptation, "one_class_center", lambda rows: torch.zeros(rows.shape[1]))
+    forced = {
+        "trainable": trainable,
+        "weight_decay": 5.0,
+        "learning_rate": 0.05,
+        "momentum": 0.0,
+        "head_learning_rate_factor": 1.0,
+        "epochs": 8,
+        "batch_source": 8,
+    }
+    with pytest.raises(CollapseError, match="training collapsed"):
+        fitted(training=forced)
+
+
+@pytest.mark.parametrize("name", ["source_only", "paper", "oracle"])
+@pytest.mark.parametrize("trainable", SPLITS)
+def test_no_false_alarm(name: str, trainable: Trainable) -> None:
+    fitted(name, training={"trainable": trainable, "epochs": 6})
+
+
+def test_check_collapse() -> None:
+    before = np.random.default_rng(0).normal(size=(50, 4))
+    check_collapse(before, before)
+    check_collapse(before, before * 0.011)
+    with pytest.raises(CollapseError, match="collapsed"):
+        check_collapse(before, before * 0.009)
+    with pytest.raises(CollapseError, match="collapsed"):
+        check_collapse(before, np.ones_like(before))
+    for bad in (np.nan, np.inf):
+        after = before.copy()
+        after[3, 1] = bad
+        with pytest.raises(CollapseError, match="not finite"):
+            check_collapse(before, after)
+
+
+# --- forward passes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trainable", SPLITS)
+def test_a_row_alone_gives_the_same_bits(trainable: Trainable) -> None:
+    name = "pooled" if trainable == "head" else f"split:{trainable}"
+    network = fitted(training={"trainable": trainable, "epochs": 1, "head": "linear"}).network_
+    rows = world().source[name]
+    whole = forward_all(network, rows)
+    assert whole.dtype == np.float64
+    assert whole.shape == (70, toy.DIM)
+    for size in (1, 2, 63, 64, 65):
+        assert np.array_equal(forward_all(network, rows[:size]), whole[:size])
+    assert all(
+        np.array_equal(forward_all(network, rows[i : i + 1])[0], whole[i]) for i in range(70)
+    )
+
+
+def test_untrained_features_are_those_of_the_encoder() -> None:
+    suffix = toy.encoder().trainable_suffix("last_stage").eval()
+    features = forward_all(suffix, world().test["split:last_stage"])
+    np.testing.assert_allclose(features, world().test["pooled"], atol=1e-5)
+
+
+def test_no_rows() -> None:
+    assert len(forward_all(nn.Identity(), np.empty((0, 3), np.float32))) == 0
+
+
+def test_maps_are_channels_last() -> None:
+    values = np.arange(48, dtype=np.float32).reshape(1, 3, 4, 4)
+    batch = as_batch(values)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(batch.numpy(), values)
+    assert as_batch(values[:, 0, 0]).shape == (1, 4)
+
+
+# --- the weight of compactness -------------------------------------------------------------------
+
+
+def test_ad_scale() -> None:
+    before = np.random.default_rng(0).normal(size=(30, toy.DIM)) * np.arange(1, toy.DIM + 1)
+    spread = ((before - before.mean(axis=0)) ** 2).sum(axis=1).mean()
+    expected = {"none": 3.0, "dimension": 3.0 / toy.DIM, "initial": 3.0 / spread}
+    method = METHODS.load("source_only")
+    for scale, weight in expected.items():
+        config = parse_config(method, {"ad_scale": scale, "lambda_ad": 3.0})
+        model: Any = method(toy.encoder(), config)
+        assert model._lambda_ad(before) == pytest.approx(weight)
+    with pytest.raises(CollapseError, match="same features"):
+        model._lambda_ad(np.ones((4, toy.DIM)))
+
+
+def test_initial_scale_starts_source_only_training_at_its_weight() -> None:
+    """Divided by its value before training, eq. 5 starts at lambda_ad."""
+    model = fitted(training={"epochs": 1, "max_steps": 1, "batch_source": 40})
+    assert model.log_.losses[0] == pytest.approx(1.0, abs=1e-4)
+
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"epochs": 0}, {"momentum": 1.0}, {"learning_rate": 0}, {"trainable": "tail"}, {"speed": 1}],
+)
+def test_impossible_options(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainingConfig(**options)
+    with pytest.raises(ConfigError, match=f"training.{next(iter(options))}"):
+        parse_config(METHODS.load("paper"), {"training": options})
+
+
+def test_what_a_head_needs() -> None:
+    assert TrainingConfig(trainable="head").has_head
+    assert TrainingConfig(head="linear").has_head
+    assert not TrainingConfig().has_head
+
+
+def test_an_outside_copy_is_not_trained() -> None:
+    line = Line()
+    other = copy.deepcopy(line)
+    descend(line, learning_rate=0.1)
+    assert other.body.weight.item() == 1.0
