@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,11 +82,12 @@ def test_the_quantile_is_its_definition(scores: Array, rate: float) -> None:
 def test_the_quantile_holds_its_rate_in_finite_samples(rate: float, kind: str) -> None:
     """One fresh score per calibration: the alarms are binomial with a share of at most the rate."""
     rng = np.random.default_rng(0)
-    draw = {
+    draws: dict[str, Callable[[Any], Any]] = {
         "normal": lambda shape: rng.normal(size=shape),
         "lognormal": lambda shape: rng.lognormal(size=shape),
         "heavy": lambda shape: rng.standard_t(1, size=shape),
-    }[kind]
+    }
+    draw = draws[kind]
     n = images_needed(rate)  # Where the guarantee is exact: n + 1 is a multiple of 1 / rate.
     repeats = 20_000
     calibration, fresh = draw((repeats, n)), draw(repeats)

@@ -41,7 +41,7 @@ class TrainingConfig(BaseModel):
     most used by the released code of neighbouring systems.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     trainable: Trainable = "last_stage"  # Early layers frozen: the standard guard of Deep SVDD
     # with pretrained networks against collapse (PANDA), and what a CPU can train.

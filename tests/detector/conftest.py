@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
 from tests.support import toy
+
 from twofold import Detector
 
 Images = NDArray[Any]

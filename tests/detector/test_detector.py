@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-
 from tests.support import toy
 from tests.support.bad_files import write_bad_files
+
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
 from twofold.detector import detector as module
@@ -26,6 +26,7 @@ from twofold.errors import (
     ImageSourceError,
     NotEnoughImagesError,
     NotFittedError,
+    TwofoldError,
     UsageError,
 )
 from twofold.methods import DEFAULT_METHOD, METHODS
@@ -68,15 +69,14 @@ def test_parameters_are_stored_as_they_are() -> None:
 def test_fit_changes_no_parameter_and_no_input(make: Make, world: toy.World) -> None:
     detector = make("oracle", options=QUICK, random_state=None)
     before = {k: v for k, v in vars(detector).items() if not k.startswith("_")}
-    copies = [a.copy() for a in (world.source, world.pool, world.pool_labels, world.test)]
+    arrays: list[NDArray[Any]] = [world.source, world.pool, world.pool_labels, world.test]
+    copies = [array.copy() for array in arrays]
     assert detector.fit(world.source, world.pool, target_labels=world.pool_labels) is detector
     detector.predict(world.test)
     after = {k: v for k, v in vars(detector).items() if not (k.startswith("_") or k.endswith("_"))}
     assert after == before
     assert detector.options is before["options"]
-    for one, two in zip(
-        copies, (world.source, world.pool, world.pool_labels, world.test), strict=True
-    ):
+    for one, two in zip(copies, arrays, strict=True):
         assert same(one, two)
 
 
@@ -141,7 +141,7 @@ def test_wrong_uses(make: Make, world: toy.World) -> None:
         make("x").fit(world.source, world.pool)
     with pytest.raises(ConfigError, match="unknown encoder 'x'"):
         make(encoder="x").fit(world.source, world.pool)
-    with pytest.raises(ConfigError, match="option speed.*its options: trim, shrinkage"):
+    with pytest.raises(ConfigError, match=r"option speed.*its options: trim, shrinkage"):
         make(options={"speed": 1}).fit(world.source, world.pool)
     for rate in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="strictly between 0 and 1"):
@@ -169,7 +169,7 @@ def test_random_states(make: Make, world: toy.World, monkeypatch: pytest.MonkeyP
     one, _ = scores(1)
     assert not np.array_equal(zero, one)
     drawn = iter([4, 5])
-    monkeypatch.setattr(module.secrets, "randbits", lambda bits: next(drawn))
+    monkeypatch.setattr("secrets.randbits", lambda bits: next(drawn))
     fresh, detector = scores(None)
     assert detector.random_state_ == 4
     assert detector.random_state is None
@@ -295,7 +295,7 @@ def test_a_failed_fit_leaves_the_earlier_one_whole(make: Make, world: toy.World)
         (world.source[:1], world.pool),
         (world.source, "nowhere"),
     ):
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(TwofoldError):
             detector.fit(source, target)
         after = detector.score(world.test)
         assert same(before.scores, after.scores)
@@ -317,7 +317,7 @@ def test_bad_files_change_no_bit(
     detector = make().fit(folders["source"], folders["pool"])
     assert len(detector.evidence_.problems) == 2 * len(bad)
     assert detector.threshold_ == fitted.threshold_
-    with pytest.warns(UserWarning, match=f"{len(bad)} unusable image") as caught:
+    with pytest.warns(UserWarning, match=rf"{len(bad)} unusable image") as caught:
         scores = detector.decision_function(folders["test"])
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
@@ -338,20 +338,20 @@ def test_bad_files_change_no_bit(
 def test_strict(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
     good = write(tmp_path / "pool", world.pool)
     (tmp_path / "pool" / "zzz.png").write_text("no image")
-    with pytest.raises(ImageSourceError, match="zzz.png: not an image"):
+    with pytest.raises(ImageSourceError, match=r"zzz.png: not an image"):
         make(strict=True).fit(world.source, tmp_path / "pool")
-    with pytest.raises(ImageSourceError, match="zzz.png"):
+    with pytest.raises(ImageSourceError, match=r"zzz.png"):
         make("frozen_source", strict=True).fit(tmp_path / "pool")
     detector = make(strict=True).fit(world.source, good)
-    with pytest.raises(ImageSourceError, match="zzz.png"):
+    with pytest.raises(ImageSourceError, match=r"zzz.png"):
         detector.predict(tmp_path / "pool")
 
 
 def test_nothing_usable(make: Make, fitted: Detector, world: toy.World, tmp_path: Path) -> None:
     bad = write_bad_files(tmp_path)
-    with pytest.raises(NotEnoughImagesError, match=f"none of the {len(bad)} target images"):
+    with pytest.raises(NotEnoughImagesError, match=rf"none of the {len(bad)} target images"):
         make().fit(world.source, tmp_path)
-    with pytest.raises(NotEnoughImagesError, match="none of the .* source images"):
+    with pytest.raises(NotEnoughImagesError, match=r"none of the .* source images"):
         make().fit(tmp_path, world.pool)
     with pytest.warns(UserWarning, match="unusable"):
         assert (fitted.predict(tmp_path) == -1).all()

@@ -16,8 +16,8 @@ import pytest
 import safetensors.numpy
 import torch
 from numpy.typing import NDArray
-
 from tests.support import toy
+
 from twofold import Detector
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import BundleError, NotFittedError, WeightsError

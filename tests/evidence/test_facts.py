@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from tests.support import toy
+
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import collect_evidence
 from twofold.images import Problem

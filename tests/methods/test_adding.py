@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.methods.contract import CHECKS
 from tests.support import toy
+
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.methods.contract import CHECKS
+
 from twofold.methods import DEFAULT_METHOD, METHODS
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-
 from tests.support import toy
+
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.registry import ENCODERS
 from twofold.images import find_images

@@ -29,6 +29,7 @@ from twofold.methods import FitData, Method
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 SIDE = 64
 DIM = 32
@@ -68,7 +69,7 @@ def render(shape: str, domain: Domain, rng: np.random.Generator) -> Images:
     soft = gaussian_filter(mask.astype(float), domain.blur)[..., None]
     pixels = (1 - soft) * np.array(domain.background) + soft * np.array(domain.foreground)
     pixels = pixels * rng.uniform(0.85, 1.15) + rng.normal(0, domain.noise, pixels.shape)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)
 
 
 def draw(labels: Labels, domain: Domain, rng: np.random.Generator) -> Images:
@@ -92,7 +93,13 @@ class World:
 
 
 def make_world(
-    seed: int = 0, *, n_source: int = 60, n_pool: int = 80, n_test: int = 60, share: float = 0.1
+    seed: int = 0,
+    *,
+    n_source: int = 60,
+    n_pool: int = 80,
+    n_test: int = 60,
+    share: float = 0.1,
+    target: Domain = TARGET,
 ) -> World:
     """Draw a world; ``share`` of the pool is anomalous."""
     rng = np.random.default_rng(seed)
@@ -102,9 +109,9 @@ def make_world(
     test_labels = np.arange(n_test, dtype=np.int64) % 2
     return World(
         source=draw(np.zeros(n_source, dtype=np.int64), SOURCE, rng),
-        pool=draw(pool_labels, TARGET, rng),
+        pool=draw(pool_labels, target, rng),
         pool_labels=pool_labels,
-        test=draw(test_labels, TARGET, rng),
+        test=draw(test_labels, target, rng),
         test_labels=test_labels,
     )
 

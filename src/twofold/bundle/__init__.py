@@ -29,7 +29,7 @@ from twofold.bundle._document import RESERVED, SCHEMA_VERSION, TENSORS
 from twofold.bundle._files import HEADER, show
 from twofold.errors import BundleError
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "read_bundle", "write_bundle"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "check_destination", "read_bundle", "write_bundle"]
 
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _ATTEMPTS = 5  # at reading a folder that keeps being replaced
@@ -67,6 +67,19 @@ class Bundle:
         return tensors
 
 
+def check_destination(path: str | Path) -> Path:
+    """Refuse early what :func:`write_bundle` would refuse after hours of work.
+
+    Raises ``BundleError`` for a ``path`` without a name, or one that exists and is not a model.
+    """
+    target = _files.as_path(path)
+    if target.name in ("", ".."):
+        raise BundleError(f"{show(target)}: name the folder to save the model in")
+    with _files.os_errors("save the model", target):
+        _files.check_replaceable(target)
+    return target
+
+
 def write_bundle(
     path: str | Path,
     header: Mapping[str, JsonValue],
@@ -89,9 +102,7 @@ def write_bundle(
     Raises ``BundleError`` for content that cannot be stored, for a ``path`` that exists and is not
     a model (or holds other files, which would be lost), and when the disk refuses.
     """
-    target = _files.as_path(path)
-    if target.name in ("", ".."):
-        raise BundleError(f"{show(target)}: name the folder to save the model in")
+    target = check_destination(path)
     content = _document.plain_header(target, header)
     parts = {TENSORS: _tensors.storable(target, tensors)}
     for name in sorted(extras or {}):

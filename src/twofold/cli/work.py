@@ -53,6 +53,9 @@ def fit(
 ) -> None:
     """Fit a detector for the target and save it."""
     options = parse_options(option or [])
+    from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
+
+    check_destination(out)
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
     with progress_bar() as progress:

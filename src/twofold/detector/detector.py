@@ -115,8 +115,9 @@ class Detector:
         seed = secrets.randbits(31) if self.random_state is None else self.random_state
         if "target_pool" in method_class.needs and target is None:
             raise UsageError(f"method {self.method} needs target images")
-        if target_labels is not None and "target_labels" not in method_class.needs:
-            raise ConfigError(f"method {self.method} must not see target_labels")
+        if (target_labels is not None) != method_class.uses_labels():
+            verb = "must not see" if target_labels is not None else "needs"
+            raise ConfigError(f"method {self.method} {verb} target_labels")
         found_source = find_images(source)
         found_target = None if target is None else find_images(target)
         if self._encoder is None:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -135,11 +134,16 @@ class FrozenEncoder:
         self._cache = cache
         self._kind = engine
         self._local = threading.local()
+        self._compiling = threading.Lock()
+        self._engine: Engine | None = None
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
-        """The compiled engine."""
-        return make_engine(self.encoder, self.outputs, self._kind)
+        """The engine; compiled on first use, once, whichever thread comes first."""
+        with self._compiling:
+            if self._engine is None:
+                self._engine = make_engine(self.encoder, self.outputs, self._kind)
+            return self._engine
 
     def encode(
         self, images: ImageSet, *, strict: bool = False, progress: Progress | None = None
@@ -208,8 +212,6 @@ class FrozenEncoder:
         workers = _workers()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="encode")
         try:
-            if todo:
-                _ = self.engine  # Compiled here, not by two threads at once.
             for start in range(0, len(todo), BATCH):
                 chunk = todo[start : start + BATCH]
                 waiting.append(pool.submit(self._encode_batch, images, chunk))

@@ -74,7 +74,7 @@ class _Network(nn.Module):
             dim = encoder.spec.feature_dim
             # A bias would let the network reach the trivial constant solution (Ruff et al.).
             # The usual initialisation would draw from torch's global generator.
-            layer = nn.utils.skip_init(nn.Linear, dim, dim, bias=False)
+            layer: nn.Linear = nn.utils.skip_init(nn.Linear, dim, dim, bias=False)  # type: ignore[no-untyped-call]
             nn.init.eye_(layer.weight)
             self.head = layer
 

@@ -33,7 +33,7 @@ _CONSTANT = 1e-6
 class MethodConfig(BaseModel):
     """Base of every method's options: typed, validated, immutable; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
