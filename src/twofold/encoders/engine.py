@@ -135,6 +135,10 @@ class _OpenVinoEngine:
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(streams):
             self._requests.put(compiled.create_infer_request())
+        # OpenVINO's binding sets up its numpy support in the first call, and two threads in that
+        # call at once wait for each other for ever. So the first call is here.
+        size = encoder.spec.preprocessing.size
+        self(np.zeros((BATCH, size, size, 3), dtype=np.uint8))
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         request = self._requests.get()
