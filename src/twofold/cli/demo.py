@@ -42,11 +42,11 @@ def _print_table(direction: str, rows: dict[str, Any]) -> None:
         "method",
         "AUROC %",
         "average precision %",
-        "false alarms % (5 asked)",
-        title=f"solar cells, {direction} (mean of three random states, spread behind it)",
+        "false alarms %",
+        title=f"solar cells, {direction}: mean ± spread of three random states; 5% false alarms asked",
     )
     for name, row in rows.items():
-        label = f"{name} (uses labels)" if row["uses_labels"] else name
+        label = f"{name} (labels)" if row["uses_labels"] else name
         cells = [
             f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}"
             for metric in ("auroc", "ap", "false_alarm_rate")
