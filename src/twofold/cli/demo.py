@@ -43,7 +43,7 @@ def _print_table(direction: str, rows: dict[str, Any]) -> None:
         "AUROC %",
         "average precision %",
         "false alarms %",
-        title=f"solar cells, {direction}: mean ± spread of three random states; 5% false alarms asked",
+        title=f"{direction}: mean ± spread of three random states; 5% false alarms asked",
     )
     for name, row in rows.items():
         label = f"{name} (labels)" if row["uses_labels"] else name
