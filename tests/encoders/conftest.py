@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ import torch
 from huggingface_hub import constants
 from numpy.typing import NDArray
 from PIL import Image
+from tests.support import bad_files
 from torch import nn
 
 from twofold.encoders.backbone import Backbone
@@ -46,13 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(scope="session")
 def support() -> ModuleType:
     """The module `tests/support/bad_files.py`."""
-    path = Path(__file__).parents[1] / "support" / "bad_files.py"
-    spec = importlib.util.spec_from_file_location("bad_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return bad_files
 
 
 def _build_tiny() -> Network:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from PIL import Image
+from tests.support import bad_files
 
 
 @pytest.fixture(scope="session")
 def support() -> ModuleType:
     """The module `tests/support/bad_files.py`."""
-    path = Path(__file__).parents[1] / "support" / "bad_files.py"
-    spec = importlib.util.spec_from_file_location("bad_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return bad_files
 
 
 @pytest.fixture

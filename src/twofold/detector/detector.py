@@ -112,7 +112,6 @@ class Detector:
         method_class = METHODS.load(self.method)
         config = parse_config(method_class, self.options or {})
         images_needed(self.false_alarm_rate)  # A bad rate fails before any work.
-        seed = secrets.randbits(31) if self.random_state is None else self.random_state
         if "target_pool" in method_class.needs and target is None:
             raise UsageError(f"method {self.method} needs target images")
         if (target_labels is not None) != method_class.uses_labels():
@@ -126,7 +125,7 @@ class Detector:
         near = self._encode(found_source, "source")
         pool = None if found_target is None else self._encode(found_target, "target")
         data = _fit_data(method_class, near, pool, target_labels)
-        return self._fit_encoded(method_class(self._encoder, config), data, pool, seed)
+        return self._fit_encoded(method_class(self._encoder, config), data, pool)
 
     def fit_encoded(
         self, method: Method, data: FitData, *, pool: EncodedImages | None = None
@@ -140,12 +139,10 @@ class Detector:
         """
         self._encoder = method.encoder
         self._frozen = self._frozen_encoder(method.outputs(method.config))
-        seed = secrets.randbits(31) if self.random_state is None else self.random_state
-        return self._fit_encoded(method, data, pool or data.target_pool, seed)
+        return self._fit_encoded(method, data, data.target_pool if pool is None else pool)
 
-    def _fit_encoded(
-        self, method: Method, data: FitData, pool: EncodedImages | None, seed: int
-    ) -> Detector:
+    def _fit_encoded(self, method: Method, data: FitData, pool: EncodedImages | None) -> Detector:
+        seed = secrets.randbits(31) if self.random_state is None else self.random_state
         method.fit(data, random_state=seed, progress=self._reporter("train"))
         reference = method.reference(data, random_state=seed)
         threshold, presumed = fit_threshold(

@@ -15,7 +15,7 @@ import huggingface_hub.errors
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeights
 from twofold.errors import MissingExtraError, WeightsError
@@ -191,7 +191,7 @@ def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], or
             )
     if not all(bool(torch.isfinite(t).all()) for t in given.values() if t.is_floating_point()):
         raise WeightsError(f"{origin} holds values that are not finite")
-    _copy(network.native, given)
+    network.native.load_state_dict(given, strict=False)
 
 
 def _adapted(
@@ -206,7 +206,3 @@ def _adapted(
 def _is_plain(tensor: Tensor) -> bool:
     """Neither sparse, nor without content ("meta"), nor of an unusual kind of number."""
     return tensor.layout is torch.strided and not tensor.is_meta and tensor.dtype in _DTYPES
-
-
-def _copy(native: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    native.load_state_dict(dict(tensors), strict=False)
