@@ -67,14 +67,17 @@ def _shallow(value: JsonValue, levels: int) -> bool:
 
 
 def render(document: Mapping[str, JsonValue]) -> bytes:
+    """Return the bytes of ``detector.json``: indented, UTF-8, ending in a newline."""
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def canonical(value: object) -> bytes:
+    """Return the compact JSON, keys sorted, that the checksum is taken over."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def checksum_of(document: Mapping[str, JsonValue]) -> str:
+    """Return the hex sha256 of a document without its ``checksum`` field."""
     content = {key: value for key, value in document.items() if key != "checksum"}
     return hashlib.sha256(canonical(content)).hexdigest()
 
@@ -122,6 +125,7 @@ def checked_document(file: Path, raw: bytes) -> dict[str, JsonValue]:
 
 
 def checked_files(file: Path, listed: JsonValue) -> dict[str, Entry]:
+    """Return the listed files; BundleError unless every name and entry is of the allowed form."""
     where = show(file)
     if not isinstance(listed, dict) or TENSORS not in listed:
         raise BundleError(f"{where}: does not list {TENSORS}")

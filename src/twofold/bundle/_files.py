@@ -47,6 +47,7 @@ def os_errors(action: str, path: Path) -> Iterator[None]:
 
 
 def as_path(path: str | Path) -> Path:
+    """Return ``path`` as a Path; BundleError for text that no file system can name."""
     text = os.fspath(path)
     try:
         usable = bool(text) and "\0" not in text and bool(os.fsencode(text))
@@ -58,6 +59,7 @@ def as_path(path: str | Path) -> Path:
 
 
 def previous_of(target: Path) -> Path:
+    """Return where a save keeps the old model until the new one is in place."""
     return target.with_name(f".{target.name}.previous")
 
 
@@ -93,6 +95,7 @@ def check_status(file: Path, status: os.stat_result, stated: int | None) -> int:
 
 
 def read_regular(file: Path, stated: int | None) -> bytes:
+    """Return the bytes of a regular file; BundleError for links, devices and a wrong size."""
     with os_errors("read", file):
         # First without opening, for the better message; then on what was opened, for certain.
         check_status(file, os.lstat(file), stated)
@@ -108,12 +111,14 @@ def read_regular(file: Path, stated: int | None) -> bytes:
 
 
 def make_parents(target: Path) -> None:
+    """Make the missing folders above ``target``."""
     missing = [folder for folder in target.parents if not folder.exists()]
     for folder in reversed(missing):  # one by one: ``parents=True`` recurses, a path may be deep
         folder.mkdir(exist_ok=True)
 
 
 def write_file(file: Path, raw: bytes) -> None:
+    """Write a new file and wait until it is on the disk."""
     with os.fdopen(os.open(file, _WRITE_FLAGS, 0o666), "wb") as stream:
         stream.write(raw)
         stream.flush()
@@ -121,6 +126,7 @@ def write_file(file: Path, raw: bytes) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
+    """Wait until the entries of a folder are on the disk."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -158,6 +164,7 @@ def foreign_entry(folder: Path) -> str | None:
 
 
 def check_replaceable(target: Path) -> None:
+    """Raise BundleError if ``target`` exists and is not a model that a save may replace."""
     where = show(target)
     try:
         mode = target.lstat().st_mode

@@ -56,6 +56,7 @@ def check_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
 
 
 def described(tensors: Mapping[str, NDArray[Any]]) -> dict[str, JsonValue]:
+    """Return each array's dtype and shape by name, as ``detector.json`` lists them."""
     return {
         name: {"dtype": array.dtype.name, "shape": list(array.shape)}
         for name, array in sorted(tensors.items())
