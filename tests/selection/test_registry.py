@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from twofold.errors import ConfigError, NotEnoughImagesError, TwofoldError
 from twofold.selection import SELECTORS
 
+# These find the number of clusters themselves: K is checked to be one, and then ignored.
+WITHOUT_K = ("meanshift",)
+
+# What mean-shift says of a pool of copies or of one blob is tested in test_meanshift.py.
+pytestmark = pytest.mark.filterwarnings("ignore:meanshift made a single cluster:UserWarning")
+
 each_selector = pytest.mark.parametrize("name", SELECTORS.ids())
+each_with_k = pytest.mark.parametrize("name", [n for n in SELECTORS.ids() if n not in WITHOUT_K])
 
 
 def blobs(sizes: tuple[int, ...], d: int = 8, seed: int = 0) -> NDArray[np.float32]:
@@ -22,8 +29,9 @@ def blobs(sizes: tuple[int, ...], d: int = 8, seed: int = 0) -> NDArray[np.float
     return np.concatenate(parts).astype(np.float32)
 
 
-def test_the_papers_choice_is_there() -> None:
-    assert "kmeans" in SELECTORS
+def test_the_papers_choices_are_there() -> None:
+    assert SELECTORS.ids()[0] == "kmeans"
+    assert {"gmm", "meanshift"} <= set(SELECTORS.ids())
 
 
 def test_an_unknown_selector_lists_the_known() -> None:
@@ -70,6 +78,33 @@ def test_duplicates_of_the_pool_select_the_same(name: str) -> None:
 
 
 @each_selector
+@pytest.mark.parametrize("sizes", [(30, 12), (12, 30)])
+def test_two_blobs_of_unit_rows_are_told_apart(name: str, sizes: tuple[int, int]) -> None:
+    pool = blobs(sizes)
+    pool /= np.linalg.norm(pool, axis=1, keepdims=True)
+    selection = SELECTORS.load(name)(pool, n_clusters=2, random_state=0)
+    np.testing.assert_array_equal(selection.dominant, np.repeat(np.array(sizes) == 30, sizes))
+
+
+@each_selector
+def test_the_labels_are_one_for_each_image(name: str) -> None:
+    selection = SELECTORS.load(name)(blobs((20, 9)), n_clusters=2, random_state=0)
+    assert selection.labels.shape == selection.dominant.shape == (29,)
+    assert selection.labels.dtype == np.int64
+    assert selection.labels.min() >= 0
+    counts = np.bincount(selection.labels)
+    np.testing.assert_array_equal(selection.dominant, selection.labels == counts.argmax())
+
+
+@each_selector
+def test_the_global_random_state_is_left_alone(name: str) -> None:
+    before = np.random.get_state()[1].copy()  # type: ignore[index] # noqa: NPY002
+    SELECTORS.load(name)(blobs((20, 9)), n_clusters=2, random_state=0)
+    after = np.random.get_state()[1]  # type: ignore[index] # noqa: NPY002
+    np.testing.assert_array_equal(after, before)
+
+
+@each_selector
 def test_the_pool_is_not_changed(name: str) -> None:
     pool = blobs((20, 5))
     before = pool.copy()
@@ -93,6 +128,12 @@ def test_one_image_is_its_own_cluster(name: str) -> None:
 
 
 @each_selector
+def test_an_empty_pool_is_a_named_error(name: str) -> None:
+    with pytest.raises(NotEnoughImagesError, match=r"1 target image.*0"):
+        SELECTORS.load(name)(np.ones((0, 3)), n_clusters=1, random_state=0)
+
+
+@each_with_k
 @pytest.mark.parametrize(("n", "k"), [(0, 1), (0, 2), (1, 2), (4, 5)])
 def test_fewer_images_than_clusters_is_a_named_error(name: str, n: int, k: int) -> None:
     with pytest.raises(NotEnoughImagesError, match=rf"{k}.*{n}"):
@@ -105,3 +146,11 @@ def test_no_clusters_is_a_named_error(name: str, k: int) -> None:
     with pytest.raises(ConfigError, match="n_clusters") as caught:
         SELECTORS.load(name)(np.ones((5, 3)), n_clusters=k, random_state=0)
     assert isinstance(caught.value, TwofoldError)
+
+
+@pytest.mark.parametrize("name", WITHOUT_K)
+@pytest.mark.parametrize("k", [1, 2, 7, 99])
+def test_selectors_without_k_find_the_same_whatever_it_is(name: str, k: int) -> None:
+    pool = blobs((30, 12))
+    selection = SELECTORS.load(name)(pool, n_clusters=k, random_state=0)
+    assert selection.dominant.tolist() == [True] * 30 + [False] * 12

@@ -30,5 +30,7 @@ SELECTORS: Registry[Selector] = Registry(
     "selector",
     {
         "kmeans": "twofold.selection.kmeans:select_kmeans",
+        "gmm": "twofold.selection.gmm:select_gmm",
+        "meanshift": "twofold.selection.meanshift:select_meanshift",
     },
 )
