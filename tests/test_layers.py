@@ -23,6 +23,7 @@ FLOORS = {
     "selection": 3,
     "losses": 3,
     "densities": 3,
+    "augmentation": 3,
     "training": 4,
     "evidence": 4,
     "thresholds": 4,

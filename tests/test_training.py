@@ -19,6 +19,7 @@ from twofold.encoders.backbone import Trainable
 from twofold.errors import CollapseError, ConfigError
 from twofold.methods import METHODS, Method, _adaptation, parse_config
 from twofold.training import (
+    Step,
     TrainingConfig,
     as_batch,
     check_collapse,
@@ -65,7 +66,7 @@ class Line(nn.Module):
 
 def descend(module: nn.Module, scale: float = 1.0, **options: Any) -> Any:
     config = TrainingConfig(**({"epochs": 1, "momentum": 0.0, "weight_decay": 0.0} | options))
-    return optimise(module, lambda m: scale * m(torch.ones(1, 1)).sum(), config, steps_per_epoch=1)
+    return optimise(module, lambda m, _: scale * m(torch.ones(1, 1)).sum(), config, steps_per_epoch=1)
 
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -122,7 +123,8 @@ def test_normalisation_layers_stay_in_evaluation_mode_while_training() -> None:
     suffix = toy.encoder().trainable_suffix("last_stage")
     modes = []
 
-    def loss(module: nn.Module) -> Tensor:
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        del step
         modes.append([m.training for m in module.modules() if isinstance(m, nn.BatchNorm2d)])
         result: Tensor = module(torch.ones(2, 24, 8, 8)).square().sum()
         return result
@@ -144,9 +146,11 @@ def test_global_randomness_is_left_alone() -> None:
 )
 def test_steps_and_epochs(limit: int | None, epochs: list[int]) -> None:
     seen: list[tuple[int, int]] = []
+    steps: list[Step] = []
     values = iter(range(100))
 
-    def loss(module: nn.Module) -> Tensor:
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        steps.append(step)
         result: Tensor = 0.0 * module(torch.ones(1, 1)).sum() + next(values)
         return result
 
@@ -156,6 +160,9 @@ def test_steps_and_epochs(limit: int | None, epochs: list[int]) -> None:
     assert log.steps == total
     assert seen == [(step, total) for step in range(1, total + 1)]
     starts = np.cumsum([0, *epochs[:-1]])
+    assert [step.index for step in steps] == list(range(total))
+    assert [step.index for step in steps if step.starts_epoch] == list(starts)
+    assert [step.progress for step in steps] == [index / total for index in range(total)]
     expected = [np.arange(s, s + n).mean() for s, n in zip(starts, epochs, strict=True)]
     assert log.losses == pytest.approx(expected)
 

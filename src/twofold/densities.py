@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ __all__ = [
     "fit_adapted_gaussian",
     "fit_gaussian",
     "fit_trimmed",
+    "in_blocks",
     "power_normalise",
     "unit_rows",
 ]
@@ -26,6 +28,8 @@ Shrinkage = Literal["ledoit_wolf", "oas"]
 
 # Two images are the least from which any spread can be estimated.
 _MIN_ROWS = 2
+# Rows per matrix product: BLAS rounds differently for other shapes, so they all have this one.
+_BLOCK = 64
 
 
 def unit_rows(features: NDArray[np.floating]) -> Array:
@@ -54,6 +58,22 @@ def power_normalise(features: NDArray[np.floating]) -> Array:
     """
     values = np.asarray(features, dtype=np.float64)
     return unit_rows(np.sign(values) * np.sqrt(np.abs(values)))
+
+
+def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
+    """Apply a function of rows in padded blocks: a row's bits do not depend on its neighbours.
+
+    Args:
+        function: (64, d) -> (64,), each value from its own row.
+        rows: (n, d).
+
+    Returns:
+        float64 (n,).
+    """
+    padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]))
+    padded[: len(rows)] = rows
+    blocks = [function(padded[start : start + _BLOCK]) for start in range(0, len(padded), _BLOCK)]
+    return np.concatenate(blocks)[: len(rows)]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from twofold.encoders.backbone import Trainable, freeze_batch_norm
 from twofold.errors import CollapseError
 
 __all__ = [
+    "Step",
     "StepLoss",
     "TrainingConfig",
     "TrainingLog",
@@ -27,9 +28,31 @@ __all__ = [
     "optimise",
 ]
 
-StepLoss = Callable[[nn.Module], Tensor]
+
+@dataclass(frozen=True)
+class Step:
+    """Where in the training a step is.
+
+    Attributes:
+        index: from 0.
+        total: number of steps in all.
+        starts_epoch: whether it is the first of an epoch.
+    """
+
+    index: int
+    total: int
+    starts_epoch: bool
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is over, in [0, 1)."""
+        return self.index / self.total
+
+
+StepLoss = Callable[[nn.Module, Step], Tensor]
 """Draws a batch, runs the module, returns the scalar loss."""
 
+_NEW_PARTS = frozenset({"head", "alignment"})
 # Images per forward pass without gradients; activations of the last stage take a few MB.
 _FORWARD_BATCH = 64
 
@@ -45,7 +68,12 @@ class TrainingConfig(BaseModel):
 
     trainable: Trainable = "last_stage"  # Early layers frozen: the standard guard of Deep SVDD
     # with pretrained networks against collapse (PANDA), and what a CPU can train.
-    head: Literal["none", "linear"] = "none"  # A bias-free linear layer, started as the identity.
+    # "linear" is bias-free and starts as the identity; "projection" is Linear + BN + ReLU, random.
+    head: Literal["none", "linear", "projection"] = "none"
+    head_dim: int = Field(default=256, ge=1)  # Width of a projection.
+    # "frozen" keeps the pretrained statistics: live ones of batches from two domains are a hidden
+    # adaptation ("joint"; "separate" also normalises each domain by itself).
+    batch_norm: Literal["frozen", "joint", "separate"] = "frozen"
     epochs: int = Field(default=20, ge=1)
     max_steps: int | None = Field(default=None, ge=1)  # Bounds the time of a large source.
     batch_source: int = Field(default=32, ge=1)
@@ -59,8 +87,8 @@ class TrainingConfig(BaseModel):
 
     @property
     def has_head(self) -> bool:
-        """Whether a linear head ends the network (always, when only a head trains)."""
-        return self.head == "linear" or self.trainable == "head"
+        """Whether a new head ends the network (always, when only a head trains)."""
+        return self.head != "none" or self.trainable == "head"
 
 
 @dataclass(frozen=True)
@@ -93,12 +121,12 @@ def optimise(
 ) -> TrainingLog:
     """Minimise ``step_loss`` with SGD (Nesterov) and gradient clipping, in place.
 
-    Normalisation layers stay in evaluation mode: with batches from two domains, live statistics
-    would be a hidden adaptation. The last step's weights are kept, there is no selection.
+    The last step's weights are kept, there is no selection. Normalisation layers follow
+    ``config.batch_norm``; those of an ``alignment`` part, which is new, always learn.
 
     Args:
-        module: on the CPU; it is there again afterwards. Parameters whose name starts with
-            ``head.`` learn ``head_learning_rate_factor`` times faster.
+        module: on the CPU; it is there again afterwards. New parts, whose parameters have ``head``
+            or ``alignment`` in their name, learn ``head_learning_rate_factor`` times faster.
         step_loss: called once per step with the (wrapped) module.
         config: see :class:`TrainingConfig`.
         steps_per_epoch: so that one epoch sees each source image about once.
@@ -112,12 +140,15 @@ def optimise(
         total = min(total, config.max_steps)
     fabric = _fabric(config)
     module.train()
-    freeze_batch_norm(module)
+    if config.batch_norm == "frozen":
+        for name, part in module.named_children():
+            if name != "alignment":
+                freeze_batch_norm(part)
     wrapped, optimiser = fabric.setup(module, _optimiser(module, config))
     losses: list[float] = []
     for step in range(total):
         optimiser.zero_grad(set_to_none=True)
-        loss = step_loss(wrapped)
+        loss = step_loss(wrapped, Step(step, total, step % steps_per_epoch == 0))
         value = float(loss.detach())
         if not np.isfinite(value):
             raise CollapseError(
@@ -143,7 +174,7 @@ def _fabric(config: TrainingConfig) -> Fabric:
 def _optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     for name, parameter in module.named_parameters():
-        groups[name.startswith("head.")].append(parameter)
+        groups[not _NEW_PARTS.isdisjoint(name.split("."))].append(parameter)
     rates = {False: 1.0, True: config.head_learning_rate_factor}
     return torch.optim.SGD(
         [
@@ -165,23 +196,34 @@ def forward_all(module: nn.Module, activations: NDArray[np.float32]) -> NDArray[
     A fixed batch shape (the last one padded) keeps a row's bits independent of its neighbours.
 
     Args:
-        module: in evaluation mode.
+        module: on any device; run in evaluation mode, and left in the mode it was found in.
         activations: (n, ...) float32.
 
     Returns:
         float64 (n, d).
     """
-    rows = [module(batch)[:size].double().numpy() for batch, size in _padded_batches(activations)]
+    parameter = next(module.parameters(), None)
+    device = "cpu" if parameter is None else parameter.device
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        rows = [
+            module(batch)[:size].double().cpu().numpy()
+            for batch, size in _padded_batches(activations, device)
+        ]
+    finally:
+        for child, training in modes:
+            child.training = training
     return np.concatenate(rows) if rows else np.empty((0, 0))
 
 
-def _padded_batches(activations: NDArray[np.float32]) -> Iterator[tuple[Tensor, int]]:
+def _padded_batches(activations: NDArray[np.float32], device: Any) -> Iterator[tuple[Tensor, int]]:
     with torch.inference_mode():
         for start in range(0, len(activations), _FORWARD_BATCH):
             chunk = activations[start : start + _FORWARD_BATCH]
             batch = np.zeros((_FORWARD_BATCH, *activations.shape[1:]), dtype=np.float32)
             batch[: len(chunk)] = chunk
-            yield as_batch(batch), len(chunk)
+            yield as_batch(batch, device), len(chunk)
 
 
 def as_batch(values: NDArray[np.float32], device: Any = "cpu") -> Tensor:

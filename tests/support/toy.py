@@ -22,10 +22,11 @@ from torch import nn
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
+from twofold.encoders.pixels import load_pixels
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.images import find_images
-from twofold.methods import FitData, Method
+from twofold.methods import FitData, Method, MethodConfig
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -35,6 +36,7 @@ SIDE = 64
 DIM = 32
 ENCODER = "toy"
 OUTPUTS = ("pooled", "split:last_stage")
+N_SHOTS = 5
 
 
 @dataclass(frozen=True)
@@ -183,20 +185,28 @@ def encode(images: Images, outputs: tuple[str, ...] = OUTPUTS) -> EncodedImages:
     return FrozenEncoder(encoder(), outputs, engine="torch").encode(find_images(images))
 
 
+def encode_shots(images: Images, outputs: tuple[str, ...] = OUTPUTS) -> EncodedImages:
+    """Likewise, with the output ``pixels`` as well."""
+    encoded, pixels = encode(images, outputs), load_pixels(encoder(), find_images(images))
+    return replace(encoded, arrays=encoded.arrays | pixels.arrays)
+
+
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded world."""
+    """An encoded world; ``shots`` are the first normals of the pool, if any were asked for."""
 
     source: EncodedImages
     pool: EncodedImages
     pool_labels: Labels
     test: EncodedImages
     test_labels: Labels
+    shots: EncodedImages | None = None
 
 
 def encode_world(world: World, outputs: tuple[str, ...] = OUTPUTS) -> Encoded:
     """Encode every part of a world."""
     return Encoded(
+        shots=encode_shots(world.pool[world.pool_labels == 0][:N_SHOTS], outputs),
         source=encode(world.source, outputs),
         pool=encode(world.pool, outputs),
         pool_labels=world.pool_labels,
@@ -220,16 +230,20 @@ def from_arrays(**arrays: NDArray[np.floating]) -> EncodedImages:
     return EncodedImages(tuple(f"v{i}" for i in range(n)), digests, parts, np.arange(n))
 
 
-def fit_data(method: type[Method], world: Encoded) -> FitData:
-    """What a method declares, and nothing else."""
+def fit_data(
+    method: type[Method], world: Encoded, config: MethodConfig | None = None
+) -> FitData:
+    """What a method declares, and nothing else; of the shots no output it does not ask for."""
     data = FitData(source=world.source)
     if "target_pool" in method.needs:
         data = replace(data, target_pool=world.pool)
     if "target_labels" in method.needs:
         data = replace(data, target_labels=world.pool_labels)
     if "target_shots" in method.needs:
-        shots = np.flatnonzero(world.pool_labels == 0)[:5]
-        data = replace(data, target_shots=world.pool.subset(shots))
+        assert world.shots is not None
+        outputs = method.shot_outputs(method.Config() if config is None else config)
+        shots = replace(world.shots, arrays={name: world.shots[name] for name in outputs})
+        data = replace(data, target_shots=shots)
     if "source_anomalies" in method.needs:
         rng = np.random.default_rng(11)
         images = draw(np.ones(12, dtype=np.int64), SOURCE, rng)
@@ -241,6 +255,9 @@ def fit_data(method: type[Method], world: Encoded) -> FitData:
 
 def quick_options(method: type[Method]) -> dict[str, Any]:
     """Options under which a method is fitted in a fraction of a second."""
-    if "training" in method.Config.model_fields:
-        return {"training": {"epochs": 4}}
-    return {}
+    known = method.Config.model_fields
+    return {
+        name: value
+        for name, value in {"training": {"epochs": 4}, "views": 4}.items()
+        if name in known
+    }

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import demo, info, work
+from twofold.cli import bench, demo, info, tables, work
 
 __all__ = ["app", "main"]
 
@@ -45,6 +45,8 @@ app.command()(work.evaluate)
 app.command()(info.methods)
 app.command()(info.encoders)
 app.command()(info.doctor)
+app.command()(bench.bench)
+app.command()(tables.tables)
 app.command()(demo.demo)
 
 

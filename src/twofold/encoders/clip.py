@@ -118,6 +118,7 @@ def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]
         weights=HubWeights(hub, "open_clip_model.safetensors", adapt=_adapt),
         build=_build_rn50 if "RN50" in architecture else _build_vit_b32,
         summary=f"CLIP {architecture} image tower, 224 px; weights from a hub or a local file",
+        any_size=False,
     )
 
 

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,56 +17,20 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from twofold.encoders.cache import EmbeddingCache
+from twofold.encoders.encoded import EncodedImages, LazyRows
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import BATCH, MAX_STREAMS, Engine, EngineKind, make_engine
 from twofold.encoders.spec import Preprocessing
-from twofold.errors import ConfigError, ImageError, ImageSourceError
+from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, Problem
 
-__all__ = ["EncodedImages", "FrozenEncoder", "Progress", "preprocess"]
+__all__ = ["EncodedImages", "FrozenEncoder", "LazyRows", "Progress", "preprocess", "workers"]
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 # Images per write to the cache: seconds of work, so that little is lost on an interruption.
 _PORTION = 512
-
-
-@dataclass(frozen=True)
-class EncodedImages:
-    """Images as a frozen encoder sees them: row i of every array belongs to ``names[i]``.
-
-    Attributes:
-        names: of the usable images, in the order they were given.
-        digests: hex sha256 of each image's content.
-        arrays: output name (:func:`twofold.encoders.engine.output_names`) -> float32 (n, ...).
-        kept: int64 (n,), positions among the images as they were given.
-        problems: the unusable images.
-    """
-
-    names: tuple[str, ...]
-    digests: tuple[str, ...]
-    arrays: dict[str, NDArray[np.float32]] = field(repr=False)
-    kept: NDArray[np.int64] = field(repr=False)
-    problems: tuple[Problem, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, output: str) -> NDArray[np.float32]:
-        if output not in self.arrays:
-            raise ConfigError(f"these images were encoded without the output {output!r}")
-        return self.arrays[output]
-
-    def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> EncodedImages:
-        """The given rows, in the given order; ``problems`` stay with the whole."""
-        index = np.arange(len(self))[rows]
-        return EncodedImages(
-            names=tuple(self.names[i] for i in index),
-            digests=tuple(self.digests[i] for i in index),
-            arrays={name: array[index] for name, array in self.arrays.items()},
-            kept=self.kept[index],
-        )
 
 
 def preprocess(
@@ -196,7 +160,7 @@ class FrozenEncoder:
         """The images for which the cache holds every output, undamaged, and those unreadable."""
         if self._cache is None:
             return {}, {}
-        with ThreadPoolExecutor(_workers()) as pool:
+        with ThreadPoolExecutor(workers()) as pool:
             read = list(pool.map(lambda index: _digest(images, index), range(len(images))))
         for item in read:
             _check(item, images, strict)
@@ -209,13 +173,13 @@ class FrozenEncoder:
     def _encode_batches(self, images: ImageSet, todo: list[int]) -> Iterator[list[_Item]]:
         """Batches of the images at ``todo``, in order, a bounded number of them under way."""
         waiting: deque[Future[list[_Item]]] = deque()
-        workers = _workers()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="encode")
+        threads = workers()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
         try:
             for start in range(0, len(todo), BATCH):
                 chunk = todo[start : start + BATCH]
                 waiting.append(pool.submit(self._encode_batch, images, chunk))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -283,7 +247,7 @@ def _row(outputs: tuple[NDArray[np.float32], ...], row: int) -> tuple[NDArray[np
     return tuple(output[row] for output in outputs)
 
 
-def _workers() -> int:
+def workers() -> int:
     """Threads that decode and infer: one per core, as many as the engine has streams."""
     return min(os.cpu_count() or 1, MAX_STREAMS)
 

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from twofold.encoders.backbone import Suffix, Trainable
 from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
 from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
-from twofold.errors import WeightsError
+from twofold.errors import ConfigError, WeightsError
 
 __all__ = ["Encoder", "load_encoder"]
 
@@ -49,6 +49,22 @@ class Encoder:
             "decoding": _DECODING,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def at_size(self, size: int) -> Encoder:
+        """The same network for square inputs of another side, in pixels.
+
+        Raises:
+            ConfigError: the network takes one size only (transformers, attention pooling).
+        """
+        if size == self.spec.preprocessing.size:
+            return self
+        if not self.spec.any_size:
+            raise ConfigError(
+                f"{self.spec.id} takes images of {self.spec.preprocessing.size} pixels only, "
+                f"not {size}: leave the image size out"
+            )
+        preprocessing = replace(self.spec.preprocessing, size=size)
+        return replace(self, spec=replace(self.spec, preprocessing=preprocessing))
 
     def trainable_suffix(self, trainable: Trainable) -> Suffix:
         """A copy of the segments that train under ``trainable``; its parameters take gradients."""

@@ -101,4 +101,5 @@ DINOV2_VITS14 = EncoderSpec(
     weights=HubWeights("timm/vit_small_patch14_dinov2.lvd142m", adapt=_adapt_dinov2),
     build=_build_dinov2,
     summary="DINOv2 ViT-S/14, self-supervised, 224 px; weights from a hub or a local file",
+    any_size=False,
 )

@@ -107,6 +107,7 @@ class EncoderSpec:
         weights: where they come from.
         build: makes the network with random weights.
         summary: one line for people.
+        any_size: whether other input sizes than the preprocessing's work.
     """
 
     id: str
@@ -118,3 +119,4 @@ class EncoderSpec:
     weights: PackagedWeights | HubWeights
     build: Callable[[], Network] = field(compare=False)
     summary: str = ""
+    any_size: bool = True

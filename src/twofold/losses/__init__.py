@@ -3,7 +3,6 @@
 from twofold.losses.contrastive import contrastive_alignment
 from twofold.losses.infonce import infonce_alignment
 from twofold.losses.mmd import mmd_alignment
-from twofold.losses.objective import adaptation_objective
 from twofold.losses.reversal import (
     DomainDiscriminator,
     adversarial_alignment,
@@ -14,7 +13,6 @@ from twofold.losses.svdd import one_class_center, squared_distances, svdd_loss
 
 __all__ = [
     "DomainDiscriminator",
-    "adaptation_objective",
     "adversarial_alignment",
     "contrastive_alignment",
     "infonce_alignment",

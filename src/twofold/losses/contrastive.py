@@ -22,6 +22,7 @@ def contrastive_alignment(
     others: Tensor,
     *,
     temperature: float = 0.1,
+    alpha: float = 1.0,
     weights: Tensor | None = None,
     debias: float = 0.0,
 ) -> Tensor:
@@ -45,6 +46,8 @@ def contrastive_alignment(
         others: (m, d) features of target samples outside it (the negatives).
         temperature: tau > 0. 1/tau is both the sharpness of the push on the hardest negatives and
             the weight of the pull.
+        alpha: factor of the negatives' similarities, after Ge et al. 2021 (theirs is 2 or 3); 1 is
+            eq. 8.
         weights: (m,) >= 0, constants that multiply the negatives' terms inside the sum; M is then
             their total. A weight of 0 leaves the negative out. None: all 1.
         debias: estimated share of normals among the negatives, in [0, 1). Above 0 their part of
@@ -70,7 +73,7 @@ def contrastive_alignment(
     attraction = -(anchors.mean(dim=0) @ positives.mean(dim=0)) / temperature
     if others.shape[0] == 0:
         return attraction
-    logits = anchors @ unit_rows(others).T / temperature
+    logits = alpha * (anchors @ unit_rows(others).T) / temperature
     if weights is not None:
         logits = logits + weights.to(logits.dtype).log()
     repulsion = torch.logsumexp(logits, dim=1)

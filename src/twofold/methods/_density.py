@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from twofold.densities import Gaussian, Shrinkage, fit_trimmed, power_normalise
+from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
 
@@ -19,8 +19,6 @@ Array = NDArray[np.float64]
 
 # Five folds leave 80% of the pool to each fit: close to the final one, and cheap from a warm start.
 _FOLDS = 5
-# Rows per matrix product: BLAS rounds differently for other shapes, so they all have this one.
-_BLOCK = 64
 
 
 class DensityConfig(MethodConfig):
@@ -51,7 +49,7 @@ class DensityMethod(Method):
         )
 
     def _score(self, images: EncodedImages) -> Array:
-        return _distances(self.model_, power_normalise(images["pooled"]))
+        return in_blocks(self.model_.squared_distances, power_normalise(images["pooled"]))
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         pool, source = _pool(data), self._source(data)
@@ -67,7 +65,7 @@ class DensityMethod(Method):
                 start=self.kept_[~fold],
                 max_iterations=1,
             )
-            scores[fold] = _distances(model, pool[fold])
+            scores[fold] = in_blocks(model.squared_distances, pool[fold])
         return Reference(scores, "target")
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -82,17 +80,6 @@ class DensityMethod(Method):
             )
         if not self.model_.floor > 0 and len(basis) < dim:
             raise ValueError(f"the floor must be positive, not {self.model_.floor}")
-
-
-def _distances(model: Gaussian, rows: Array) -> Array:
-    """Squared distances in padded blocks: a row's bits do not depend on its neighbours."""
-    padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]))
-    padded[: len(rows)] = rows
-    blocks = [
-        model.squared_distances(padded[start : start + _BLOCK])
-        for start in range(0, len(padded), _BLOCK)
-    ]
-    return np.concatenate(blocks)[: len(rows)]
 
 
 def _pool(data: FitData) -> Array:

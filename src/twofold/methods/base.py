@@ -47,6 +47,8 @@ class FitData:
         source_anomalies: source images known to be anomalous.
         target_labels: int (n_pool,), 1 = anomalous, for the rows of ``target_pool``.
         source_reference: one source normal kept for test time.
+        target_selection: the rows of ``target_pool`` as the encoder sees them that
+            :meth:`Method.selection_encoder` names.
     """
 
     source: EncodedImages
@@ -55,6 +57,7 @@ class FitData:
     source_anomalies: EncodedImages | None = None
     target_labels: NDArray[np.int64] | None = None
     source_reference: EncodedImages | None = None
+    target_selection: EncodedImages | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,17 @@ class Method(ABC):
         """Names of the encoder outputs that fit and score read."""
         del config
         return ("pooled",)
+
+    @classmethod
+    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """Likewise for ``target_shots``; ``pixels`` are the images before the encoder."""
+        return cls.outputs(config)
+
+    @classmethod
+    def selection_encoder(cls, config: MethodConfig) -> str | None:
+        """Id of a second encoder whose view of the pool ``fit`` needs, if any."""
+        del config
+        return None
 
     def fit(
         self, data: FitData, *, random_state: int = 0, progress: Progress | None = None
@@ -188,6 +202,7 @@ class Method(ABC):
                 raise ConfigError(f"method {self.id} must not see {name}")
             if not given and name in self.needs:
                 raise ConfigError(f"method {self.id} needs {name}")
+        self._check_selection(data)
         for field in fields(data):
             images = getattr(data, field.name)
             if isinstance(images, EncodedImages) and not len(images):
@@ -196,6 +211,17 @@ class Method(ABC):
             raise NotEnoughImagesError(f"source needs at least 2 images, got {len(data.source)}")
         if data.target_labels is not None and data.target_pool is not None:
             _check_labels(data.target_labels, len(data.target_pool))
+
+    def _check_selection(self, data: FitData) -> None:
+        wanted = self.selection_encoder(self.config)
+        if (wanted is None) != (data.target_selection is None):
+            verb = "must not see" if wanted is None else "needs"
+            name = "" if wanted is None else f": the pool encoded by {wanted}"
+            raise ConfigError(f"method {self.id} {verb} target_selection{name}")
+        if data.target_selection is not None and data.target_pool is not None:
+            n, expected = len(data.target_selection), len(data.target_pool)
+            if n != expected:
+                raise ConfigError(f"target_selection has {n} images, target_pool {expected}")
 
     def _check_scores(self, scores: Array) -> None:
         if not np.isfinite(scores).all():

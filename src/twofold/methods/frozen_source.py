@@ -1,49 +1,86 @@
-"""The frozen encoder as a detector: distance to the source's mean, no adaptation."""
+"""The frozen encoder as a detector: nearness to the source normals, no adaptation."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from twofold.densities import unit_rows
+from twofold.densities import in_blocks, unit_rows
 from twofold.encoders.encode import EncodedImages
-from twofold.methods.base import FitData, Method, Progress, Reference, folds
+from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
 
-__all__ = ["FrozenSource"]
+__all__ = ["FrozenSource", "FrozenSourceConfig"]
+
+Array = NDArray[np.float64]
 
 _FOLDS = 5
 
 
+class FrozenSourceConfig(MethodConfig):
+    """How the paper's Table 4 scores is not stated; the default is eq. 5's distance."""
+
+    scoring: Literal["center", "cosine", "knn"] = "center"
+    neighbours: int = Field(default=2, ge=1)  # Of "knn", as in PANDA.
+
+
 class FrozenSource(Method):
-    """Squared distance of the L2-normalised vector to the source normals' mean (Table 4)."""
+    """Distance of the L2-normalised vector to the source normals (Table 4).
+
+    ``center``: squared distance to their mean. ``cosine``: one minus the cosine with it. ``knn``:
+    mean squared distance to the nearest of them.
+    """
 
     id = "frozen_source"
-    summary = "distance to the source mean in the frozen encoder's space; no adaptation"
+    summary = "distance to the source normals in the frozen encoder's space; no adaptation"
+    Config = FrozenSourceConfig
+    config: FrozenSourceConfig
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
         del random_state, progress
-        self.center_ = unit_rows(data.source["pooled"]).mean(axis=0)
+        self.normals_ = self._model(unit_rows(data.source["pooled"]))
 
-    def _score(self, images: EncodedImages) -> NDArray[np.float64]:
-        return _distances(unit_rows(images["pooled"]), self.center_)
+    def _model(self, rows: Array) -> Array:
+        """What is kept of the source rows: (1, d) their mean, or all of them."""
+        return rows if self.config.scoring == "knn" else rows.mean(axis=0, keepdims=True)
+
+    def _distances(self, rows: Array, normals: Array) -> Array:
+        if self.config.scoring == "center":
+            return np.asarray(np.square(rows - normals[0]).sum(axis=1))
+        if self.config.scoring == "cosine":
+            toward = unit_rows(normals)[0]
+            return in_blocks(lambda block: 1.0 - block @ toward, rows)
+        # Fewer normals than neighbours: all of them.
+        k = min(self.config.neighbours, len(normals))
+        return in_blocks(lambda block: _nearest(block, normals, k), rows)
+
+    def _score(self, images: EncodedImages) -> Array:
+        return self._distances(unit_rows(images["pooled"]), self.normals_)
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         rows = unit_rows(data.source["pooled"])
         scores = np.empty(len(rows))
         for fold in folds(len(rows), _FOLDS, random_state):
-            scores[fold] = _distances(rows[fold], rows[~fold].mean(axis=0))
+            scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
         return Reference(scores, "source")
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {"center": self.center_}
+        return {"normals": self.normals_}
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        self.center_ = state["center"]
-        if self.center_.shape != (self.encoder.spec.feature_dim,):
-            raise ValueError(f"center has shape {self.center_.shape}")
+        self.normals_ = state["normals"]
+        shape, dim = self.normals_.shape, self.encoder.spec.feature_dim
+        if len(shape) != 2 or shape[1] != dim or not shape[0]:
+            raise ValueError(f"normals have shape {shape}")
+        if self.config.scoring != "knn" and shape[0] != 1:
+            raise ValueError(f"normals have shape {shape}, expected one mean")
 
 
-def _distances(rows: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.square(rows - center).sum(axis=1))
+def _nearest(rows: Array, normals: Array, k: int) -> Array:
+    """Mean squared distance of unit rows to the k nearest normals, float64 (n,)."""
+    squared = np.square(rows).sum(axis=1)[:, None] + np.square(normals).sum(axis=1)
+    squared -= 2.0 * (rows @ normals.T)
+    nearest = np.partition(np.maximum(squared, 0.0), k - 1, axis=1)[:, :k]
+    return np.asarray(nearest.mean(axis=1))

@@ -14,6 +14,10 @@ METHODS: Registry[type[Method]] = Registry(
     {
         "auto": "twofold.methods.auto:Auto",
         "paper": "twofold.methods.paper:Paper",
+        "paper_few_shot": "twofold.methods.paper_few_shot:PaperFewShot",
+        "paper_mmd": "twofold.methods.paper_mmd:PaperMmd",
+        "paper_grl": "twofold.methods.paper_grl:PaperGrl",
+        "align_all": "twofold.methods.align_all:AlignAll",
         "source_only": "twofold.methods.source_only:SourceOnly",
         "frozen_source": "twofold.methods.frozen_source:FrozenSource",
         "target_only": "twofold.methods.target_only:TargetOnly",

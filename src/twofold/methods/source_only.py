@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from twofold.methods._adaptation import AdaptationMethod, Partition
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.methods._adaptation import AdaptationMethod
 from twofold.methods.base import FitData
+from twofold.selection import Partition
 
 __all__ = ["SourceOnly"]
 
@@ -14,6 +20,8 @@ class SourceOnly(AdaptationMethod):
     id = "source_only"
     summary = "Deep SVDD trained on the source normals alone; no adaptation"
 
-    def _partition(self, data: FitData, random_state: int) -> Partition | None:
-        del data, random_state
+    def _partition(
+        self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int
+    ) -> Partition | None:
+        del data, features, random_state
         return None

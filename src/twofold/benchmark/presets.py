@@ -1,0 +1,82 @@
+"""How much a benchmark spends: which encoder, what trains, how long, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twofold.errors import ConfigError
+
+__all__ = ["PRESETS", "Preset", "load_preset"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Defaults of a benchmark; each can be set otherwise on the command line.
+
+    Attributes:
+        id: public name.
+        summary: one line for people.
+        encoder: its id.
+        image_size: side of the encoder's square input in pixels; None keeps the encoder's own.
+        runs: random states 0 to ``runs - 1``.
+        options: of the methods that have them, nested as their configuration is.
+    """
+
+    id: str
+    summary: str
+    encoder: str
+    image_size: int | None
+    runs: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SMOKE = Preset(
+    id="smoke",
+    summary="minutes: the path of `paper` (everything trains) with hardly any steps",
+    encoder="efficientnet_lite0",
+    image_size=64,
+    runs=1,
+    # Figures under it mean nothing; it proves that a cell runs.
+    options={
+        "training": {"trainable": "all", "max_steps": 2, "batch_source": 8},
+        "batch_dominant": 8,
+        "batch_others": 4,
+        "views": 2,
+    },
+)
+_CPU = Preset(
+    id="cpu",
+    summary="two cores: frozen early layers, their activations shared by all cells, 80 steps",
+    encoder="efficientnet_lite0",
+    # 160 pixels halve the work of 224 in every layer and keep a 5 x 5 map at the last stage.
+    image_size=160,
+    runs=1,
+    # The last stage alone trains, on activations that are computed once. 80 steps of 32 + 32 + 16
+    # images are what two cores without AVX-512 do in the 20 to 30 seconds a cell may take, and at
+    # least as many passes (5 to 14) over PACS's 182 to 432 source normals.
+    options={"training": {"trainable": "last_stage", "max_steps": 80}},
+)
+_PAPER = Preset(
+    id="paper",
+    summary="a GPU: ResNet-50 trained whole for 20 epochs, CLIP selects, ten runs",
+    encoder="resnet50",
+    image_size=None,
+    runs=10,
+    options={"training": {"trainable": "all", "epochs": 20}, "psi": "clip_vit_b32"},
+)
+
+PRESETS: Mapping[str, Preset] = {preset.id: preset for preset in (_SMOKE, _CPU, _PAPER)}
+"""Every preset by its id."""
+
+
+def load_preset(name: str) -> Preset:
+    """The preset called ``name``.
+
+    Raises:
+        ConfigError: no such preset; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,256 @@
+"""Runs the cells of a plan and writes a row for each, whatever becomes of it."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twofold import __version__
+from twofold.benchmark.bank import Bank, Stock
+from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
+from twofold.benchmark.plan import Cell, Plan, configuration_id
+from twofold.benchmark.protocol import PROTOCOLS, Split
+from twofold.benchmark.results import ResultsFile, row_key
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.encoder import Encoder
+from twofold.errors import ConfigError, TwofoldError
+from twofold.methods import FitData, Method
+from twofold.selection import Partition
+
+__all__ = ["Encoders", "run_benchmark"]
+
+Row = dict[str, Any]
+Report = Callable[[str, int, int], None]
+Tell = Callable[[Row, int, int], None]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The networks of a benchmark.
+
+    Attributes:
+        main: f, adapted by the methods that train.
+        selection: psi by id, for the methods that ask for one.
+    """
+
+    main: Encoder
+    selection: dict[str, Encoder]
+
+
+def run_benchmark(
+    plan: Plan,
+    encoders: Encoders,
+    out: Path,
+    *,
+    report: Report,
+    tell: Tell,
+    retry_failed: bool = False,
+) -> dict[str, int]:
+    """Run every cell that ``out/results.jsonl`` has no row for.
+
+    Args:
+        plan: the cells.
+        encoders: loaded.
+        out: folder of the results.
+        report: told about encoding, as (what, done, total).
+        tell: told about each finished cell, as (row, done, total).
+        retry_failed: run the cells again whose row says ``failed``.
+
+    Returns:
+        Numbers of cells: ``total``, ``done`` before, ``ok`` and ``failed`` now.
+
+    Raises:
+        TwofoldError: the dataset is incomplete, or the results cannot be written.
+    """
+    runner = _Runner(plan, encoders, Bank(plan.dataset, report))
+    results = ResultsFile(out / "results.jsonl")
+    counts = {"total": len(plan), "done": 0, "ok": 0, "failed": 0}
+    with results.writing() as known:
+        for index, cell in enumerate(plan.cells(), start=1):
+            row = runner.describe(cell)
+            before = known.get(row_key(row))
+            if before is not None and not (retry_failed and before["status"] == "failed"):
+                counts["done"] += 1
+                continue
+            row |= runner.run(cell)
+            results.append(row)
+            counts[row["status"]] += 1
+            tell(row, index, len(plan))
+    return counts
+
+
+class _Runner:
+    """What the cells of a plan share."""
+
+    def __init__(self, plan: Plan, encoders: Encoders, bank: Bank) -> None:
+        self._plan, self._encoders, self._bank = plan, encoders, bank
+        self._versions = {
+            "twofold": __version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+        }
+
+    def describe(self, cell: Cell) -> Row:
+        """The part of a row that is known before the cell runs."""
+        variant, encoder = cell.variant, self._encoders.main
+        psi = variant.method.selection_encoder(variant.config)
+        configuration = variant.config.model_dump(mode="json")
+        deciding = {
+            "configuration": configuration,
+            "encoder": encoder.fingerprint,
+            "psi": None if psi is None else self._encoders.selection[psi].fingerprint,
+            "n_shots": self._plan.n_shots,
+        }
+        return {
+            "dataset": self._plan.dataset.id,
+            "direction": "->".join(cell.direction),
+            "class": cell.normal,
+            "method": variant.method.id,
+            "label": variant.label,
+            "run": cell.run,
+            "random_state": cell.run,
+            "protocol": self._plan.protocol,
+            "anomaly_share": cell.anomaly_share,
+            "pool_size": cell.pool_size,
+            "preset": self._plan.preset.id,
+            "encoder": encoder.spec.id,
+            "image_size": encoder.spec.preprocessing.size,
+            "weights_sha256": encoder.weights_sha256,
+            "configuration": configuration,
+            "configuration_id": configuration_id(deciding),
+            "versions": self._versions,
+        }
+
+    def run(self, cell: Cell) -> Row:
+        """Fit and test; a failure is a result too."""
+        row: Row = dict.fromkeys(
+            ("auroc", "ap", "fpr95", "n_source", "n_target", "n_test", "n_shots")
+        )
+        row |= {"status": "failed", "error": None, "diagnostics": {}, "notes": []}
+        # Encoding belongs to no cell: whichever comes first would pay for all.
+        target = self._stock(cell, cell.direction[1])
+        source = self._stock(cell, cell.direction[0])
+        start = time.perf_counter()
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                row |= self._fit_and_test(cell, source, target, row)
+            row["status"] = "ok"
+            row["notes"] = sorted({str(w.message) for w in caught if w.category is UserWarning})
+        except Exception as error:  # Whatever it is, the other cells go on.
+            text = " ".join(str(error).split())
+            known = isinstance(error, TwofoldError)
+            row["error"] = text if known else f"{type(error).__name__}: {text}"
+        return row | {"seconds": round(time.perf_counter() - start, 3)}
+
+    def _stock(self, cell: Cell, domain: str) -> Stock:
+        outputs = cell.variant.method.outputs(cell.variant.config)
+        return self._bank.stock(domain, self._encoders.main, outputs)
+
+    def _fit_and_test(self, cell: Cell, source: Stock, target: Stock, row: Row) -> Row:
+        labels = target.domain.labels(cell.normal)
+        split = PROTOCOLS[self._plan.protocol](
+            labels,
+            anomaly_share=cell.anomaly_share,
+            pool_size=cell.pool_size,
+            n_shots=self._plan.n_shots,
+            random_state=cell.run,
+        )
+        test, n_copies = _without_copies(split, target.images)
+        normals = np.flatnonzero(source.domain.labels(cell.normal) == 0)
+        row |= {"n_source": len(normals), "n_test": len(test), "n_test_copies": n_copies}
+        variant = cell.variant
+        data = self._data(cell, split, source.images.subset(normals), target)
+        row["n_target"] = 0 if data.target_pool is None else len(data.target_pool)
+        row["n_shots"] = 0 if data.target_shots is None else len(data.target_shots)
+        method = variant.method(self._encoders.main, variant.config)
+        method.fit(data, random_state=cell.run)
+        scores = method.score(target.images.subset(test))
+        anomalous = labels[test] == 1
+        low, high = scores[~anomalous], scores[anomalous]
+        return {
+            "auroc": auroc(low, high),
+            "ap": average_precision(low, high),
+            "fpr95": fpr_at_tpr(low, high),
+            "diagnostics": _diagnostics(method, split),
+        }
+
+    def _data(self, cell: Cell, split: Split, source: EncodedImages, target: Stock) -> FitData:
+        """Exactly what the method declares."""
+        method, config = cell.variant.method, cell.variant.config
+        pool = shots = labels = psi = None
+        if "target_pool" in method.needs:
+            pool = target.images.subset(split.pool)
+            name = method.selection_encoder(config)
+            if name is not None:
+                encoder = self._encoders.selection[name]
+                seen = self._bank.stock(cell.direction[1], encoder, ("pooled",))
+                psi = seen.images.subset(split.pool)
+        if "target_shots" in method.needs and len(split.shots):
+            if "pixels" in method.shot_outputs(config):
+                shots = self._bank.shots(target, split.shots, self._encoders.main)
+            else:
+                shots = target.images.subset(split.shots)
+        if method.uses_labels():
+            labels = _labels_of(split)
+        return FitData(
+            source=source,
+            target_pool=pool,
+            target_shots=shots,
+            target_labels=labels,
+            target_selection=psi,
+        )
+
+
+def _labels_of(split: Split) -> NDArray[np.int64]:
+    """The pool's labels, for the methods that declare them.
+
+    Raises:
+        ConfigError: nobody knows them, or they are those of the test.
+    """
+    if np.array_equal(split.pool, split.test):
+        raise ConfigError("the pool is the test here: a method with labels would see the answers")
+    if (split.pool_labels < 0).any():
+        raise ConfigError("the pool's labels are unknown here: this method needs them")
+    return split.pool_labels
+
+
+def _without_copies(split: Split, images: EncodedImages) -> tuple[NDArray[np.intp], int]:
+    """Test rows whose content is neither in the pool nor among the shots, and how many were."""
+    if np.array_equal(split.pool, split.test):
+        return split.test, 0
+    seen = {images.digests[row] for row in (*split.pool, *split.shots)}
+    kept = np.array([images.digests[row] not in seen for row in split.test], dtype=bool)
+    return split.test[kept], int((~kept).sum())
+
+
+def _diagnostics(method: Method, split: Split) -> dict[str, float]:
+    """How good the method's choice of presumed normals was; needs labels, so never for it to see.
+
+    ``dominant_precision``: share of normals among the positives. ``dominant_recall``: share of the
+    pool's normals that are positives. ``negatives_normal``: share of normals among the negatives.
+    ``dominant_share``: share of the pool that is positive.
+    """
+    partition = getattr(method, "partition_", None)
+    known = len(split.pool) and (split.pool_labels >= 0).all()
+    if not isinstance(partition, Partition) or "target_pool" not in method.needs or not known:
+        return {}
+    normal = split.pool_labels == 0
+    inside, outside = normal[partition.dominant], normal[partition.others]
+    found = {"dominant_share": len(inside) / len(normal)}
+    if len(inside):
+        found["dominant_precision"] = float(inside.mean())
+    if normal.any():
+        found["dominant_recall"] = float(inside.sum() / normal.sum())
+    if len(outside):
+        found["negatives_normal"] = float(outside.mean())
+    return found

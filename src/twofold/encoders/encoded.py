@@ -1,0 +1,79 @@
+"""Images as a frozen encoder sees them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import ConfigError
+from twofold.images import Problem
+
+__all__ = ["EncodedImages", "LazyRows"]
+
+
+class LazyRows(ABC):
+    """Rows that are made when asked for; stands for an array in :class:`EncodedImages`."""
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, rows: Any) -> NDArray[np.float32]: ...
+
+    @abstractmethod
+    def select(self, rows: NDArray[np.integer]) -> LazyRows:
+        """The given rows, not made yet."""
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images as a frozen encoder sees them: row i of every array belongs to ``names[i]``.
+
+    Attributes:
+        names: of the usable images, in the order they were given.
+        digests: hex sha256 of each image's content.
+        arrays: output name (:func:`twofold.encoders.engine.output_names`) -> float32 (n, ...).
+        kept: int64 (n,), positions among the images as they were given.
+        problems: the unusable images.
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    arrays: dict[str, NDArray[np.float32]] = field(repr=False)
+    kept: NDArray[np.int64] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, output: str) -> NDArray[np.float32]:
+        if output not in self.arrays:
+            raise ConfigError(f"these images were encoded without the output {output!r}")
+        return self.arrays[output]
+
+    def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> EncodedImages:
+        """The given rows, in the given order; ``problems`` stay with the whole."""
+        index = np.arange(len(self))[rows]
+        return EncodedImages(
+            names=tuple(self.names[i] for i in index),
+            digests=tuple(self.digests[i] for i in index),
+            arrays={name: _select(array, index) for name, array in self.arrays.items()},
+            kept=self.kept[index],
+        )
+
+    def with_array(self, output: str, array: LazyRows) -> EncodedImages:
+        """The same images with one output more."""
+        # Whoever reads rows, all of them or some, gets an array.
+        return replace(self, arrays={**self.arrays, output: cast(NDArray[np.float32], array)})
+
+
+def _select(array: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float32]:
+    if isinstance(array, LazyRows):
+        return cast(NDArray[np.float32], array.select(index))
+    return array[index]

@@ -1,0 +1,77 @@
+"""The paper's few-shot variant: a few target normals and pseudo-anomalies made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
+from twofold.encoders.pixels import encode_pixels
+from twofold.methods._adaptation import AdaptationMethod
+from twofold.methods._options import AdaptationConfig
+from twofold.methods.base import FitData, MethodConfig
+from twofold.selection import Partition
+
+__all__ = ["PaperFewShot", "PaperFewShotConfig"]
+
+
+class PaperFewShotConfig(AdaptationConfig):
+    """The paper only says "after Ge et al."; these are our readings of it."""
+
+    batch_others: int = Field(default=32, ge=0)  # As many pseudo-anomalies as positives.
+    augmentation: Policy = "msra"
+    # Views are made and encoded once, so that frozen layers run once per view: this many of each
+    # shot, and a pseudo-anomaly of each view.
+    views: int = Field(default=16, ge=1)
+    patch_sides: tuple[int, int] = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
+
+    @field_validator("patch_sides")
+    @classmethod
+    def _ascending(cls, sides: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= sides[0] <= sides[1] <= 224:
+            raise ValueError("give two ascending sides within 1..224")
+        return sides
+
+
+class PaperFewShot(AdaptationMethod):
+    """Positives are augmented shots, negatives their patches in disorder (eq. 8-10 unchanged).
+
+    No pool and no clustering: the shots are known to be normal.
+    """
+
+    id = "paper_few_shot"
+    summary = "the paper's few-shot variant: known target normals against their shuffled patches"
+    needs = frozenset({"target_shots"})
+    Config = PaperFewShotConfig
+    config: PaperFewShotConfig
+
+    @classmethod
+    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """Augmentation happens before the encoder."""
+        del config
+        return ("pixels",)
+
+    def _target(self, data: FitData, random_state: int) -> NDArray[np.float32]:
+        """Activations of all views, then of their pseudo-anomalies."""
+        assert data.target_shots is not None
+        generator = np.random.default_rng(random_state)
+        shots = data.target_shots["pixels"].astype(np.uint8)
+        views = [
+            augment(shot, self.config.augmentation, generator)
+            for shot in shots
+            for _ in range(self.config.views)
+        ]
+        shuffled = [patch_pseudo_anomaly(v, generator, self.config.patch_sides) for v in views]
+        split = self.outputs(self.config)[-1]
+        return encode_pixels(self.encoder, np.stack(views + shuffled), split)
+
+    def _partition(
+        self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int
+    ) -> Partition:
+        del features, random_state
+        assert data.target_shots is not None
+        n = len(data.target_shots) * self.config.views
+        return Partition(np.arange(n), np.arange(n, 2 * n))
