@@ -18,6 +18,7 @@ from twofold.densities import (
     fit_adapted_gaussian,
     fit_gaussian,
     fit_trimmed,
+    in_blocks,
     power_normalise,
     unit_rows,
 )
@@ -391,3 +392,28 @@ def test_normalisation_happens_in_double_precision(
     assert result.dtype == np.float64
     np.testing.assert_array_equal(result[1], [0.0, 0.0])
     assert np.linalg.norm(result[0]) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
+def test_blocks_have_one_shape_and_give_each_row_its_value(n: int) -> None:
+    rows, shapes = normal(n, 7), []
+
+    def total(block: Array) -> Array:
+        shapes.append(block.shape)
+        return np.asarray(block.sum(axis=1))
+
+    values = in_blocks(total, rows)
+    assert values.dtype == np.float64
+    np.testing.assert_allclose(values, rows.sum(axis=1))
+    assert set(shapes) <= {(64, 7)}
+
+
+def test_a_row_in_blocks_has_the_same_bits_whatever_is_beside_it() -> None:
+    rows, weights = normal(150, 40), np.random.default_rng(1).normal(size=(40, 40))
+
+    def product(block: Array) -> Array:
+        return np.asarray((block @ weights).sum(axis=1))
+
+    whole = in_blocks(product, rows)
+    for size in (1, 2, 7, 65):
+        assert np.array_equal(in_blocks(product, rows[-size:]), whole[-size:])

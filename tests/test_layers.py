@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FLOORS = {
     "errors": 0,
     "registry": 0,
+    "files": 0,
     "images": 1,
     "bundle": 1,
     "encoders": 2,

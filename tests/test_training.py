@@ -16,7 +16,10 @@ from tests.support import toy
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Trainable
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.pixels import LazyInputs
 from twofold.errors import CollapseError, ConfigError
+from twofold.images import find_images
 from twofold.methods import METHODS, Method, _adaptation, parse_config
 from twofold.training import (
     Step,
@@ -66,7 +69,9 @@ class Line(nn.Module):
 
 def descend(module: nn.Module, scale: float = 1.0, **options: Any) -> Any:
     config = TrainingConfig(**({"epochs": 1, "momentum": 0.0, "weight_decay": 0.0} | options))
-    return optimise(module, lambda m, _: scale * m(torch.ones(1, 1)).sum(), config, steps_per_epoch=1)
+    return optimise(
+        module, lambda m, _: scale * m(torch.ones(1, 1)).sum(), config, steps_per_epoch=1
+    )
 
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -131,6 +136,38 @@ def test_normalisation_layers_stay_in_evaluation_mode_while_training() -> None:
 
     optimise(suffix, loss, TrainingConfig(epochs=2), steps_per_epoch=1)
     assert modes == [[False], [False]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "network", "alignment"),
+    [("frozen", False, True), ("joint", True, True), ("separate", True, True)],
+)
+def test_which_statistics_are_live(policy: str, network: bool, alignment: bool) -> None:
+    """Those of a part that only training needs always: there are none to keep."""
+    parts = {"network": nn.BatchNorm1d(3), "alignment": nn.Sequential(nn.BatchNorm1d(3))}
+    module = nn.Module()
+    for name, part in parts.items():
+        module.add_module(name, nn.Sequential(part))
+    module.forward = lambda x: module.alignment(module.network(x))  # type: ignore[operator]
+    modes: dict[str, bool] = {}
+
+    def loss(wrapped: nn.Module, step: Step) -> Tensor:
+        del step
+        for name in parts:
+            modes[name] = all(
+                m.training for m in module.get_submodule(name).modules() if _has_statistics(m)
+            )
+        result: Tensor = wrapped(torch.randn(4, 3, generator=local_generator(0))).square().sum()
+        return result
+
+    config = TrainingConfig.model_validate({"batch_norm": policy, "epochs": 1})
+    optimise(module, loss, config, steps_per_epoch=1)
+    assert modes == {"network": network, "alignment": alignment}
+    assert not any(child.training for child in module.modules())
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return isinstance(module, nn.BatchNorm1d)
 
 
 def test_global_randomness_is_left_alone() -> None:
@@ -204,6 +241,35 @@ def test_a_loss_that_is_not_finite(value: float) -> None:
 def test_a_far_too_large_learning_rate_is_named() -> None:
     with pytest.raises(CollapseError):
         fitted(training={"learning_rate": 1e30, "gradient_clip": 1e30})
+
+
+@pytest.mark.parametrize("name", ["paper", "paper_grl"])
+def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
+    """A whole network, from files that are read again each epoch."""
+    images = toy.make_world(n_source=12, n_pool=20, n_test=6)
+    encoded = toy.encode_world(images, ("pooled", "split:all"))
+
+    def on_demand(part: EncodedImages, pixels: toy.Images) -> EncodedImages:
+        return part.with_array("split:all", LazyInputs(toy.encoder(), find_images(pixels)))
+
+    lazy = replace(
+        encoded,
+        source=on_demand(encoded.source, images.source),
+        pool=on_demand(encoded.pool, images.pool),
+    )
+    options: dict[str, Any] = {
+        "trainable": "all",
+        "epochs": 2,
+        "batch_source": 6,
+    }
+    method: type[Method] = METHODS.load(name)
+    results = []
+    for world in (encoded, lazy):
+        data = toy.fit_data(method, world)
+        model = method(toy.encoder(), parse_config(method, {"training": options})).fit(data)
+        results.append((model.score(encoded.test), model.reference(data).scores))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
 # --- collapse ------------------------------------------------------------------------------------
@@ -322,6 +388,7 @@ def test_impossible_options(options: dict[str, Any]) -> None:
 def test_what_a_head_needs() -> None:
     assert TrainingConfig(trainable="head").has_head
     assert TrainingConfig(head="linear").has_head
+    assert TrainingConfig(head="projection").has_head
     assert not TrainingConfig().has_head
 
 

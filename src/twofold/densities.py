@@ -73,7 +73,7 @@ def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
     padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]))
     padded[: len(rows)] = rows
     blocks = [function(padded[start : start + _BLOCK]) for start in range(0, len(padded), _BLOCK)]
-    return np.concatenate(blocks)[: len(rows)]
+    return np.concatenate([np.empty(0), *blocks])[: len(rows)]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from twofold.errors import BundleError
 
 Run = Callable[..., Result]
 
-COMMANDS = {"fit", "score", "evaluate", "methods", "encoders", "doctor", "demo"}
+COMMANDS = {"fit", "score", "evaluate", "methods", "encoders", "doctor", "demo", "bench", "tables"}
 
 
 def process(*arguments: object) -> subprocess.CompletedProcess[str]:

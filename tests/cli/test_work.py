@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 from typer.testing import Result
-
-from twofold.cli import work
 
 Run = Callable[..., Result]
 Parse = Callable[[str], dict[str, Any]]
@@ -234,42 +231,6 @@ def test_a_failed_score_keeps_the_earlier_file(world: Path, run: Run, tmp_path: 
     result = run("score", world / "model", world / "mixed", "--strict", "--out", out)
     assert result.exit_code == 1
     assert out.read_text(encoding="utf-8") == "kept\n"
-
-
-def test_an_interrupted_write_keeps_the_earlier_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "scores.csv"
-    out.write_text("kept\n", encoding="utf-8")
-
-    def fail(self: Path, target: Path) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        work._write(out, "new\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
-    assert out.read_text(encoding="utf-8") == "kept\n"
-
-
-def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        work._write(pipe, "a,b\n")
-        assert os.read(reader, 100) == b"a,b\n"
-    finally:
-        os.close(reader)
-    assert pipe.is_fifo()
-
-
-def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.csv").write_text("old\n", encoding="utf-8")
-    (tmp_path / "link.csv").symlink_to("real.csv")
-    work._write(tmp_path / "link.csv", "new\n")
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text(encoding="utf-8") == "new\n"
 
 
 def test_a_folder_in_place_of_the_file_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:

@@ -103,10 +103,11 @@ def test_every_method(make: Make, world: toy.World, name: str) -> None:
     method = METHODS.load(name)
     options = toy.quick_options(method)
     labels = world.pool_labels if method.uses_labels() else None
+    shots = world.pool[world.pool_labels == 0][:5] if "target_shots" in method.needs else None
     detector = make(name, options=options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        detector.fit(world.source, world.pool, target_labels=labels)
+        detector.fit(world.source, world.pool, target_shots=shots, target_labels=labels)
     uses_pool = "target_pool" in method.needs
     # Where the rate holds for the source only, the user hears it.
     assert [("rests on source images" in str(note.message)) for note in caught] == (
@@ -137,6 +138,10 @@ def test_wrong_uses(make: Make, world: toy.World) -> None:
         make("paper").fit(world.source, world.pool, target_labels=world.pool_labels)
     with pytest.raises(ConfigError, match="needs target_labels"):
         make("oracle", options=QUICK).fit(world.source, world.pool)
+    with pytest.raises(UsageError, match="needs target_shots"):
+        make("paper_few_shot").fit(world.source, world.pool)
+    with pytest.raises(ConfigError, match="must not see target_shots"):
+        make().fit(world.source, world.pool, target_shots=world.pool[:3])
     with pytest.raises(ConfigError, match="unknown method 'x': choose one of auto"):
         make("x").fit(world.source, world.pool)
     with pytest.raises(ConfigError, match="unknown encoder 'x'"):

@@ -96,11 +96,12 @@ def load(path: Path, **options: Any) -> Detector:
 def test_every_method_comes_back(make: Make, world: toy.World, name: str, tmp_path: Path) -> None:
     method = METHODS.load(name)
     labels = world.pool_labels if method.uses_labels() else None
+    shots = world.pool[world.pool_labels == 0][:5] if "target_shots" in method.needs else None
     options = toy.quick_options(method)
     detector = make(name, options=options, random_state=9, false_alarm_rate=0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *args, **kwargs: None)
-        detector.fit(world.source, world.pool, target_labels=labels)
+        detector.fit(world.source, world.pool, target_shots=shots, target_labels=labels)
     detector.save(tmp_path / "m")
     loaded = load(tmp_path / "m", weights="random")
     one, two = detector.score(world.test), loaded.score(world.test)

@@ -1,4 +1,4 @@
-"""Weights of the negatives and the debiased denominator, against the pair loop."""
+"""Weights, factor and debiasing of the negatives, against the pair loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def cosine(u: Tensor, v: Tensor) -> float:
 
 
 def pair_loop(
-    batch: tuple[Tensor, Tensor, Tensor], temperature: float, weights: Tensor, share: float
+    batch: tuple[Tensor, Tensor, Tensor],
+    temperature: float,
+    weights: Tensor,
+    share: float,
+    alpha: float = 1.0,
 ) -> float:
     """Equation 8 with the denominator of Chuang et al. (2020), a double loop over pairs."""
     source, dominant, others = batch
@@ -37,11 +41,11 @@ def pair_loop(
     for anchor in source:
         near = [math.exp(cosine(anchor, positive) / temperature) for positive in dominant]
         far = sum(
-            float(weight) * math.exp(cosine(anchor, other) / temperature)
+            float(weight) * math.exp(alpha * cosine(anchor, other) / temperature)
             for weight, other in zip(weights, others, strict=True)
         )
         corrected = (far - share * mass * sum(near) / len(near)) / (1 - share)
-        denominator = max(corrected, mass * math.exp(-1 / temperature))
+        denominator = max(corrected, mass * math.exp(-alpha / temperature))
         total += sum(-math.log(numerator / denominator) for numerator in near)
     return total / (len(source) * len(dominant))
 
@@ -60,6 +64,20 @@ def test_equals_the_double_loop(
     used = torch.ones(m) if weights is None else weights
     assert loss.dtype == torch.float64
     assert loss.item() == pytest.approx(pair_loop(batch, temperature, used, share), abs=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0, 3.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_alpha_multiplies_the_similarities_of_negatives(
+    shape: tuple[int, int, int, int], weighted: bool, alpha: float
+) -> None:
+    n, p, m, d = shape
+    batch = rows(n, d, seed=1), rows(p, d, seed=2), rows(m, d, seed=3)
+    weights = some_weights(m) if weighted else None
+    loss = contrastive_alignment(*batch, temperature=0.2, alpha=alpha, weights=weights)
+    used = torch.ones(m) if weights is None else weights
+    assert loss.item() == pytest.approx(pair_loop(batch, 0.2, used, 0.0, alpha), abs=1e-6)
 
 
 def test_both_branches_of_the_denominator_occur() -> None:

@@ -80,6 +80,9 @@ def check_declaration(method: MethodClass) -> None:
     assert method.needs <= set(get_args(Need))
     assert method.uses_labels() == ("target_labels" in method.needs)
     assert method.outputs(method.Config())
+    assert method.shot_outputs(method.Config())
+    # A default that asks for a second encoder would make every fit load one.
+    assert method.selection_encoder(method.Config()) is None
 
 
 def check_scores(method: MethodClass) -> None:
@@ -217,6 +220,8 @@ def check_needs(method: MethodClass) -> None:
             extra: Any = world.pool_labels if need == "target_labels" else world.pool
             with pytest.raises(ConfigError, match=f"must not see {need}"):
                 make(method).fit(changed(data, need, extra))
+    with pytest.raises(ConfigError, match="must not see target_selection"):
+        make(method).fit(changed(data, "target_selection", world.pool))
     if method.uses_labels():
         for bad in (world.pool_labels[1:], world.pool_labels + 1, world.pool_labels[:, None]):
             with pytest.raises(ConfigError, match="one 0 or 1 for each"):

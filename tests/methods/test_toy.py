@@ -10,6 +10,7 @@ from tests.support import toy
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.registry import ENCODERS
 from twofold.images import find_images
+from twofold.methods import METHODS
 
 
 def test_a_world_is_a_function_of_its_seed() -> None:
@@ -55,6 +56,21 @@ def test_both_engines_agree() -> None:
     assert by_torch["pooled"].shape == (9, toy.DIM)
     for name in toy.OUTPUTS:
         np.testing.assert_allclose(by_torch[name], by_openvino[name], atol=1e-4)
+
+
+def test_shots_are_normals_of_the_pool_with_their_pixels() -> None:
+    world = toy.make_world()
+    encoded = toy.encode_world(world)
+    assert encoded.shots is not None
+    rows = np.flatnonzero(world.pool_labels == 0)[: toy.N_SHOTS]
+    assert encoded.shots.digests == tuple(encoded.pool.digests[row] for row in rows)
+    assert set(encoded.shots.arrays) == {*toy.OUTPUTS, "pixels"}
+    side = toy.SPEC.preprocessing.size
+    assert encoded.shots["pixels"].shape == (toy.N_SHOTS, side, side, 3)
+    data = toy.fit_data(METHODS.load("paper_few_shot"), encoded)
+    assert data.target_pool is None
+    assert data.target_shots is not None
+    assert set(data.target_shots.arrays) == {"pixels"}
 
 
 def test_images_made_of_vectors() -> None:

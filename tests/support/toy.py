@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from twofold.benchmark.metrics import auroc
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
@@ -26,7 +27,7 @@ from twofold.encoders.pixels import load_pixels
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.images import find_images
-from twofold.methods import FitData, Method, MethodConfig
+from twofold.methods import METHODS, FitData, Method, MethodConfig, parse_config
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -230,9 +231,30 @@ def from_arrays(**arrays: NDArray[np.floating]) -> EncodedImages:
     return EncodedImages(tuple(f"v{i}" for i in range(n)), digests, parts, np.arange(n))
 
 
-def fit_data(
-    method: type[Method], world: Encoded, config: MethodConfig | None = None
-) -> FitData:
+def clouds(seed: int = 0, *, share: float = 0.2, shift: float = 3.0, away: float = 3.0) -> Encoded:
+    """Target normals lie ``shift`` from the source, anomalies ``away`` from it elsewhere."""
+    rng = np.random.default_rng(seed)
+    base, normal, anomalous = rng.normal(size=(3, DIM))
+    base *= 6 / np.linalg.norm(base)
+    normal *= shift / np.linalg.norm(normal)
+    anomalous *= away / np.linalg.norm(anomalous)
+
+    def draw(labels: Labels, center: Floats) -> Any:
+        rows = center + np.where(labels[:, None] == 1, anomalous - normal, 0.0)
+        return from_arrays(pooled=rows + rng.normal(0, 0.25, (len(labels), DIM)))
+
+    pool_labels = (np.arange(100) < 100 * share).astype(np.int64)
+    test_labels = np.arange(100) % 2
+    return Encoded(
+        source=draw(np.zeros(60, dtype=np.int64), base),
+        pool=draw(pool_labels, base + normal),
+        pool_labels=pool_labels,
+        test=draw(test_labels, base + normal),
+        test_labels=test_labels,
+    )
+
+
+def fit_data(method: type[Method], world: Encoded, config: MethodConfig | None = None) -> FitData:
     """What a method declares, and nothing else; of the shots no output it does not ask for."""
     data = FitData(source=world.source)
     if "target_pool" in method.needs:
@@ -261,3 +283,17 @@ def quick_options(method: type[Method]) -> dict[str, Any]:
         for name, value in {"training": {"epochs": 4}, "views": 4}.items()
         if name in known
     }
+
+
+def fit(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
+    """A registered method fitted on a world; ``Any``, as tests look inside."""
+    method = METHODS.load(name)
+    config = parse_config(method, options)
+    model = method(encoder(), config)
+    return model.fit(fit_data(method, world, config), random_state=seed)
+
+
+def area(model: Method, world: Encoded) -> float:
+    """AUROC of a fitted method on a world's test images."""
+    scores = model.score(world.test)
+    return auroc(scores[world.test_labels == 0], scores[world.test_labels == 1])

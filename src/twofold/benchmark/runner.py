@@ -139,6 +139,7 @@ class _Runner:
         # Encoding belongs to no cell: whichever comes first would pay for all.
         target = self._stock(cell, cell.direction[1])
         source = self._stock(cell, cell.direction[0])
+        self._selection(cell)
         start = time.perf_counter()
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -155,6 +156,13 @@ class _Runner:
     def _stock(self, cell: Cell, domain: str) -> Stock:
         outputs = cell.variant.method.outputs(cell.variant.config)
         return self._bank.stock(domain, self._encoders.main, outputs)
+
+    def _selection(self, cell: Cell) -> Stock | None:
+        """The target under the method's second encoder, if it has one."""
+        name = cell.variant.method.selection_encoder(cell.variant.config)
+        if name is None:
+            return None
+        return self._bank.stock(cell.direction[1], self._encoders.selection[name], ("pooled",))
 
     def _fit_and_test(self, cell: Cell, source: Stock, target: Stock, row: Row) -> Row:
         labels = target.domain.labels(cell.normal)
@@ -190,11 +198,8 @@ class _Runner:
         pool = shots = labels = psi = None
         if "target_pool" in method.needs:
             pool = target.images.subset(split.pool)
-            name = method.selection_encoder(config)
-            if name is not None:
-                encoder = self._encoders.selection[name]
-                seen = self._bank.stock(cell.direction[1], encoder, ("pooled",))
-                psi = seen.images.subset(split.pool)
+            seen = self._selection(cell)
+            psi = None if seen is None else seen.images.subset(split.pool)
         if "target_shots" in method.needs and len(split.shots):
             if "pixels" in method.shot_outputs(config):
                 shots = self._bank.shots(target, split.shots, self._encoders.main)

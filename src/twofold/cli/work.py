@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +12,7 @@ import typer
 
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.errors import TwofoldError
+from twofold.files import write_whole
 
 if TYPE_CHECKING:
     from twofold.detector import Detector, DetectorProgress, Scores
@@ -33,11 +32,19 @@ _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
 @command
 def fit(
     source: Annotated[str, typer.Option(help="Normal images: folder, glob or manifest.")],
-    target: Annotated[str, typer.Option(help="Unlabelled target images, likewise.")],
     out: Annotated[str, typer.Option(help="Model folder to write.")],
+    target: Annotated[
+        str | None, typer.Option(help="Unlabelled target images, likewise; most methods need them.")
+    ] = None,
+    target_shots: Annotated[
+        str | None, typer.Option(help="A few target images known to be normal (few-shot methods).")
+    ] = None,
     method: Annotated[str, typer.Option(help="See `twofold methods`.")] = "auto",
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
     weights: Weights = None,
+    selection_weights: Annotated[
+        str | None, typer.Option(help="Likewise for a second encoder, which option psi names.")
+    ] = None,
     false_alarm_rate: Annotated[float, typer.Option(help="Stated share of false alarms.")] = 0.05,
     random_state: Annotated[
         int, typer.Option(min=0, max=_LAST_STATE, help="Same state, same scores.")
@@ -66,10 +73,11 @@ def fit(
             random_state,
             options=options,
             weights=weights,
+            selection_weights=selection_weights,
             strict=strict,
             progress=progress,
         )
-        detector.fit(source, target)
+        detector.fit(source, target, target_shots=target_shots)
     detector.save(out, embed_weights=embed_weights)
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:
@@ -110,7 +118,7 @@ def score(
     for problem in result.problems:
         say(f"skipped {problem.path}: {problem.reason}")
     if out is not None:
-        _write(Path(out), _csv(rows))
+        write_whole(Path(out), _csv(rows).encode())
     if as_json:
         print_json({"model": model, "out": out, "images": rows})
     elif out is None:
@@ -191,21 +199,3 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; into a pipe or device as it comes."""
-    if path.exists() and not path.is_file():  # /dev/stdout, say, which must not be replaced
-        path.write_text(text, encoding="utf-8")
-        return
-    path = path.resolve()  # A link stays, and what it points to is replaced.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.detector.file import DetectorFile, read_detector, write_detector
+from twofold.detector.inputs import check_given, hand_over, require_usable
 from twofold.detector.scores import Scores
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.engine import EngineKind
+from twofold.encoders.pixels import load_pixels
 from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.errors import ConfigError, NotEnoughImagesError, NotFittedError, UsageError
+from twofold.errors import NotFittedError
 from twofold.evidence import Evidence, collect_evidence
 from twofold.images import ImageInput, ImageSet, Problem, find_images
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
@@ -46,6 +47,7 @@ class Detector:
             CPU. None draws a fresh one.
         options: of the method; unknown names are errors.
         weights: a local file with the encoder's weights, or ``"random"``.
+        selection_weights: likewise for a second encoder that an option (``psi``) names.
         strict: fail on the first unusable image instead of skipping it with a reason.
         engine: of frozen inference: ``auto``, ``openvino`` or ``torch``.
         progress: told about long work.
@@ -75,6 +77,7 @@ class Detector:
         *,
         options: Mapping[str, Any] | None = None,
         weights: str | Path | None = None,
+        selection_weights: str | Path | None = None,
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,
@@ -85,6 +88,7 @@ class Detector:
         self.random_state = random_state
         self.options = options
         self.weights = weights
+        self.selection_weights = selection_weights
         self.strict = strict
         self.engine = engine
         self.progress = progress
@@ -96,6 +100,7 @@ class Detector:
         source: ImageInput,
         target: ImageInput | None = None,
         *,
+        target_shots: ImageInput | None = None,
         target_labels: NDArray[np.integer] | None = None,
     ) -> Detector:
         """Fit to the target; a second call starts afresh.
@@ -103,8 +108,8 @@ class Detector:
         Args:
             source: images known to be normal: a folder, glob, list, manifest or uint8 array.
             target: unlabelled images of the target; methods that only use the source ignore it.
-            target_labels: int (n,), 1 = anomalous, one per target image as given; only for
-                methods that declare it.
+            target_shots: a few target images known to be normal; only for methods that declare it.
+            target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
 
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.
@@ -112,20 +117,32 @@ class Detector:
         method_class = METHODS.load(self.method)
         config = parse_config(method_class, self.options or {})
         images_needed(self.false_alarm_rate)  # A bad rate fails before any work.
-        if "target_pool" in method_class.needs and target is None:
-            raise UsageError(f"method {self.method} needs target images")
-        if (target_labels is not None) != method_class.uses_labels():
-            verb = "must not see" if target_labels is not None else "needs"
-            raise ConfigError(f"method {self.method} {verb} target_labels")
-        found_source = find_images(source)
-        found_target = None if target is None else find_images(target)
+        check_given(
+            method_class,
+            target=target is not None,
+            target_shots=target_shots is not None,
+            target_labels=target_labels is not None,
+        )
+        near, far, few = (
+            None if given is None else find_images(given)
+            for given in (source, target, target_shots)
+        )
         if self._encoder is None:
             self._encoder = load_encoder(self.encoder, self.weights)
-        self._frozen = self._frozen_encoder(method_class.outputs(config))
-        near = self._encode(found_source, "source")
-        pool = None if found_target is None else self._encode(found_target, "target")
-        data = _fit_data(method_class, near, pool, target_labels)
-        return self._fit_encoded(method_class(self._encoder, config), data, pool)
+        method = method_class(self._encoder, config)
+        self._frozen = self._frozen_encoder(method.outputs(config))
+        assert near is not None
+        encoded = self._encode(near, "source")
+        pool = None if far is None else self._encode(far, "target")
+        data = hand_over(
+            method,
+            encoded,
+            pool=pool,
+            shots=None if few is None else self._load_shots(few, method),
+            selection=None if far is None else self._select(far, method),
+            labels=target_labels,
+        )
+        return self._fit_encoded(method, data, pool)
 
     def fit_encoded(
         self, method: Method, data: FitData, *, pool: EncodedImages | None = None
@@ -270,13 +287,22 @@ class Detector:
         encoded = self._frozen.encode(
             images, strict=self.strict, progress=self._reporter(f"encode {what}")
         )
-        if not len(encoded):
-            first = encoded.problems[0]
-            raise NotEnoughImagesError(
-                f"none of the {len(images)} {what} images can be used; the first, {first.path}: "
-                f"{first.reason}"
-            )
-        return encoded
+        return require_usable(encoded, what)
+
+    def _load_shots(self, images: ImageSet, method: Method) -> EncodedImages:
+        if "pixels" not in method.shot_outputs(method.config):
+            return self._encode(images, "shot")
+        return require_usable(load_pixels(method.encoder, images, strict=self.strict), "shot")
+
+    def _select(self, images: ImageSet, method: Method) -> EncodedImages | None:
+        """The target as the method's second encoder sees it, if it has one."""
+        name = method.selection_encoder(method.config)
+        if name is None:
+            return None
+        second = load_encoder(name, self.selection_weights)
+        frozen = FrozenEncoder(second, cache=default_cache(), engine=self.engine)
+        report = self._reporter(f"encode with {name}")
+        return frozen.encode(images, strict=self.strict, progress=report)
 
     def _encode_chunks(self, images: ImageSet) -> Iterator[tuple[NDArray[np.int64], EncodedImages]]:
         assert self._frozen is not None
@@ -292,24 +318,3 @@ class Detector:
         if progress is None:
             return None
         return lambda done, total: progress(what, done, total)
-
-
-def _fit_data(
-    method: type[Method],
-    source: EncodedImages,
-    pool: EncodedImages | None,
-    labels: NDArray[np.integer] | None,
-) -> FitData:
-    """Hand a method exactly what it declares."""
-    data = FitData(source=source)
-    if pool is not None and "target_pool" in method.needs:
-        data = replace(data, target_pool=pool)
-        if labels is not None:
-            given = np.asarray(labels, dtype=np.int64)
-            if len(given) != len(pool) + len(pool.problems):
-                raise ConfigError(
-                    f"target_labels has {len(given)} entries for "
-                    f"{len(pool) + len(pool.problems)} target images"
-                )
-            data = replace(data, target_labels=given[pool.kept])
-    return data

@@ -79,8 +79,10 @@ def contrastive_alignment(
     repulsion = torch.logsumexp(logits, dim=1)
     if debias > 0:
         total = float(len(others) if weights is None else weights.sum())
-        near = torch.logsumexp(anchors @ positives.T / temperature, dim=1) - math.log(len(dominant))
-        repulsion = _debiased(repulsion, near, total, temperature, debias)
+        # Normals among the negatives have their similarities scaled as all negatives.
+        likely = alpha * (anchors @ positives.T) / temperature
+        near = torch.logsumexp(likely, dim=1) - math.log(len(dominant))
+        repulsion = _debiased(repulsion, near, total, temperature / alpha, debias)
     return attraction + repulsion.mean()
 
 

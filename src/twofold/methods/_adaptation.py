@@ -126,7 +126,7 @@ class AdaptationMethod(Method):
         name = "source" if data.target_pool is None else "target_pool"
         images: EncodedImages = getattr(data, name)
         scores = np.empty(len(images))
-        for fold in folds(len(images), _FOLDS, random_state):
+        for fold in folds(len(images), _FOLDS, random_state, data.target_labels):
             other = type(self)(self.encoder, self.config)
             other.fit(_without(data, name, fold), random_state=random_state)
             scores[fold] = other.score(images.subset(fold))

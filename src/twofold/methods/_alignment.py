@@ -1,9 +1,12 @@
 """The alignment terms as modules, so that one with parameters of its own trains beside the network.
 
-Each is called with (source, dominant, others, weights, progress) and returns a scalar.
+Each takes the features of a batch and gives a scalar.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,64 +21,37 @@ from twofold.losses import (
 )
 from twofold.methods._options import AdaptationConfig
 
-__all__ = ["make_alignment"]
+__all__ = ["Features", "make_alignment"]
 
 
-class _Contrastive(nn.Module):
-    """Eq. 8-9."""
+@dataclass(frozen=True)
+class Features:
+    """What an alignment may look at.
 
-    def __init__(self, options: AdaptationConfig) -> None:
+    Attributes:
+        source: (n, d) of source normals.
+        dominant: (p, d) of presumed target normals.
+        others: (m, d) of the other target images.
+        weights: (m,) of the others, or None.
+        progress: share of the training that is over.
+    """
+
+    source: Tensor
+    dominant: Tensor
+    others: Tensor
+    weights: Tensor | None
+    progress: float
+
+
+class _Plain(nn.Module):
+    """A term without parameters of its own."""
+
+    def __init__(self, loss: Callable[[Features], Tensor]) -> None:
         super().__init__()
-        self.options = options
+        self.loss = loss
 
-    def forward(
-        self,
-        source: Tensor,
-        dominant: Tensor,
-        others: Tensor,
-        weights: Tensor | None,
-        progress: float,
-    ) -> Tensor:
-        del progress
-        return contrastive_alignment(
-            source,
-            dominant,
-            others,
-            temperature=self.options.temperature,
-            alpha=self.options.alpha,
-            weights=weights,
-            debias=self.options.debias,
-        )
-
-
-class _InfoNce(_Contrastive):
-    """Eq. 8 with the positive in its denominator."""
-
-    def forward(
-        self,
-        source: Tensor,
-        dominant: Tensor,
-        others: Tensor,
-        weights: Tensor | None,
-        progress: float,
-    ) -> Tensor:
-        del weights, progress
-        return infonce_alignment(source, dominant, others, temperature=self.options.temperature)
-
-
-class _Mmd(nn.Module):
-    """Maximum mean discrepancy; has no negatives."""
-
-    def forward(
-        self,
-        source: Tensor,
-        dominant: Tensor,
-        others: Tensor,
-        weights: Tensor | None,
-        progress: float,
-    ) -> Tensor:
-        del others, weights, progress
-        return mmd_alignment(source, dominant)
+    def forward(self, features: Features) -> Tensor:
+        return self.loss(features)
 
 
 class _Adversarial(nn.Module):
@@ -85,17 +61,12 @@ class _Adversarial(nn.Module):
         super().__init__()
         self.discriminator = DomainDiscriminator(dim, generator=generator)
 
-    def forward(
-        self,
-        source: Tensor,
-        dominant: Tensor,
-        others: Tensor,
-        weights: Tensor | None,
-        progress: float,
-    ) -> Tensor:
-        del others, weights
+    def forward(self, features: Features) -> Tensor:
         return adversarial_alignment(
-            self.discriminator, source, dominant, reversal_coefficient(progress)
+            self.discriminator,
+            features.source,
+            features.dominant,
+            reversal_coefficient(features.progress),
         )
 
 
@@ -107,8 +78,26 @@ def make_alignment(options: AdaptationConfig, dim: int, generator: torch.Generat
         dim: of the features.
         generator: draws the initial weights of a discriminator.
     """
-    if options.alignment == "mmd":
-        return _Mmd()
+
+    def contrastive(f: Features) -> Tensor:
+        return contrastive_alignment(
+            f.source,
+            f.dominant,
+            f.others,
+            temperature=options.temperature,
+            alpha=options.alpha,
+            weights=f.weights,
+            debias=options.debias,
+        )
+
+    def infonce(f: Features) -> Tensor:
+        return infonce_alignment(f.source, f.dominant, f.others, temperature=options.temperature)
+
     if options.alignment == "grl":
         return _Adversarial(dim, generator)
-    return _InfoNce(options) if options.alignment == "infonce" else _Contrastive(options)
+    plain = {
+        "contrastive": contrastive,
+        "infonce": infonce,
+        "mmd": lambda f: mmd_alignment(f.source, f.dominant),
+    }
+    return _Plain(plain[options.alignment])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twofold.losses import one_class_center, svdd_loss
+from twofold.methods._alignment import Features
 from twofold.methods._options import AdaptationConfig
 from twofold.selection import Partition
 from twofold.training import Step, as_batch, forward_all
@@ -33,7 +35,7 @@ class Objective:
         partition: makes the partition of the pool's rows; None trains on the source alone. Called
             before the first step, and before each epoch if ``each_epoch``.
         each_epoch: whether the partition follows the training.
-        center: (d,) the centre before training.
+        center: (d,) the centre before training, of frozen normalisation layers.
         lambda_ad: weight of eq. 5, scaled.
         generator: of every draw.
 
@@ -62,18 +64,21 @@ class Objective:
 
     def __call__(self, module: nn.Module, step: Step) -> Tensor:
         """See :data:`twofold.training.StepLoss`."""
-        if step.starts_epoch and step.index:
-            if self._each_epoch:
-                self.partition = self._make_partition()
-            if self._options.center == "epoch":
-                self._center = one_class_center(torch.from_numpy(forward_all(module, self._source)))
-        near, dominant, others, weights = self._features(module)
-        center = self._moved_center(near)
-        compactness = svdd_loss(near, center)
-        aligned = (near, dominant, others)
+        if step.starts_epoch and step.index and self._each_epoch:
+            self.partition = self._make_partition()
+        if self._is_center_due(step):
+            self._center = self._center_now(module)
+        features = self._features(module, step.progress)
+        center = self._moved_center(features.source)
+        compactness = svdd_loss(features.source, center)
         if self._options.center_before_cosine:
-            aligned = (near - center, dominant - center, others - center)
-        alignment: Tensor = module.alignment(*aligned, weights, step.progress)  # type: ignore[operator]
+            features = replace(
+                features,
+                source=features.source - center,
+                dominant=features.dominant - center,
+                others=features.others - center,
+            )
+        alignment: Tensor = module.alignment(features)  # type: ignore[operator]
         return self._lambda_ad * compactness + self._options.lambda_uda * alignment
 
     def final_center(self, source_features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,6 +91,26 @@ class Objective:
             return np.asarray(source_features.mean(axis=0))
         return np.asarray(self._center.double().cpu().numpy())
 
+    @property
+    def _live(self) -> bool:
+        return self._options.training.batch_norm != "frozen"
+
+    def _is_center_due(self, step: Step) -> bool:
+        if not step.index:
+            # The given centre is that of the pretrained statistics: live ones put the features
+            # elsewhere, and a centre that is not theirs ranks no better than chance.
+            return self._live
+        return step.starts_epoch and self._options.center == "epoch"
+
+    def _center_now(self, module: nn.Module) -> Tensor:
+        """Mean of the source features, normalised as they are while training."""
+        if not self._live:
+            return one_class_center(torch.from_numpy(forward_all(module, self._source)))
+        batches = max(1, len(self._source) // self._options.training.batch_source)
+        with torch.no_grad():
+            near = [self._features(module, 0.0).source.float() for _ in range(batches)]
+        return one_class_center(torch.cat(near))
+
     def _moved_center(self, near: Tensor) -> Tensor:
         if self._options.center == "batch":
             return one_class_center(near)
@@ -94,8 +119,8 @@ class Objective:
             self._center = _EMA * self._center + (1 - _EMA) * one_class_center(near)
         return self._center
 
-    def _features(self, module: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Features of a batch: source, dominant, others, and the weights of the last."""
+    def _features(self, module: nn.Module, progress: float) -> Features:
+        """Features of a freshly drawn batch."""
         parts, weights = self._draw_batch()
         device = next(module.parameters()).device
         sizes = [len(part) for part in parts]
@@ -107,7 +132,8 @@ class Objective:
             # One pass for both domains: the same network in the same mode sees all of them.
             features = module(as_batch(np.concatenate(parts), device))
             near, dominant, others = torch.split(features, sizes)
-        return near, dominant, others, None if weights is None else weights.to(device)
+        weights = None if weights is None else weights.to(device)
+        return Features(near, dominant, others, weights, progress)
 
     def _draw_batch(self) -> tuple[list[Activations], Tensor | None]:
         options, partition = self._options, self.partition

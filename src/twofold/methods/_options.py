@@ -48,5 +48,8 @@ class AdaptationConfig(MethodConfig):
         least = min(self.training.batch_source, self.batch_dominant)
         live = self.training.batch_norm != "frozen" or self.alignment == "grl"
         if live and least < 2:
-            raise ValueError("batch normalisation in training mode needs batches of at least 2")
+            raise ValueError(
+                "training.batch_source and batch_dominant must be at least 2 where batch "
+                "normalisation is live (training.batch_norm, alignment grl)"
+            )
         return self

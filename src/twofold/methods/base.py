@@ -233,9 +233,16 @@ class Method(ABC):
             )
 
 
-def folds(n: int, k: int, random_state: int) -> list[NDArray[np.bool_]]:
-    """A random partition of n rows into at most k folds of nearly equal size, as masks."""
+def folds(
+    n: int, k: int, random_state: int, labels: NDArray[np.int64] | None = None
+) -> list[NDArray[np.bool_]]:
+    """A random partition of n rows into at most k folds of nearly equal size, as masks.
+
+    With labels (n,), each fold gets its share of each.
+    """
     order = np.random.default_rng(random_state).permutation(n)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
     return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
 
 
@@ -255,7 +262,8 @@ def parse_config(method: type[Method], options: Mapping[str, Any]) -> MethodConf
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        # What is wrong with several options together names them itself.
+        where = f"method {method.id}, option {name}" if name else f"method {method.id}"
+        reason = first["msg"].removeprefix("Value error, ")
         known = ", ".join(method.Config.model_fields) or "none"
-        raise ConfigError(
-            f"method {method.id}, option {name}: {first['msg']} (its options: {known})"
-        ) from error
+        raise ConfigError(f"{where}: {reason} (its options: {known})") from error

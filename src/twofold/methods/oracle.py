@@ -83,7 +83,8 @@ class Oracle(AdaptationMethod):
         assert pool is not None
         if not len(parts.dominant) or not len(parts.others):
             raise NotEnoughImagesError(
-                "a classifier needs normal and anomalous target images: all have the same label"
+                "a classifier needs normal and anomalous target images, got "
+                f"{len(parts.dominant)} and {len(parts.others)}"
             )
         generator = local_generator(random_state)
         self.classifier_ = _Classifier(self._network(generator)).eval()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from twofold.benchmark.tables.results import Results
 from twofold.benchmark.tables.rows import RESULTS_FILE, Row, read_rows
 from twofold.benchmark.tables.study_tables import study_tables
 from twofold.errors import MissingExtraError, TwofoldError
+from twofold.files import write_whole
 
 __all__ = ["write_tables"]
 
@@ -53,7 +52,7 @@ def write_tables(results_dir: Path, published: bool, out: Path | None = None) ->
     files["tables.md"] = _page(tables, sorted(pictures), not_written).encode()
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        _write_whole(out / name, content)
+        write_whole(out / name, content)
     return {
         "out": str(out),
         "tables": ["tables.md", *(f"{table.id}.csv" for table in tables)],
@@ -126,15 +125,3 @@ def _averages(results: Results) -> list[dict[str, Any]]:
         for system in results.of(dataset)
         if (summary := results.get(system, direction)) is not None
     ]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
