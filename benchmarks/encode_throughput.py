@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from twofold.encoders.encode import FrozenEncoder, preprocess
+from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import BATCH, MAX_STREAMS
+from twofold.encoders.pixels import preprocess
 from twofold.images import ImageSet, find_images
 
 

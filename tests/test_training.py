@@ -16,10 +16,8 @@ from tests.support import toy
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Trainable
-from twofold.encoders.encode import EncodedImages
-from twofold.encoders.pixels import LazyInputs
+from twofold.encoders.encoded import EncodedImages, LazyRows
 from twofold.errors import CollapseError, ConfigError
-from twofold.images import find_images
 from twofold.methods import METHODS, Method, _adaptation, parse_config
 from twofold.training import (
     Step,
@@ -247,16 +245,13 @@ def test_a_far_too_large_learning_rate_is_named() -> None:
 def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
     """A whole network, from files that are read again each epoch."""
     images = toy.make_world(n_source=12, n_pool=20, n_test=6)
-    encoded = toy.encode_world(images, ("pooled", "split:all"))
+    lazy = toy.encode_world(images, ("pooled", "split:all"))
+    assert isinstance(lazy.source["split:all"], LazyRows)
 
-    def on_demand(part: EncodedImages, pixels: toy.Images) -> EncodedImages:
-        return part.with_array("split:all", LazyInputs(toy.encoder(), find_images(pixels)))
+    def in_memory(part: EncodedImages) -> EncodedImages:
+        return replace(part, arrays={name: array[:] for name, array in part.arrays.items()})
 
-    lazy = replace(
-        encoded,
-        source=on_demand(encoded.source, images.source),
-        pool=on_demand(encoded.pool, images.pool),
-    )
+    encoded = replace(lazy, source=in_memory(lazy.source), pool=in_memory(lazy.pool))
     options: dict[str, Any] = {
         "trainable": "all",
         "epochs": 2,

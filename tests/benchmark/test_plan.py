@@ -87,7 +87,7 @@ def test_options_come_after_the_preset_and_only_where_they_exist() -> None:
 
 
 def test_a_grid_is_a_product_without_repeats() -> None:
-    grid = {"n_clusters": [2, 5], "psi": ["self", "frozen"]}
+    grid: dict[str, list[Any]] = {"n_clusters": [2, 5], "psi": ["self", "frozen"]}
     variants = make_variants(["frozen_source", "paper"], PLAIN, {}, grid)
     assert [variant.label for variant in variants] == [
         "frozen_source",

@@ -15,9 +15,10 @@ from PIL import Image
 
 from twofold.encoders import encode as encode_module
 from twofold.encoders.cache import EmbeddingCache
-from twofold.encoders.encode import EncodedImages, FrozenEncoder, preprocess
+from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import BATCH, Engine, output_names
+from twofold.encoders.pixels import preprocess
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ConfigError, ImageSourceError
 from twofold.images import ImageSet

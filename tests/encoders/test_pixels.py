@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from twofold.encoders import encode as encode_module
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, EngineKind, output_names
-from twofold.encoders.pixels import LazyInputs, encode_pixels, load_pixels
+from twofold.encoders.engine import BATCH, EngineKind, make_engine, output_names
+from twofold.encoders.pixels import LazyInputs, LazyPixels, encode_pixels
 from twofold.errors import ConfigError, ImageSourceError
 from twofold.images import ImageSet
 
@@ -26,11 +26,15 @@ def images(photos: tuple[Path, ...]) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def loaded(tiny: Encoder, images: ImageSet) -> EncodedImages:
-    return load_pixels(tiny, images)
+    return pixels_of(tiny, images)
 
 
-def as_uint8(loaded: EncodedImages) -> NDArray[np.uint8]:
-    return loaded["pixels"].astype(np.uint8)
+def pixels_of(encoder: Encoder, images: ImageSet, **options: Any) -> EncodedImages:
+    return FrozenEncoder(encoder, ("pixels",)).encode(images, **options)
+
+
+def as_uint8(loaded: EncodedImages) -> NDArray[Any]:
+    return loaded["pixels"][:]
 
 
 # --- loading --------------------------------------------------------------------------------------
@@ -52,16 +56,15 @@ def test_the_pixels_are_those_that_the_engine_sees(
 
     monkeypatch.setattr(encode_module, "make_engine", recorder)
     seen = FrozenEncoder(tiny).encode(images)
-    assert np.array_equal(seen["pooled"], loaded["pixels"])
+    assert np.array_equal(seen["pooled"], loaded["pixels"][:])
     assert seen.names == loaded.names
     assert seen.digests == loaded.digests
 
 
 def test_shape_and_values(loaded: EncodedImages, photos: tuple[Path, ...]) -> None:
-    pixels = loaded["pixels"]
-    assert pixels.shape == (len(photos), 32, 32, 3)
-    assert pixels.dtype == np.float32
-    assert np.array_equal(pixels, np.round(pixels))
+    pixels = loaded["pixels"][:]
+    assert pixels.shape == loaded["pixels"].shape == (len(photos), 32, 32, 3)
+    assert pixels.dtype == np.uint8
     assert 0 <= pixels.min() < 20
     assert 235 < pixels.max() <= 255
     assert loaded.kept.tolist() == list(range(len(photos)))
@@ -74,7 +77,7 @@ def test_unusable_images_are_listed(
     reasons = support.write_bad_files(tmp_path)
     bad = [tmp_path / name for name in reasons]
     images = ImageSet.from_paths([photos[0], *bad, photos[1]])
-    found = load_pixels(tiny, images)
+    found = pixels_of(tiny, images)
     assert found.kept.tolist() == [0, len(bad) + 1]
     assert found.names == (str(photos[0]), str(photos[1]))
     assert [problem.path for problem in found.problems] == [str(path) for path in bad]
@@ -82,21 +85,21 @@ def test_unusable_images_are_listed(
         assert word in problem.reason
     # As the encoder itself would report them.
     assert found.problems == FrozenEncoder(tiny, engine="torch").encode(images).problems
-    whole = load_pixels(tiny, ImageSet.from_paths([photos[0], photos[1]]))
-    assert np.array_equal(found["pixels"], whole["pixels"])
+    whole = pixels_of(tiny, ImageSet.from_paths([photos[0], photos[1]]))
+    assert np.array_equal(found["pixels"][:], whole["pixels"][:])
 
 
 def test_strictness_names_the_file(tiny: Encoder, photos: tuple[Path, ...], tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     images = ImageSet.from_paths([photos[0], tmp_path / "notes.png"])
     with pytest.raises(ImageSourceError, match=r"notes\.png: .*not an image") as caught:
-        load_pixels(tiny, images, strict=True)
+        pixels_of(tiny, images, strict=True)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_no_usable_image(tiny: Encoder, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
-    found = load_pixels(tiny, ImageSet.from_paths([tmp_path / "notes.png"]))
+    found = pixels_of(tiny, ImageSet.from_paths([tmp_path / "notes.png"]))
     assert len(found) == 0
     assert found["pixels"].shape == (0, 32, 32, 3)
     assert len(found.problems) == 1
@@ -118,7 +121,7 @@ def test_pixels_give_what_their_images_give(
 @pytest.mark.parametrize("output", ["pooled", "stride8", "split:last_stage", "split:all"])
 def test_every_output(tiny: Encoder, images: ImageSet, loaded: EncodedImages, output: str) -> None:
     assert output in output_names(tiny)
-    expected = FrozenEncoder(tiny, (output,), engine="torch").encode(images)[output]
+    expected = FrozenEncoder(tiny, (output,), engine="torch").encode(images)[output][:]
     assert np.array_equal(encode_pixels(tiny, as_uint8(loaded), output, "torch"), expected)
 
 
@@ -139,7 +142,11 @@ def test_an_unknown_output(tiny: Encoder, loaded: EncodedImages) -> None:
 
 @pytest.fixture(scope="module")
 def inputs(tiny: Encoder, images: ImageSet) -> NDArray[np.float32]:
-    return FrozenEncoder(tiny, ("split:all",), engine="torch").encode(images)["split:all"]
+    run = make_engine(tiny, ("split:all",), "torch")
+    pixels = pixels_of(tiny, images)["pixels"][:]
+    padded = np.zeros((3 * BATCH, *pixels.shape[1:]), dtype=np.uint8)
+    padded[: len(pixels)] = pixels
+    return np.concatenate([run(b)[0] for b in np.split(padded, 3)])[: len(pixels)]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def inputs(tiny: Encoder, images: ImageSet) -> NDArray[np.float32]:
 def test_inputs_are_those_of_the_network(
     tiny: Encoder, images: ImageSet, inputs: NDArray[np.float32], rows: Any
 ) -> None:
-    lazy = LazyInputs(tiny, images)
+    lazy = LazyInputs(images, tiny.spec.preprocessing)
     assert lazy.shape == inputs.shape
     assert len(lazy) == len(images)
     found = lazy[rows]
@@ -177,7 +184,7 @@ def test_chosen_inputs_are_still_not_decoded(
         return load(self, index)
 
     monkeypatch.setattr(ImageSet, "load", counted)
-    chosen = LazyInputs(tiny, images).select(np.array([4, 1, 9]))
+    chosen = LazyInputs(images, tiny.spec.preprocessing).select(np.array([4, 1, 9]))
     assert chosen.shape == (3, *inputs.shape[1:])
     assert not decoded
     np.testing.assert_allclose(chosen[1:], inputs[[1, 9]], atol=1e-5)
@@ -185,15 +192,17 @@ def test_chosen_inputs_are_still_not_decoded(
 
 
 def test_encoded_images_carry_them(tiny: Encoder, images: ImageSet, loaded: EncodedImages) -> None:
-    both = loaded.with_array("split:all", LazyInputs(tiny, images))
+    both = FrozenEncoder(tiny, ("split:all", "pooled", "pixels"), engine="torch").encode(images)
     part = both.subset(np.array([3, 2]))
-    direct = LazyInputs(tiny, images)[np.array([3, 2])]
-    assert np.array_equal(part["split:all"][:], direct)
+    for output, kind in (("split:all", LazyInputs), ("pixels", LazyPixels)):
+        direct = kind(images, tiny.spec.preprocessing)[np.array([3, 2])]
+        assert isinstance(part[output], kind)
+        assert np.array_equal(part[output][:], direct)
     assert "split:all" not in loaded.arrays
 
 
 def test_an_image_that_has_gone_is_an_error(tiny: Encoder, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
-    lazy = LazyInputs(tiny, ImageSet.from_paths([tmp_path / "notes.png"]))
+    lazy = LazyInputs(ImageSet.from_paths([tmp_path / "notes.png"]), tiny.spec.preprocessing)
     with pytest.raises(ImageSourceError, match=r"notes\.png"):
         lazy[np.array([0])]

@@ -23,7 +23,6 @@ from twofold.benchmark.metrics import auroc
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.pixels import load_pixels
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.images import find_images
@@ -188,8 +187,7 @@ def encode(images: Images, outputs: tuple[str, ...] = OUTPUTS) -> EncodedImages:
 
 def encode_shots(images: Images, outputs: tuple[str, ...] = OUTPUTS) -> EncodedImages:
     """Likewise, with the output ``pixels`` as well."""
-    encoded, pixels = encode(images, outputs), load_pixels(encoder(), find_images(images))
-    return replace(encoded, arrays=encoded.arrays | pixels.arrays)
+    return encode(images, (*outputs, "pixels"))
 
 
 @dataclass(frozen=True)

@@ -198,13 +198,12 @@ class _Runner:
         pool = shots = labels = psi = None
         if "target_pool" in method.needs:
             pool = target.images.subset(split.pool)
-            seen = self._selection(cell)
-            psi = None if seen is None else seen.images.subset(split.pool)
+            selected = self._selection(cell)
+            psi = None if selected is None else selected.images.subset(split.pool)
         if "target_shots" in method.needs and len(split.shots):
-            if "pixels" in method.shot_outputs(config):
-                shots = self._bank.shots(target, split.shots, self._encoders.main)
-            else:
-                shots = target.images.subset(split.shots)
+            outputs = method.shot_outputs(config)
+            seen = self._bank.stock(cell.direction[1], self._encoders.main, outputs)
+            shots = seen.images.subset(split.shots)
         if method.uses_labels():
             labels = _labels_of(split)
         return FitData(

@@ -18,7 +18,6 @@ from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.engine import EngineKind
-from twofold.encoders.pixels import load_pixels
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import NotFittedError
 from twofold.evidence import Evidence, collect_evidence
@@ -290,9 +289,8 @@ class Detector:
         return require_usable(encoded, what)
 
     def _load_shots(self, images: ImageSet, method: Method) -> EncodedImages:
-        if "pixels" not in method.shot_outputs(method.config):
-            return self._encode(images, "shot")
-        return require_usable(load_pixels(method.encoder, images, strict=self.strict), "shot")
+        frozen = self._frozen_encoder(method.shot_outputs(method.config))
+        return require_usable(frozen.encode(images, strict=self.strict), "shot")
 
     def _select(self, images: ImageSet, method: Method) -> EncodedImages | None:
         """The target as the method's second encoder sees it, if it has one."""

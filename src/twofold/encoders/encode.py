@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,53 +10,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn.functional import interpolate
 
 from twofold.encoders.cache import EmbeddingCache
-from twofold.encoders.encoded import EncodedImages, LazyRows
+from twofold.encoders.encoded import EncodedImages
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, MAX_STREAMS, Engine, EngineKind, make_engine
-from twofold.encoders.spec import Preprocessing
+from twofold.encoders.engine import BATCH, Engine, EngineKind, make_engine
+from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand, preprocess, workers
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, Problem
 
-__all__ = ["EncodedImages", "FrozenEncoder", "LazyRows", "Progress", "preprocess", "workers"]
+__all__ = ["EncodedImages", "FrozenEncoder", "Progress"]
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 # Images per write to the cache: seconds of work, so that little is lost on an interruption.
 _PORTION = 512
-
-
-def preprocess(
-    images: Sequence[Image.Image], preprocessing: Preprocessing, out: NDArray[np.uint8]
-) -> None:
-    """Resize whole images to the encoder's square, with antialiasing.
-
-    PyTorch's uint8 filter agrees with Pillow's to one grey level and takes a fifth of its time, the
-    less so the more images of one size share a call.
-
-    Args:
-        images: RGB.
-        preprocessing: of the encoder.
-        out: (n >= len(images), size, size, 3) uint8; row i receives image i.
-    """
-    side = (preprocessing.size, preprocessing.size)
-    sizes = [image.size for image in images]
-    for size in set(sizes):
-        rows = [row for row, other in enumerate(sizes) if other == size]
-        pixels = np.stack([np.asarray(images[row]) for row in rows])
-        if size != side:
-            channels_last = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            resized = interpolate(
-                channels_last, size=side, mode=preprocessing.interpolation, antialias=True
-            )
-            pixels = resized.permute(0, 2, 3, 1).numpy()
-        out[rows] = pixels
 
 
 Vectors = dict[str, tuple[NDArray[np.float32], ...]]
@@ -79,7 +49,8 @@ class FrozenEncoder:
 
     Args:
         encoder: the loaded network.
-        outputs: which arrays to produce.
+        outputs: which arrays to produce. ``pixels`` (uint8 (n, s, s, 3), before normalisation) and
+            ``split:all`` (the network's inputs) are decoded anew whenever they are asked for.
         cache: where vectors are kept between runs, or None.
         engine: see :func:`twofold.encoders.engine.make_engine`; compiled when first needed, so a
             run that finds everything in the cache never pays for it.
@@ -95,6 +66,7 @@ class FrozenEncoder:
     ) -> None:
         self.encoder = encoder
         self.outputs = tuple(dict.fromkeys(outputs))
+        self._stored = tuple(name for name in self.outputs if name not in LAZY_OUTPUTS)
         self._cache = cache
         self._kind = engine
         self._local = threading.local()
@@ -106,7 +78,7 @@ class FrozenEncoder:
         """The engine; compiled on first use, once, whichever thread comes first."""
         with self._compiling:
             if self._engine is None:
-                self._engine = make_engine(self.encoder, self.outputs, self._kind)
+                self._engine = make_engine(self.encoder, self._stored, self._kind)
             return self._engine
 
     def encode(
@@ -153,12 +125,12 @@ class FrozenEncoder:
         fingerprint = self.encoder.fingerprint
         return tuple(
             hashlib.sha256(f"{fingerprint}|{output}".encode()).hexdigest()
-            for output in self.outputs
+            for output in self._stored
         )
 
     def _cached(self, images: ImageSet, strict: bool) -> tuple[dict[int, _Item], Vectors]:
         """The images for which the cache holds every output, undamaged, and those unreadable."""
-        if self._cache is None:
+        if self._cache is None or not self._stored:
             return {}, {}
         with ThreadPoolExecutor(workers()) as pool:
             read = list(pool.map(lambda index: _digest(images, index), range(len(images))))
@@ -203,7 +175,7 @@ class FrozenEncoder:
         if not decoded:
             return items
         preprocess(decoded, self.encoder.spec.preprocessing, out=batch)
-        outputs = self.engine(batch)
+        outputs = self.engine(batch) if self._stored else ()
         rows = iter(range(BATCH))
         return [
             item if item.problem else replace(item, values=_row(outputs, next(rows)))
@@ -229,14 +201,16 @@ class FrozenEncoder:
         ordered = [items[index] for index in range(len(images))]
         good = [item for item in ordered if not item.problem]
         arrays = {}
-        for position, output in enumerate(self.outputs):
+        for position, output in enumerate(self._stored):
             values = [vectors[item.digest][position] for item in good]
             arrays[output] = np.stack(values) if values else np.empty((0,), dtype=np.float32)
+        kept = np.array([item.index for item in good], dtype=np.int64)
         return EncodedImages(
             names=tuple(images.names[item.index] for item in good),
             digests=tuple(item.digest for item in good),
-            arrays=arrays,
-            kept=np.array([item.index for item in good], dtype=np.int64),
+            arrays=arrays
+            | on_demand(self.outputs, images.subset(kept), self.encoder.spec.preprocessing),
+            kept=kept,
             problems=tuple(
                 Problem(images.names[item.index], item.problem) for item in ordered if item.problem
             ),
@@ -245,11 +219,6 @@ class FrozenEncoder:
 
 def _row(outputs: tuple[NDArray[np.float32], ...], row: int) -> tuple[NDArray[np.float32], ...]:
     return tuple(output[row] for output in outputs)
-
-
-def workers() -> int:
-    """Threads that decode and infer: one per core, as many as the engine has streams."""
-    return min(os.cpu_count() or 1, MAX_STREAMS)
 
 
 def _check(item: _Item, images: ImageSet, strict: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +24,8 @@ class LazyRows(ABC):
         return self.shape[0]
 
     @abstractmethod
-    def __getitem__(self, rows: Any) -> NDArray[np.float32]: ...
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """The rows at a slice, indices or a mask, as an array."""
 
     @abstractmethod
     def select(self, rows: NDArray[np.integer]) -> LazyRows:
@@ -38,7 +39,8 @@ class EncodedImages:
     Attributes:
         names: of the usable images, in the order they were given.
         digests: hex sha256 of each image's content.
-        arrays: output name (:func:`twofold.encoders.engine.output_names`) -> float32 (n, ...).
+        arrays: output name (:func:`twofold.encoders.engine.output_names`, ``pixels``) -> (n, ...),
+            float32 but for the pixels; those made on demand are :class:`LazyRows`.
         kept: int64 (n,), positions among the images as they were given.
         problems: the unusable images.
     """
@@ -66,11 +68,6 @@ class EncodedImages:
             arrays={name: _select(array, index) for name, array in self.arrays.items()},
             kept=self.kept[index],
         )
-
-    def with_array(self, output: str, array: LazyRows) -> EncodedImages:
-        """The same images with one output more."""
-        # Whoever reads rows, all of them or some, gets an array.
-        return replace(self, arrays={**self.arrays, output: cast(NDArray[np.float32], array)})
 
 
 def _select(array: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -1,60 +1,142 @@
-"""Images before the encoder, for methods that alter them, and their way through it."""
+"""Images before the encoder: resized to its input, in bulk or on demand."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torch.nn.functional import interpolate
 
-from twofold.encoders.encode import EncodedImages, LazyRows, preprocess, workers
+from twofold.encoders.encoded import LazyRows
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, EngineKind, make_engine
+from twofold.encoders.engine import BATCH, MAX_STREAMS, EngineKind, make_engine
+from twofold.encoders.spec import Preprocessing
 from twofold.errors import ImageError, ImageSourceError
-from twofold.images import ImageSet, Problem
+from twofold.images import ImageSet
 
-__all__ = ["LazyInputs", "encode_pixels", "load_pixels"]
+__all__ = [
+    "LAZY_OUTPUTS",
+    "LazyInputs",
+    "LazyPixels",
+    "encode_pixels",
+    "on_demand",
+    "preprocess",
+    "workers",
+]
+
+LAZY_OUTPUTS = ("pixels", "split:all")
+"""Outputs that are made when their rows are asked for.
+
+An image's pixels take 150 KB at 224 pixels and its inputs 600 KB: kept for a large dataset they
+would fill the memory, while a network that trains whole takes longer over an image than decoding.
+"""
 
 
-def load_pixels(encoder: Encoder, images: ImageSet, *, strict: bool = False) -> EncodedImages:
-    """Decode and resize images as the encoder would, and stop there.
+def preprocess(
+    images: Sequence[Image.Image], preprocessing: Preprocessing, out: NDArray[np.uint8]
+) -> None:
+    """Resize whole images to the encoder's square, with antialiasing.
+
+    PyTorch's uint8 filter agrees with Pillow's to one grey level and takes a fifth of its time, the
+    less so the more images of one size share a call.
 
     Args:
-        encoder: whose preprocessing to follow.
-        images: few; each takes s * s * 12 bytes.
-        strict: fail on an unusable image instead of listing it.
+        images: RGB.
+        preprocessing: of the encoder.
+        out: (n >= len(images), size, size, 3) uint8; row i receives image i.
+    """
+    side = (preprocessing.size, preprocessing.size)
+    sizes = [image.size for image in images]
+    for size in set(sizes):
+        rows = [row for row, other in enumerate(sizes) if other == size]
+        pixels = np.stack([np.asarray(images[row]) for row in rows])
+        if size != side:
+            channels_last = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            resized = interpolate(
+                channels_last, size=side, mode=preprocessing.interpolation, antialias=True
+            )
+            pixels = resized.permute(0, 2, 3, 1).numpy()
+        out[rows] = pixels
 
-    Returns:
-        One output, ``pixels``: float32 (n, s, s, 3), whole values 0..255.
+
+def workers() -> int:
+    """Threads that decode and infer: one per core, as many as the engine has streams."""
+    return min(os.cpu_count() or 1, MAX_STREAMS)
+
+
+class LazyPixels(LazyRows):
+    """Resized images, uint8 (n, s, s, 3), decoded when they are asked for.
+
+    Args:
+        images: all of which could be decoded.
+        preprocessing: of the encoder.
 
     Raises:
-        ImageSourceError: an unusable image, under ``strict``.
+        ImageSourceError: on reading a row whose file has changed or gone.
     """
-    size = encoder.spec.preprocessing.size
-    kept, digests, rows, problems = [], [], [], []
-    for index, name in enumerate(images.names):
+
+    def __init__(self, images: ImageSet, preprocessing: Preprocessing) -> None:
+        self._images, self._preprocessing = images, preprocessing
+        self.shape: tuple[int, ...] = (len(images), preprocessing.size, preprocessing.size, 3)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        chosen = np.arange(len(self))[rows]
+        pixels = np.empty((len(chosen), *self.shape[1:]), dtype=np.uint8)
+
+        def fill(place: int) -> None:
+            image = self._decoded(int(chosen[place]))
+            preprocess([image], self._preprocessing, out=pixels[place : place + 1])
+
+        with ThreadPoolExecutor(workers()) as pool:
+            list(pool.map(fill, range(len(chosen))))
+        return pixels
+
+    def select(self, rows: NDArray[np.integer]) -> LazyPixels:
+        """The images at ``rows``, still not decoded."""
+        return type(self)(self._images.subset(rows), self._preprocessing)
+
+    def _decoded(self, index: int) -> Image.Image:
         try:
-            loaded = images.load(index)
-            decoded = loaded.decode(2 * size)
+            return self._images.load(index).decode(2 * self._preprocessing.size)
         except ImageError as error:
-            if strict:
-                raise ImageSourceError(f"{name}: {error}") from error
-            problems.append(Problem(name, str(error)))
-            continue
-        row = np.empty((1, size, size, 3), dtype=np.uint8)
-        preprocess([decoded], encoder.spec.preprocessing, out=row)
-        kept.append(index)
-        digests.append(loaded.digest)
-        rows.append(row[0])
-    pixels = np.stack(rows).astype(np.float32) if rows else np.empty((0, size, size, 3), np.float32)
-    return EncodedImages(
-        names=tuple(images.names[index] for index in kept),
-        digests=tuple(digests),
-        arrays={"pixels": pixels},
-        kept=np.array(kept, dtype=np.int64),
-        problems=tuple(problems),
-    )
+            raise ImageSourceError(f"{self._images.names[index]}: {error}") from error
+
+
+class LazyInputs(LazyPixels):
+    """A network's inputs, float32 (n, 3, s, s): normalised pixels."""
+
+    def __init__(self, images: ImageSet, preprocessing: Preprocessing) -> None:
+        super().__init__(images, preprocessing)
+        n, side = len(images), preprocessing.size
+        self._pixels = LazyPixels(images, preprocessing)
+        self.shape = (n, 3, side, side)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        mean, std = (
+            np.array(values, dtype=np.float32)
+            for values in (self._preprocessing.mean, self._preprocessing.std)
+        )
+        return np.ascontiguousarray(((self._pixels[rows] - mean) / std).transpose(0, 3, 1, 2))
+
+
+def on_demand(
+    outputs: Iterable[str], images: ImageSet, preprocessing: Preprocessing
+) -> dict[str, Any]:
+    """Those of the outputs that are not stored; whoever reads their rows gets arrays.
+
+    Args:
+        outputs: names; the others than :data:`LAZY_OUTPUTS` are passed over.
+        images: all of which could be decoded.
+        preprocessing: of the encoder.
+    """
+    kinds = {"pixels": LazyPixels, "split:all": LazyInputs}
+    return {name: kinds[name](images, preprocessing) for name in outputs if name in kinds}
 
 
 def encode_pixels(
@@ -76,38 +158,3 @@ def encode_pixels(
     padded[: len(pixels)] = pixels
     blocks = [run(padded[start : start + BATCH])[0] for start in range(0, len(padded), BATCH)]
     return np.concatenate(blocks)[: len(pixels)]
-
-
-class LazyInputs(LazyRows):
-    """A network's inputs (``split:all``), decoded when they are asked for.
-
-    As float32 they take 600 KB an image at 224 pixels: training a whole network on a large
-    dataset reads files again each epoch instead.
-
-    Args:
-        encoder: whose preprocessing to follow.
-        images: all of which can be decoded.
-    """
-
-    def __init__(self, encoder: Encoder, images: ImageSet) -> None:
-        self._encoder, self._images = encoder, images
-        size = encoder.spec.preprocessing.size
-        self.shape = (len(images), 3, size, size)
-
-    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
-        """The inputs at ``rows`` (a slice, indices or a mask), float32 (k, 3, s, s)."""
-        chosen = self._images.subset(np.arange(len(self))[rows])
-        with ThreadPoolExecutor(workers()) as pool:
-            parts = list(pool.map(lambda i: self._pixels(chosen.subset([i])), range(len(chosen))))
-        preprocessing = self._encoder.spec.preprocessing
-        pixels = np.stack(parts) if parts else np.empty((0, *self.shape[2:], 3), np.float32)
-        mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
-        return np.ascontiguousarray(((pixels - mean) / std).transpose(0, 3, 1, 2))
-
-    def _pixels(self, image: ImageSet) -> NDArray[np.float32]:
-        pixels: NDArray[np.float32] = load_pixels(self._encoder, image, strict=True)["pixels"][0]
-        return pixels
-
-    def select(self, rows: NDArray[np.integer]) -> LazyInputs:
-        """The inputs at ``rows``, still not decoded."""
-        return LazyInputs(self._encoder, self._images.subset(rows))

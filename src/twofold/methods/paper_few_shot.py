@@ -58,7 +58,7 @@ class PaperFewShot(AdaptationMethod):
         """Activations of all views, then of their pseudo-anomalies."""
         assert data.target_shots is not None
         generator = np.random.default_rng(random_state)
-        shots = data.target_shots["pixels"].astype(np.uint8)
+        shots = data.target_shots["pixels"][:].astype(np.uint8)
         views = [
             augment(shot, self.config.augmentation, generator)
             for shot in shots
