@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.engines import sharing
 from typer.testing import CliRunner, Result
 
 from twofold.cli.app import app
 from twofold.encoders import encode
-from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind, make_engine
 
 Run = Callable[..., Result]
 
 SIDE = 48
-_made: dict[tuple[str, tuple[str, ...], str], Engine] = {}
 
 
 def _share_engines(patch: pytest.MonkeyPatch) -> None:
     """Let every `FrozenEncoder` of this process with the same weights use the same engine."""
-
-    def shared(encoder: Encoder, outputs: Sequence[str], kind: EngineKind) -> Engine:
-        key = (encoder.fingerprint, tuple(outputs), kind)
-        if key not in _made:
-            _made[key] = make_engine(encoder, outputs, kind)
-        return _made[key]
-
-    patch.setattr(encode, "make_engine", shared)
+    patch.setattr(encode, "make_engine", sharing())
 
 
 def write_images(folder: Path, *, n: int, tint: int, seed: int, spot: bool = False) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.engines import sharing
 from typer.testing import CliRunner
 
 from twofold.cli.app import app
 from twofold.encoders import encode
-from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind, make_engine
 from twofold.encoders.registry import ENCODERS
 from twofold.methods import METHODS
 
@@ -83,28 +81,14 @@ def write_images(folder: Path, *, n: int, tint: int, seed: int, spots: int = 0) 
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:03}.png")
 
 
-@pytest.fixture(scope="module")
-def compiled() -> dict[Any, Engine]:
-    """Engines that the pages share: compiling takes seconds."""
-    return {}
-
-
 @pytest.fixture
 def plant(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
-    compiled: dict[Any, Engine],
 ) -> Path:
     """The folder the pages speak of; the working directory."""
-
-    def shared(encoder: Encoder, outputs: Sequence[str], kind: EngineKind) -> Engine:
-        key = (encoder.fingerprint, tuple(outputs), kind)
-        if key not in compiled:
-            compiled[key] = make_engine(encoder, outputs, kind)
-        return compiled[key]
-
-    monkeypatch.setattr(encode, "make_engine", shared)
+    monkeypatch.setattr(encode, "make_engine", sharing())
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("TWOFOLD_CACHE", str(base / "docs-cache"))
     monkeypatch.setenv("TWOFOLD_WEIGHTS", str(base / "docs-weights"))

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from tests.support.engines import sharing
 
 from twofold.encoders import pixels
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind, make_engine
-
-_made: dict[tuple[str, tuple[str, ...]], Engine] = {}
+from twofold.encoders.engine import Engine, EngineKind
 
 
 @pytest.fixture(autouse=True)
 def _shared_engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images made in memory go through one engine a process: compiling takes seconds."""
+    """Images made in memory go through one engine a process, which for a toy is PyTorch's."""
+    make = sharing("torch")
 
     def shared(encoder: Encoder, outputs: Sequence[str], kind: EngineKind) -> Engine:
         assert kind == "auto"
-        key = (encoder.fingerprint, tuple(outputs))
-        if key not in _made:
-            _made[key] = make_engine(encoder, outputs, "torch")
-        return _made[key]
+        return make(encoder, outputs, kind)
 
     monkeypatch.setattr(pixels, "make_engine", shared)

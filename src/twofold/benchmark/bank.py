@@ -11,7 +11,7 @@ from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import EngineKind
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand
-from twofold.images import ImageSet, Problem
+from twofold.images import ImageSet
 
 __all__ = ["Bank", "Stock"]
 
@@ -33,32 +33,36 @@ class Stock:
 
 @dataclass
 class Bank:
-    """Encodes domains when they are first asked for.
+    """Encodes domains when they are first asked for, each output once, and holds it once.
 
     Attributes:
         dataset: the adapter.
         report: told about progress.
         engine: of frozen inference.
-        problems: unusable images, by domain.
     """
 
     dataset: Dataset
     report: Report
     engine: EngineKind = "auto"
-    problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
-    _stocks: dict[tuple[str, str, tuple[str, ...]], Stock] = field(default_factory=dict)
+    _stocks: dict[tuple[str, str], Stock] = field(default_factory=dict)
 
     def stock(self, name: str, encoder: Encoder, outputs: Sequence[str]) -> Stock:
         """A domain's usable images with the given outputs of an encoder."""
-        # Which images are usable takes at least one pass; vectors are the ones most often needed.
-        stored = tuple(o for o in outputs if o not in LAZY_OUTPUTS) or ("pooled",)
-        key = (name, encoder.fingerprint, stored)
+        key = (name, encoder.fingerprint)
         if key not in self._stocks:
-            self._stocks[key] = self._encode(name, encoder, stored)
+            # Which images are usable takes a pass; vectors are the ones most often needed.
+            first = [output for output in outputs if output not in LAZY_OUTPUTS] or ["pooled"]
+            self._stocks[key] = self._encode(name, encoder, first)
         stock = self._stocks[key]
+        arrays = stock.images.arrays
         files = ImageSet.from_paths(stock.domain.paths)
-        more = on_demand(outputs, files, encoder.spec.preprocessing)
-        return replace(stock, images=replace(stock.images, arrays=stock.images.arrays | more))
+        missing = [output for output in outputs if output not in arrays]
+        arrays |= on_demand(missing, files, encoder.spec.preprocessing)
+        stored = [output for output in missing if output not in LAZY_OUTPUTS]
+        if stored:
+            arrays |= self._encode(name, encoder, stored).images.arrays
+        wanted = {output: arrays[output] for output in outputs}
+        return replace(stock, images=replace(stock.images, arrays=wanted))
 
     def _encode(self, name: str, encoder: Encoder, outputs: Sequence[str]) -> Stock:
         domain = self.dataset.domain(name)
@@ -66,7 +70,6 @@ class Bank:
         frozen = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=self.engine)
         what = f"encode {name} ({encoder.spec.id})"
         encoded = frozen.encode(images, progress=lambda done, n: self.report(what, done, n))
-        self.problems[name] = encoded.problems
         usable = Domain(
             domain.name,
             tuple(domain.paths[row] for row in encoded.kept),

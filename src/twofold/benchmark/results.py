@@ -12,7 +12,10 @@ from typing import Any
 
 from twofold.errors import TwofoldError
 
-__all__ = ["KEY", "ResultsFile", "row_key"]
+__all__ = ["KEY", "RESULTS_FILE", "ResultsFile", "row_key"]
+
+RESULTS_FILE = "results.jsonl"
+"""Name of the file in the folder of a benchmark."""
 
 KEY = (
     "dataset",

@@ -19,7 +19,7 @@ from twofold.benchmark.bank import Bank, Stock
 from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
 from twofold.benchmark.plan import Cell, Plan, configuration_id
 from twofold.benchmark.protocol import PROTOCOLS, Split
-from twofold.benchmark.results import ResultsFile, row_key
+from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError, TwofoldError
@@ -72,7 +72,7 @@ def run_benchmark(
         TwofoldError: the dataset is incomplete, or the results cannot be written.
     """
     runner = _Runner(plan, encoders, Bank(plan.dataset, report))
-    results = ResultsFile(out / "results.jsonl")
+    results = ResultsFile(out / RESULTS_FILE)
     counts = {"total": len(plan), "done": 0, "ok": 0, "failed": 0}
     with results.writing() as known:
         for index, cell in enumerate(plan.cells(), start=1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twofold.cli.output import command, parse_options, print_json, progress_bar, say
+from twofold.cli.output import command, parse_options, parse_value, print_json, progress_bar, say
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,10 +100,9 @@ def bench(
     base = _overridden(load_preset(preset), encoder, image_size)
     names = METHODS.ids() if methods == "all" else _split(methods)
     variants = make_variants(names, base, chosen_options, chosen_grid)
-    place = root or (os.environ.get(f"TWOFOLD_{dataset.upper()}") or None)
-    adapter = adapter_class(
-        Path(place) if place is not None and (root or adapter_class.needs_root) else None
-    )
+    if not root and adapter_class.needs_root:
+        root = os.environ.get(f"TWOFOLD_{dataset.upper()}")
+    adapter = adapter_class(Path(root) if root else None)
     plan = Plan(
         dataset=adapter,
         preset=base,
@@ -194,15 +192,8 @@ def _parse_grid(pairs: list[str]) -> dict[str, list[Any]]:
         name, equals, text = pair.partition("=")
         if not equals or not name or not _split(text):
             raise UsageError(f"--grid {pair!r}: write it as NAME=V1,V2, e.g. n_clusters=2,5,10")
-        grid[name] = [_value(part) for part in _split(text)]
+        grid[name] = [parse_value(part) for part in _split(text)]
     return grid
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _shares(text: str) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ import typer
 
 from twofold.errors import TwofoldError, UsageError
 
-__all__ = ["command", "parse_options", "print_json", "progress_bar", "say"]
+__all__ = ["command", "parse_options", "parse_value", "print_json", "progress_bar", "say"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -132,10 +132,7 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"--option {pair!r}: write it as NAME=VALUE, e.g. trim=0.1")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
+        value = parse_value(text)
         *parents, last = name.split(".")
         place = options
         for parent in parents:
@@ -144,3 +141,11 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
                 raise UsageError(f"--option {pair!r}: {parent} is not a group of options")
         place[last] = value
     return options
+
+
+def parse_value(text: str) -> Any:
+    """A value on the command line: JSON, or else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -122,15 +122,13 @@ class Detector:
             target_shots=target_shots is not None,
             target_labels=target_labels is not None,
         )
-        near, far, few = (
-            None if given is None else find_images(given)
-            for given in (source, target, target_shots)
-        )
+        near = find_images(source)
+        far = None if target is None else find_images(target)
+        few = None if target_shots is None else find_images(target_shots)
         if self._encoder is None:
             self._encoder = load_encoder(self.encoder, self.weights)
         method = method_class(self._encoder, config)
         self._frozen = self._frozen_encoder(method.outputs(config))
-        assert near is not None
         encoded = self._encode(near, "source")
         pool = None if far is None else self._encode(far, "target")
         data = hand_over(

@@ -30,7 +30,7 @@ from twofold.training import (
     optimise,
 )
 
-__all__ = ["AdaptationConfig", "AdaptationMethod"]
+__all__ = ["AdaptationMethod"]
 
 Array = NDArray[np.float64]
 

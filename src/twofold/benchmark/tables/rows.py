@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from twofold.benchmark.results import row_key
 from twofold.errors import TwofoldError
 
-__all__ = ["RESULTS_FILE", "Row", "Setting", "read_rows"]
-
-RESULTS_FILE = "results.jsonl"
+__all__ = ["Row", "Setting", "read_rows"]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -75,12 +74,6 @@ class Row:
         """What the target pool was made of."""
         return Setting(self.protocol, self.anomaly_share, self.pool_size)
 
-    @property
-    def key(self) -> Hashable:
-        """What makes two rows the same cell."""
-        place = (self.dataset, self.direction, self.normal_class, self.run)
-        return (*place, self.method, self.configuration_id, self.setting)
-
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """The cells in a results file, in the order of first appearance.
@@ -105,7 +98,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
                 f"{path}: line {number} is damaged; remove it and run the benchmark again"
             ) from None
         row = _checked(content, f"{path}: line {number}")
-        rows[row.key] = row
+        rows[row_key(content)] = row
     return tuple(rows.values())
 
 

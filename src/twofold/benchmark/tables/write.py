@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twofold.benchmark.results import RESULTS_FILE
 from twofold.benchmark.tables.curves import figure4_table
 from twofold.benchmark.tables.figures import draw_figures
 from twofold.benchmark.tables.layout import Table
 from twofold.benchmark.tables.markdown import to_csv, to_markdown
 from twofold.benchmark.tables.paper_tables import PAPER_TABLES, paper_tables
 from twofold.benchmark.tables.results import Results
-from twofold.benchmark.tables.rows import RESULTS_FILE, Row, read_rows
+from twofold.benchmark.tables.rows import Row, read_rows
 from twofold.benchmark.tables.study_tables import study_tables
 from twofold.errors import MissingExtraError, TwofoldError
 from twofold.files import write_whole

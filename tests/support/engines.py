@@ -1,0 +1,31 @@
+"""One engine a process for tests that make the same one over and over: compiling takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.engine import Engine, EngineKind, make_engine
+
+__all__ = ["sharing"]
+
+_made: dict[tuple[str, tuple[str, ...], EngineKind], Engine] = {}
+
+
+def sharing(
+    kind: EngineKind | None = None,
+) -> Callable[[Encoder, Sequence[str], EngineKind], Engine]:
+    """To stand in for ``make_engine``: the same weights, outputs and kind give the same engine.
+
+    Args:
+        kind: made whatever kind is asked for; None makes the one asked for.
+    """
+
+    def shared(encoder: Encoder, outputs: Sequence[str], asked: EngineKind) -> Engine:
+        made = asked if kind is None else kind
+        key = (encoder.fingerprint, tuple(outputs), made)
+        if key not in _made:
+            _made[key] = make_engine(encoder, outputs, made)
+        return _made[key]
+
+    return shared
