@@ -69,9 +69,9 @@ def unchanged(data: FitData) -> Iterator[None]:
                 found.append(value)
         return found
 
-    before = [array.copy() for array in arrays()]
+    before = [array[:].copy() for array in arrays()]
     yield
-    assert all(same(one, other) for one, other in zip(before, arrays(), strict=True))
+    assert all(same(one, other[:]) for one, other in zip(before, arrays(), strict=True))
 
 
 def check_declaration(method: MethodClass) -> None:

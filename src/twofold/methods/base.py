@@ -94,6 +94,12 @@ class Method(ABC):
         self._fitted = False
 
     @classmethod
+    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
+        """What this configuration consumes: ``needs``, unless an option asks for more."""
+        del config
+        return cls.needs
+
+    @classmethod
     def uses_labels(cls) -> bool:
         """Whether target labels reach this method (never fair to compare with the others)."""
         return "target_labels" in cls.needs
@@ -121,7 +127,7 @@ class Method(ABC):
         """Fit afresh; an earlier fit leaves no trace.
 
         Args:
-            data: exactly what ``needs`` declares, besides the source.
+            data: exactly what :meth:`wanted` declares, besides the source.
             random_state: of every random choice; the same state gives the same bits on a CPU.
             progress: called with (steps done, steps in all) by methods that take long.
 
@@ -196,11 +202,12 @@ class Method(ABC):
     def _restore(self, state: dict[str, NDArray[Any]]) -> None: ...
 
     def _check_declared(self, data: FitData) -> None:
+        wanted = self.wanted(self.config)
         for name in get_args(Need):
             given = getattr(data, name) is not None
-            if given and name not in self.needs:
+            if given and name not in wanted:
                 raise ConfigError(f"method {self.id} must not see {name}")
-            if not given and name in self.needs:
+            if not given and name in wanted:
                 raise ConfigError(f"method {self.id} needs {name}")
         self._check_selection(data)
         for field in fields(data):
