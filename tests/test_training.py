@@ -250,7 +250,7 @@ def test_a_schedule_multiplies_each_groups_own_rate() -> None:
 
     def loss(module: nn.Module, step: Step) -> Tensor:
         del step
-        weights.append((module.body.weight.item(), module.head.weight.item()))
+        weights.append([parameter.item() for parameter in module.parameters()])
         result: Tensor = 0.1 * module(torch.ones(1, 1)).sum()
         return result
 
@@ -259,7 +259,7 @@ def test_a_schedule_multiplies_each_groups_own_rate() -> None:
     )
     line = Line()
     optimise(line, loss, plain, steps_per_epoch=1, rate=lambda step: 1 - step.progress)
-    weights.append((line.body.weight.item(), line.head.weight.item()))
+    weights.append([line.body.weight.item(), line.head.weight.item()])
     moved = -np.diff(np.array(weights), axis=0)
     factors = np.array([1, 2 / 3, 1 / 3])
     np.testing.assert_allclose(moved[:, 0], 0.1 * 0.1 * factors, rtol=1e-4)

@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 SIDE = 64
 DIM = 32
 ENCODER = "toy"
-OUTPUTS = ("pooled", "split:last_stage")
+OUTPUTS = ("pooled", "split:last_stage", "pixels")
 N_SHOTS = 5
 
 
@@ -254,21 +254,23 @@ def clouds(seed: int = 0, *, share: float = 0.2, shift: float = 3.0, away: float
 
 def fit_data(method: type[Method], world: Encoded, config: MethodConfig | None = None) -> FitData:
     """What a method declares, and nothing else; of the shots no output it does not ask for."""
+    config = method.Config() if config is None else config
+    wanted = method.wanted(config)
     data = FitData(source=world.source)
-    if "target_pool" in method.needs:
+    if "target_pool" in wanted:
         data = replace(data, target_pool=world.pool)
-    if "target_labels" in method.needs:
+    if "target_labels" in wanted:
         data = replace(data, target_labels=world.pool_labels)
-    if "target_shots" in method.needs:
+    if "target_shots" in wanted:
         assert world.shots is not None
-        outputs = method.shot_outputs(method.Config() if config is None else config)
+        outputs = method.shot_outputs(config)
         shots = replace(world.shots, arrays={name: world.shots[name] for name in outputs})
         data = replace(data, target_shots=shots)
-    if "source_anomalies" in method.needs:
+    if "source_anomalies" in wanted:
         rng = np.random.default_rng(11)
         images = draw(np.ones(12, dtype=np.int64), SOURCE, rng)
         data = replace(data, source_anomalies=encode(images, tuple(world.source.arrays)))
-    if "source_reference" in method.needs:
+    if "source_reference" in wanted:
         data = replace(data, source_reference=world.source.subset(np.arange(len(world.source)) < 1))
     return data
 

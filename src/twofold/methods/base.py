@@ -15,7 +15,16 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
 
-__all__ = ["FitData", "Method", "MethodConfig", "Need", "Reference", "folds", "parse_config"]
+__all__ = [
+    "FitData",
+    "Method",
+    "MethodConfig",
+    "Need",
+    "Reference",
+    "first_by_name",
+    "folds",
+    "parse_config",
+]
 
 Need = Literal[
     "target_pool", "target_shots", "source_anomalies", "target_labels", "source_reference"
@@ -251,6 +260,11 @@ def folds(
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]
     return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
+
+
+def first_by_name(images: EncodedImages) -> EncodedImages:
+    """The one image whose name sorts first: a ``source_reference`` that no random state changes."""
+    return images.subset(np.array([min(range(len(images)), key=lambda row: images.names[row])]))
 
 
 def _check_labels(labels: NDArray[np.int64], n: int) -> None:
