@@ -277,7 +277,7 @@ def check_copies(method: MethodClass) -> None:
     result_or_named_error(method, replace(world, pool=same_all.pool), reference=True)
     result_or_named_error(method, replace(world, source=same_all.source), reference=True)
     flat = [
-        replace(images, arrays={name: np.zeros_like(a) for name, a in images.arrays.items()})
+        replace(images, arrays={name: np.zeros_like(a[:]) for name, a in images.arrays.items()})
         for images in (world.source, world.pool)
     ]
     with pytest.raises(TwofoldError):
