@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ from torch import nn
 
 from twofold.bundle import read_bundle, write_bundle
 from twofold.errors import BundleError, CollapseError
+from twofold.methods.base import FitData, Method
 
-__all__ = ["Checkpoint", "epoch_seed", "run_epochs"]
+__all__ = ["Checkpoint", "epoch_seed", "identity", "run_epochs"]
 
 _ENTRY = "training"
+# Writing takes up to a second, and epochs over a few images much less.
+_SECONDS_BETWEEN_SAVES = 20.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,9 @@ class Checkpoint:
 def run_epochs(
     epochs: int, one_epoch: Callable[[int], float], checkpoint: Checkpoint
 ) -> tuple[float, ...]:
-    """Run the epochs that are not done yet, each followed by a save.
+    """Run the epochs that are not done yet; save after one if the last save is 20 seconds old.
+
+    The last epoch is always followed by a save.
 
     Args:
         epochs: number of them in all.
@@ -146,7 +152,7 @@ def run_epochs(
         CollapseError: the loss stopped being finite.
         BundleError: see :class:`Checkpoint`.
     """
-    losses = checkpoint.load()
+    losses, saved = checkpoint.load(), time.monotonic()
     for epoch in range(len(losses), epochs):
         loss = one_epoch(epoch)
         if not np.isfinite(loss):
@@ -154,8 +160,34 @@ def run_epochs(
                 f"the training loss became {loss} in epoch {epoch + 1}: lower the learning rate"
             )
         losses.append(loss)
-        checkpoint.save(losses)
+        if epoch + 1 == epochs or time.monotonic() - saved >= _SECONDS_BETWEEN_SAVES:
+            checkpoint.save(losses)
+            saved = time.monotonic()
     return tuple(losses)
+
+
+def identity(
+    method: Method, data: FitData, random_state: int, phase: str = "all"
+) -> dict[str, JsonValue]:
+    """What decides the result of a training on source and target shots.
+
+    Args:
+        method: whose options count, except for those that only say where it runs.
+        data: of the fit.
+        random_state: of the fit.
+        phase: part of the training.
+    """
+    options = method.config.model_dump(mode="json", exclude={"checkpoint", "accelerator"})
+    shots = () if data.target_shots is None else data.target_shots.digests
+    return {
+        "method": method.id,
+        "phase": phase,
+        "options": options,
+        "encoder": method.encoder.fingerprint,
+        "random_state": random_state,
+        "source": list(data.source.digests),
+        "shots": list(shots),
+    }
 
 
 def epoch_seed(random_state: int, epoch: int, stream: int = 0) -> int:
