@@ -166,7 +166,10 @@ def optimise(
                 f"the training loss became {value} at step {step + 1}: lower learning_rate"
             )
         fabric.backward(loss)
-        fabric.clip_gradients(wrapped, optimiser, max_norm=config.gradient_clip)
+        # Gradients that are not finite show in the next loss, which is named.
+        fabric.clip_gradients(
+            wrapped, optimiser, max_norm=config.gradient_clip, error_if_nonfinite=False
+        )
         optimiser.step()
         losses.append(value)
         if progress is not None:

@@ -7,6 +7,7 @@ from twofold.losses.gnl import StudentView, flat_cosine_distance, gnl_loss
 from twofold.losses.ildr import gaussian_kl, ildr_loss, smooth_auc
 from twofold.losses.infonce import infonce_alignment
 from twofold.losses.mmd import mmd_alignment
+from twofold.losses.msra import domain_nll, normality_loss, two_domain_compactness
 from twofold.losses.overlap import latent_overlap, mean_distance
 from twofold.losses.reversal import (
     DomainDiscriminator,
@@ -29,6 +30,7 @@ __all__ = [
     "StudentView",
     "adversarial_alignment",
     "contrastive_alignment",
+    "domain_nll",
     "flat_cosine_distance",
     "gan_loss",
     "gaussian_kl",
@@ -41,6 +43,7 @@ __all__ = [
     "match_distribution",
     "mean_distance",
     "mmd_alignment",
+    "normality_loss",
     "one_class_center",
     "reconstruction",
     "reversal_coefficient",
@@ -48,4 +51,5 @@ __all__ = [
     "smooth_auc",
     "squared_distances",
     "svdd_loss",
+    "two_domain_compactness",
 ]
