@@ -139,21 +139,21 @@ def test_source_and_target_with_pseudo_anomalies_of_each(world: toy.Encoded) -> 
 
 
 def test_labelled_anomalies_are_the_sources_alone(world: toy.Encoded) -> None:
-    source, target = domains_of(world, negatives="labelled")
+    source, target = domains_of(world, source_negatives="labelled")
     assert len(source.anomalous) == 12
     assert len(target.normal) == toy.N_SHOTS
     assert len(target.anomalous) == 0
 
 
 def test_without_negatives_and_without_training_on_the_shots(world: toy.Encoded) -> None:
-    (source,) = domains_of(world, negatives="none", train_on_shots=False)
+    (source,) = domains_of(world, source_negatives="none", train_on_shots=False)
     assert len(source.normal) == 24
     assert len(source.anomalous) == 0
 
 
 @pytest.mark.parametrize("negatives", ["pseudo", "labelled", "none"])
 def test_simulated_domains(negatives: str, world: toy.Encoded) -> None:
-    found = domains_of(world, negatives=negatives, simulated_domains=("grey", "jitter"))
+    found = domains_of(world, source_negatives=negatives, simulated_domains=("grey", "jitter"))
     assert len(found) == 4
     images = world.source["pixels"][:].astype(np.uint8)
     for domain, style in zip(found[1:3], ("grey", "jitter"), strict=True):
@@ -181,10 +181,10 @@ def test_many_images_are_made_a_portion_at_a_time(
     ("options", "outputs", "wanted"),
     [
         ({}, ("pooled", "pixels"), {"target_shots"}),
-        ({"negatives": "none"}, ("pooled",), {"target_shots"}),
-        ({"negatives": "labelled"}, ("pooled",), {"target_shots", "source_anomalies"}),
+        ({"source_negatives": "none"}, ("pooled",), {"target_shots"}),
+        ({"source_negatives": "labelled"}, ("pooled",), {"target_shots", "source_anomalies"}),
         (
-            {"negatives": "none", "simulated_domains": ("blur",)},
+            {"source_negatives": "none", "simulated_domains": ("blur",)},
             ("pooled", "pixels"),
             {"target_shots"},
         ),
@@ -279,12 +279,12 @@ def test_what_a_step_draws() -> None:
 
 @pytest.mark.parametrize("negatives", ["pseudo", "labelled", "none"])
 def test_the_loss_falls(negatives: str, world: toy.Encoded) -> None:
-    losses = toy.fit("ildr", world, negatives=negatives, latent_epochs=60).log_.losses
+    losses = toy.fit("ildr", world, source_negatives=negatives, latent_epochs=60).log_.losses
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.1
 
 
 def test_anomalies_are_pushed_up(world: toy.Encoded) -> None:
-    options: dict[str, Any] = {"negatives": "labelled", "latent_epochs": 150}
+    options: dict[str, Any] = {"source_negatives": "labelled", "latent_epochs": 150}
     data = toy.fit_data(Ildr, world, parse_config(Ildr, options))
     assert data.source_anomalies is not None
     gaps = []
@@ -329,7 +329,7 @@ def test_a_feature_silent_in_the_source_does_not_drown_the_others() -> None:
     quiet[:, 0] = 1.0
     source = replace(clouds.source, arrays={"pooled": quiet})
     whole = replace(clouds, source=source, shots=toy.from_arrays(pooled=clouds.pool["pooled"][20:]))
-    model = toy.fit("ildr", whole, negatives="none", **QUICK)
+    model = toy.fit("ildr", whole, source_negatives="none", **QUICK)
     deviation = quiet.astype(np.float64).std(0)
     assert model.scale_[0] == pytest.approx(0.1 * deviation.mean(), rel=1e-6)
     assert np.isfinite(model.score(whole.test)).all()
@@ -399,7 +399,7 @@ def test_copies_of_one_image_are_refused(world: toy.Encoded) -> None:
         {"patch_sides": (100, 200)},
         {"train_on_shots": False},
         {"simulated_domains": ("edges",)},
-        {"latent_dim": 2},
+        {"vector_dim": 2},
         {"hidden_dim": 20},
         {"code_dim": 3},
         {"auc_weight": 0.0},
@@ -420,13 +420,13 @@ def test_options_reach_the_result(options: dict[str, Any], world: toy.Encoded) -
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("negatives", "false"),
+        ("source_negatives", "false"),
         ("patch_sides", (20, 10)),
         ("set_sizes", (0, 4)),
         ("set_sizes", (8, 4)),
         ("simulated_domains", ("grey", "grey")),
         ("simulated_domains", ("fog",)),
-        ("latent_dim", 0),
+        ("vector_dim", 0),
         ("latent_epochs", 0),
         ("latent_samples", 0),
         ("auc_weight", -1),

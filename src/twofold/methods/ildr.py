@@ -45,14 +45,14 @@ class IldrConfig(MethodConfig):
 
     # "pseudo": images in which patches of a normal are in disorder, fair to the one-class setting.
     # "labelled": the article's setting, which needs source_anomalies. "none" drops the AUC term.
-    negatives: Literal["pseudo", "labelled", "none"] = "pseudo"
+    source_negatives: Literal["pseudo", "labelled", "none"] = "pseudo"
     patch_sides: tuple[int, int] = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
     # The article infers the target's vector without training on it, and also reports training on
     # its normals; with one source domain the vector would otherwise see one domain only.
     train_on_shots: bool = True
     # Further domains made of the source's images; off, as they are an invention of ours.
     simulated_domains: tuple[Style, ...] = ()
-    latent_dim: int = Field(default=8, ge=1)  # K: few domains need few numbers.
+    vector_dim: int = Field(default=8, ge=1)  # K: few domains need few numbers.
     hidden_dim: int = Field(default=128, ge=1)
     code_dim: int = Field(default=32, ge=1)  # Narrower than the features, or nothing is learnt.
     auc_weight: float = Field(default=1.0, ge=0)  # lambda
@@ -100,13 +100,15 @@ class Ildr(Method):
     def wanted(cls, config: MethodConfig) -> frozenset[Need]:
         """Source anomalies as well, where the negatives are labelled."""
         assert isinstance(config, IldrConfig)
-        return cls.needs | ({"source_anomalies"} if config.negatives == "labelled" else set())
+        return cls.needs | (
+            {"source_anomalies"} if config.source_negatives == "labelled" else set()
+        )
 
     @classmethod
     def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
         """Vectors, and pixels where images are made from images."""
         assert isinstance(config, IldrConfig)
-        makes = config.negatives == "pseudo" or config.simulated_domains
+        makes = config.source_negatives == "pseudo" or config.simulated_domains
         return ("pooled", "pixels") if makes else ("pooled",)
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
@@ -117,7 +119,7 @@ class Ildr(Method):
         network = self._network(generator)
         objective = IldrObjective(
             domains,
-            latent=self.config.latent_dim,
+            latent=self.config.vector_dim,
             batch=self.config.latent_batch,
             set_sizes=self.config.set_sizes,
             weights=(self.config.auc_weight, self.config.kl_weight),
@@ -144,7 +146,7 @@ class Ildr(Method):
         """The source, its simulated versions, and perhaps the target."""
         assert data.target_shots is not None
         make = Maker(self.encoder, random_state, self.config.patch_sides)
-        pseudo = self.config.negatives == "pseudo"
+        pseudo = self.config.source_negatives == "pseudo"
         odd, nothing = data.source_anomalies, data.source["pooled"][:0]
 
         def anomalies(images: EncodedImages, known: EncodedImages | None) -> NDArray[np.float32]:
@@ -168,7 +170,7 @@ class Ildr(Method):
         config = self.config
         return IldrNetwork(
             self.encoder.spec.feature_dim,
-            config.latent_dim,
+            config.vector_dim,
             config.hidden_dim,
             config.code_dim,
             generator,
@@ -179,7 +181,7 @@ class Ildr(Method):
 
     def _noise(self, generator: torch.Generator) -> NDArray[np.float32]:
         """Draws of the Monte-Carlo mean, the same for every image and every domain."""
-        shape = (self.config.latent_samples, self.config.latent_dim)
+        shape = (self.config.latent_samples, self.config.vector_dim)
         return np.asarray(torch.randn(shape, generator=generator).numpy())
 
     def _vectors(self, images: EncodedImages) -> NDArray[np.float32]:
