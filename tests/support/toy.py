@@ -285,6 +285,12 @@ def quick_options(method: type[Method]) -> dict[str, Any]:
         "student_blocks": "plain",
         "student_epochs": 6,
         "least_steps": 40,
+        "ngf": 2,
+        "residual_blocks": 0,
+        "translation_epochs": 1,
+        "decay_epochs": 0,
+        "epoch_images": 2,
+        "translation_side": 32,
         # MsRA's released 35 steps at 1e-4 leave this encoder's random maps as they are.
         "shot_epochs": 100,
         "msra_learning_rate": 0.03,

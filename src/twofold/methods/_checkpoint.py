@@ -18,6 +18,7 @@ from torch import nn
 
 from twofold.bundle import read_bundle, write_bundle
 from twofold.errors import BundleError, CollapseError
+from twofold.methods._arrays import load_arrays, module_arrays, under
 from twofold.methods.base import FitData, Method
 
 __all__ = ["Checkpoint", "epoch_seed", "identity", "run_epochs"]
@@ -98,34 +99,25 @@ class Checkpoint:
         write_bundle(self.path, {_ENTRY: entry}, self._arrays())
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays = {
-            f"module.{name}.{key}": _array(value)
-            for name, module in self.modules.items()
-            for key, value in module.state_dict().items()
-        }
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, module in self.modules.items():
+            arrays |= module_arrays(module, f"module.{name}.")
         for name, optimiser in self.optimisers.items():
             for index, slots in optimiser.state_dict()["state"].items():
                 for slot, value in slots.items():
-                    arrays[f"optimiser.{name}.{index}.{slot}"] = _array(value)
+                    key = f"optimiser.{name}.{index}.{slot}"
+                    arrays[key] = value.detach().cpu().contiguous().numpy()
         return arrays
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, module in self.modules.items():
-            prefix = f"module.{name}."
-            module.load_state_dict(
-                {
-                    key.removeprefix(prefix): torch.from_numpy(value)
-                    for key, value in arrays.items()
-                    if key.startswith(prefix)
-                }
-            )
+            load_arrays(module, arrays, f"module.{name}.")
         for name, optimiser in self.optimisers.items():
             prefix = f"optimiser.{name}."
             state: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in arrays.items():
-                if key.startswith(prefix):
-                    index, slot = key.removeprefix(prefix).split(".")
-                    state.setdefault(int(index), {})[slot] = torch.from_numpy(value)
+            for key, value in under(arrays, prefix).items():
+                index, slot = key.split(".")
+                state.setdefault(int(index), {})[slot] = torch.from_numpy(value)
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": state, "param_groups": groups})
 
@@ -200,7 +192,3 @@ def epoch_seed(random_state: int, epoch: int, stream: int = 0) -> int:
     """
     sequence = np.random.SeedSequence([random_state, stream, epoch])
     return int(sequence.generate_state(1, dtype=np.uint32)[0])
-
-
-def _array(value: torch.Tensor) -> NDArray[Any]:
-    return np.asarray(value.detach().cpu().numpy())

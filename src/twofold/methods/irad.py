@@ -15,6 +15,7 @@ from torch import nn
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import CollapseError
 from twofold.losses import GanLoss
+from twofold.methods._arrays import load_arrays, module_arrays, under
 from twofold.methods._checkpoint import Checkpoint, identity
 from twofold.methods._few_shot import cross_fit_source
 from twofold.methods._forest import Forest, grow
@@ -189,10 +190,7 @@ class Irad(Method):
         return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        weights = {
-            f"shared.{name}": tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.shared_.state_dict().items()
-        }
+        weights = module_arrays(self.shared_, "shared.")
         forest = {f"forest.{name}": array for name, array in self.forest_.state().items()}
         return weights | forest | {f"scale.{name}": array for name, array in self._scale.items()}
 
@@ -208,10 +206,9 @@ class Irad(Method):
             if config.space == "feature"
             else pixel_encoder(config.pixel_side, config.latent_dim, config.ngf)
         )
-        weights = _under(state, "shared.")
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        load_arrays(network, state, "shared.")
         self.shared_ = network.eval()
-        self.forest_ = Forest.from_state(_under(state, "forest."), config.trees, config.latent_dim)
+        self.forest_ = Forest.from_state(under(state, "forest."), config.trees, config.latent_dim)
 
 
 def reconstruct(networks: Networks, source: Pixels, target: Pixels) -> tuple[Pixels, Pixels]:
@@ -246,7 +243,3 @@ def _scaling(source: Floats, target: Floats) -> dict[str, Floats]:
         "mean": both.mean(axis=0).astype(np.float32),
         "std": np.where(dead, 1.0, spread).astype(np.float32),
     }
-
-
-def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

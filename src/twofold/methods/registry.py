@@ -23,8 +23,10 @@ METHODS: Registry[type[Method]] = Registry(
         "target_only": "twofold.methods.target_only:TargetOnly",
         "oracle": "twofold.methods.oracle:Oracle",
         "ildr": "twofold.methods.ildr:Ildr",
+        "tsa": "twofold.methods.tsa:Tsa",
         "msra": "twofold.methods.msra:Msra",
         "gnl": "twofold.methods.gnl:Gnl",
         "irad": "twofold.methods.irad:Irad",
+        "biost": "twofold.methods.biost:Biost",
     },
 )
