@@ -287,6 +287,16 @@ def test_a_loss_that_is_not_finite(value: float) -> None:
         descend(Line(), value)
 
 
+def test_a_gradient_that_is_not_finite_shows_in_the_next_loss() -> None:
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        del step
+        values: Tensor = module(torch.ones(1, 1))
+        return (values - values).sqrt().sum()  # 0, with a slope of infinity
+
+    with pytest.raises(CollapseError, match="became nan at step 2: lower learning_rate"):
+        optimise(Line(), loss, TrainingConfig(epochs=2), steps_per_epoch=1)
+
+
 def test_a_far_too_large_learning_rate_is_named() -> None:
     with pytest.raises(CollapseError):
         fitted(training={"learning_rate": 1e30, "gradient_clip": 1e30})

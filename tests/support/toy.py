@@ -295,6 +295,7 @@ def quick_options(method: type[Method]) -> dict[str, Any]:
         "shot_epochs": 100,
         "msra_learning_rate": 0.03,
         "always_eval": True,
+        "iterations": 100,
     }
     return {name: value for name, value in quick.items() if name in known}
 

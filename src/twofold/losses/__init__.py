@@ -22,6 +22,12 @@ from twofold.losses.translation import (
     latent_energy,
     reconstruction,
 )
+from twofold.losses.tsa import (
+    augmented_cross_entropy,
+    class_covariances,
+    class_shifts,
+    mutual_information,
+)
 
 __all__ = [
     "DomainDiscriminator",
@@ -29,6 +35,9 @@ __all__ = [
     "LatentDistance",
     "StudentView",
     "adversarial_alignment",
+    "augmented_cross_entropy",
+    "class_covariances",
+    "class_shifts",
     "contrastive_alignment",
     "domain_nll",
     "flat_cosine_distance",
@@ -43,6 +52,7 @@ __all__ = [
     "match_distribution",
     "mean_distance",
     "mmd_alignment",
+    "mutual_information",
     "normality_loss",
     "one_class_center",
     "reconstruction",
