@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/translation_samples.py {biost,irad} SOURCE TARGET OUT
            [--images 100] [--shots 10] [--columns 8] [--side 64] [--ngf 16] [--epochs 10]
-           [--random-state 0]
+           [--least-steps 500] [--random-state 0]
 
 SOURCE and TARGET are folders of normal images. OUT/biost.png has a row of source images, one of
 their translations by the untrained networks, one after training, one of source images rebuilt in
@@ -100,7 +100,11 @@ def irad_rows(encoder: Encoder, options: argparse.Namespace) -> dict[str, Pixels
     """Train IRAD on pixels and rebuild."""
     state = options.random_state
     config = IradConfig(
-        space="pixel", pixel_side=options.side, ngf=options.ngf, adversarial_epochs=options.epochs
+        space="pixel",
+        pixel_side=options.side,
+        ngf=options.ngf,
+        adversarial_epochs=options.epochs,
+        least_steps=options.least_steps,
     )
     source = encoded(encoder, options.source, ("pixels",), options.images, state)
     shots = encoded(encoder, options.target, ("pixels",), options.shots, state)
@@ -128,6 +132,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=64, choices=(32, 64, 128))
     parser.add_argument("--ngf", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--least-steps", type=int, default=500, help="of irad")
     parser.add_argument("--random-state", type=int, default=0)
     options = parser.parse_args()
     if options.system == "irad" and options.side == 128:

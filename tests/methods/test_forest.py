@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twofold.images.quiet import quiet
 from twofold.methods._forest import Forest, grow
 
 ROWS = np.random.default_rng(0).normal(size=(90, 6))
@@ -80,3 +81,10 @@ def test_strange_states_are_refused(name: str, value: NDArray[np.generic]) -> No
         Forest.from_state(state, 10, 6)
     with pytest.raises(KeyError):
         Forest.from_state({k: v for k, v in state.items() if k != name}, 10, 6)
+
+
+def test_a_forest_grows_after_an_image_was_decoded() -> None:
+    """scikit-learn copies the filters of warnings, to which decoding has added its own."""
+    with quiet():
+        pass
+    assert len(grow(ROWS, 5, 0).model.estimators_) == 5
