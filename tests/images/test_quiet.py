@@ -61,7 +61,7 @@ def test_others_may_copy_the_filters_as_texts() -> None:
     """As scikit-learn does for the workers of a forest; the copy silences nothing."""
     with quiet():
         pass
-    assert any(entry[1] is _MATCHER for entry in warnings.filters)
+    assert _MATCHER in [entry[1] for entry in warnings.filters]
     with warnings.catch_warnings():
         warnings.resetwarnings()
         warnings.filterwarnings("ignore", message=_MATCHER.pattern)

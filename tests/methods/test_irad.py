@@ -411,8 +411,10 @@ def test_reconstructions() -> None:
     assert not np.array_equal(own, crossed)
     blank = np.abs(source.astype(float) - 128).mean()
     assert np.abs(source.astype(float) - own).mean() < blank
-    again, _ = irad.reconstruct(model.networks_, source[:1], target[:1])
-    np.testing.assert_array_equal(again[0], own[0])
+    score = model.score(world.test)
+    again, _ = irad.reconstruct(model.networks_, source, target)
+    np.testing.assert_array_equal(again, own)
+    np.testing.assert_array_equal(model.score(world.test), score)
 
 
 @pytest.mark.parametrize("options", [PIXEL, {"least_steps": 4, "adversarial_epochs": 4}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -212,23 +213,27 @@ class Irad(Method):
 
 
 def reconstruct(networks: Networks, source: Pixels, target: Pixels) -> tuple[Pixels, Pixels]:
-    """The generated images x1 and x2 of IRAD in pixel space.
+    """The generated images x1 and x2 of IRAD in pixel space, as its training sees them.
+
+    Normalised by this batch, so an image depends on the others: the generator's running statistics
+    are those of images from latents and from noise together, and fit neither.
 
     Args:
-        networks: of a fitted :class:`Irad` with ``space="pixel"``.
-        source: uint8 (n, s, s, 3), s the fit's ``pixel_side``.
+        networks: of a fitted :class:`Irad` with ``space="pixel"``; left as they are.
+        source: uint8 (n, s, s, 3), n >= 2, s the fit's ``pixel_side``.
         target: likewise, as many.
 
     Returns:
         Of source image i, rebuilt from its own private and shared latents; and from its private and
         target image i's shared latents, which is to be the same image. Both like ``source``.
     """
-    private = forward_all(networks.private, as_inputs(source))
-    made = []
-    for images in (source, target):
-        latents = private + forward_all(networks.shared, as_inputs(images))
-        made.append(as_pixels(forward_all(networks.generator, latents.astype(np.float32))))
-    return made[0], made[1]
+    copied = copy.deepcopy((networks.private, networks.shared, networks.generator))
+    private, shared, generator = (network.train() for network in copied)
+    near, far = (torch.from_numpy(as_inputs(images)) for images in (source, target))
+    with torch.no_grad():
+        own = private(near)
+        made = [generator(own + shared(images)) for images in (near, far)]
+    return as_pixels(made[0].numpy()), as_pixels(made[1].numpy())
 
 
 def _scaling(source: Floats, target: Floats) -> dict[str, Floats]:
