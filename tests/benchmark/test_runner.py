@@ -27,7 +27,7 @@ from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
 from twofold.methods import METHODS, FitData
 
-QUICK = {"training": {"max_steps": 3, "batch_source": 8}, "views": 2}
+QUICK = toy.QUICK | {"training": {"max_steps": 3, "batch_source": 8}, "views": 2}
 PRESET = Preset("test", "for tests", toy.ENCODER, None, 1, QUICK)
 Row = dict[str, Any]
 

@@ -68,7 +68,7 @@ class MsraConfig(MethodConfig):
     msra_learning_rate: float = Field(default=1e-4, gt=0)  # Of all parameters alike.
     msra_weight_decay: float = Field(default=5e-7, ge=0)
     sgd_momentum: float = Field(default=0.9, ge=0, lt=1)  # Nesterov's.
-    # What the release does without meaning to (its article differs or is silent): see the page.
+    # Oddities of the release, see docs/methods/msra.md.
     always_eval: bool = False
     center_augmented: bool = False
 
