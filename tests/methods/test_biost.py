@@ -129,7 +129,9 @@ def test_normalisation_has_no_parameters_and_no_memory() -> None:
     found = [m for m in network.modules() if isinstance(m, nn.InstanceNorm2d)]
     assert found
     assert not any(m.affine or m.track_running_stats for m in found)
-    weights = torch.cat([p.flatten() for n, p in network.named_parameters() if "weight" in n])
+    weights = torch.cat(
+        [p.detach().flatten() for n, p in network.named_parameters() if "weight" in n]
+    )
     assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
     assert all((p == 0).all() for n, p in network.named_parameters() if "bias" in n)
 
