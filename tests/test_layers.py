@@ -25,6 +25,7 @@ FLOORS = {
     "losses": 3,
     "densities": 3,
     "augmentation": 3,
+    "augmix": 3,
     "training": 4,
     "evidence": 4,
     "thresholds": 4,

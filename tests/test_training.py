@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -230,10 +231,70 @@ def test_weight_decay_and_momentum() -> None:
     assert line.body.weight.item() == pytest.approx(1 - 0.1 * 0.1 * 1.9)
 
 
+def test_another_optimiser() -> None:
+    """Adam's first step moves every weight by its learning rate, whatever the gradient's length."""
+    line, config = Line(), TrainingConfig(epochs=1, learning_rate=5.0)
+    optimise(
+        line,
+        lambda m, _: 0.1 * m(torch.ones(1, 1)).sum(),
+        config,
+        steps_per_epoch=1,
+        make_optimiser=lambda m: torch.optim.Adam(m.parameters(), lr=0.02),
+    )
+    assert line.body.weight.item() == pytest.approx(0.98)
+    assert line.head.weight.item() == pytest.approx(0.98)
+
+
+def test_a_schedule_multiplies_each_groups_own_rate() -> None:
+    weights = []
+
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        del step
+        weights.append([parameter.item() for parameter in module.parameters()])
+        result: Tensor = 0.1 * module(torch.ones(1, 1)).sum()
+        return result
+
+    plain = TrainingConfig(
+        epochs=3, momentum=0, weight_decay=0, learning_rate=0.1, head_learning_rate_factor=2
+    )
+    line = Line()
+    optimise(line, loss, plain, steps_per_epoch=1, rate=lambda step: 1 - step.progress)
+    weights.append([line.body.weight.item(), line.head.weight.item()])
+    moved = -np.diff(np.array(weights), axis=0)
+    factors = np.array([1, 2 / 3, 1 / 3])
+    np.testing.assert_allclose(moved[:, 0], 0.1 * 0.1 * factors, rtol=1e-4)
+    np.testing.assert_allclose(moved[:, 1], 0.1 * 0.2 * factors, rtol=1e-4)
+
+
+def test_a_schedule_that_stays_at_one_changes_no_bit() -> None:
+    lines = [Line(), Line()]
+    rates: list[Callable[[Step], float] | None] = [None, lambda step: 1.0]
+    for line, rate in zip(lines, rates, strict=True):
+        optimise(
+            line,
+            lambda m, _: m(torch.ones(1, 1)).square().sum(),
+            TrainingConfig(epochs=4),
+            steps_per_epoch=1,
+            rate=rate,
+        )
+    assert torch.equal(lines[0].body.weight, lines[1].body.weight)
+    assert torch.equal(lines[0].head.weight, lines[1].head.weight)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite(value: float) -> None:
     with pytest.raises(CollapseError, match=r"became (nan|inf) at step 1: lower learning_rate"):
         descend(Line(), value)
+
+
+def test_a_gradient_that_is_not_finite_shows_in_the_next_loss() -> None:
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        del step
+        values: Tensor = module(torch.ones(1, 1))
+        return (values - values).sqrt().sum()  # 0, with a slope of infinity
+
+    with pytest.raises(CollapseError, match="became nan at step 2: lower learning_rate"):
+        optimise(Line(), loss, TrainingConfig(epochs=2), steps_per_epoch=1)
 
 
 def test_a_far_too_large_learning_rate_is_named() -> None:

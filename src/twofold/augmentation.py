@@ -6,7 +6,7 @@ Everything takes and gives uint8 RGB of one square size, and draws from the gene
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ from torchvision.transforms.v2 import functional as tv
 
 from twofold.errors import ConfigError
 
-__all__ = ["Policy", "augment", "patch_pseudo_anomaly"]
+__all__ = ["Policy", "Style", "augment", "patch_pseudo_anomaly", "restyle"]
 
 Pixels = NDArray[np.uint8]
 Policy = Literal["msra", "moco"]
+Style = Literal["grey", "jitter", "posterise", "blur", "edges"]
 
 # The published sizes are those of inputs of 224 pixels; other inputs get them in proportion.
 _PUBLISHED_SIDE = 224
@@ -101,6 +102,50 @@ def _jitter(image: Tensor, generator: np.random.Generator) -> Tensor:
     for index in generator.permutation(len(steps)):
         image = steps[index](image)
     return image
+
+
+def restyle(image: Pixels, style: Style, generator: np.random.Generator) -> Pixels:
+    """The same scene as another domain might show it; places stay where they are.
+
+    ``grey`` drops colour, ``jitter`` changes brightness, contrast, saturation and hue,
+    ``posterise`` keeps 3 bits of each channel, ``blur`` is Gaussian with a sigma of a hundredth of
+    the side, and ``edges`` is the inverted strength of the grey image's gradient: dark on white.
+
+    Args:
+        image: uint8 (s, s, 3), s >= 2.
+        style: see above.
+        generator: of ``jitter``, the only random style: the same state changes every image alike.
+
+    Returns:
+        uint8 (s, s, 3), a new array.
+
+    Raises:
+        ConfigError: unknown style, or an image of another shape or type.
+    """
+    _check(image)
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    if style == "grey":
+        tensor = tv.rgb_to_grayscale(tensor, num_output_channels=3)
+    elif style == "jitter":
+        tensor = _jitter(tensor, generator)
+    elif style == "posterise":
+        tensor = tv.posterize(tensor, bits=3)
+    elif style == "blur":
+        sigma = len(image) / 100
+        tensor = tv.gaussian_blur(tensor, [2 * math.ceil(3 * sigma) + 1] * 2, [sigma] * 2)
+    elif style == "edges":
+        tensor = _edges(tensor)
+    else:
+        raise ConfigError(f"unknown style {style!r}: choose one of {', '.join(get_args(Style))}")
+    return np.ascontiguousarray(tensor.permute(1, 2, 0).numpy())
+
+
+def _edges(image: Tensor) -> Tensor:
+    grey = tv.rgb_to_grayscale(image).float()[0]
+    down, across = torch.gradient(grey)
+    # A full step between two values spreads over two pixels, so doubling reaches black.
+    strength = (2 * torch.hypot(down, across)).clamp(0, 255)
+    return (255 - strength).round().to(torch.uint8).expand(3, -1, -1)
 
 
 def patch_pseudo_anomaly(

@@ -118,6 +118,8 @@ def optimise(
     *,
     steps_per_epoch: int,
     progress: Callable[[int, int], None] | None = None,
+    make_optimiser: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
+    rate: Callable[[Step], float] | None = None,
 ) -> TrainingLog:
     """Minimise ``step_loss`` with SGD (Nesterov) and gradient clipping, in place.
 
@@ -131,6 +133,9 @@ def optimise(
         config: see :class:`TrainingConfig`.
         steps_per_epoch: so that one epoch sees each source image about once.
         progress: called with (steps done, steps in all).
+        make_optimiser: given the module, makes another optimiser in place of SGD; the optimiser's
+            options in ``config`` then have no effect, those of the loop (clipping) keep theirs.
+        rate: factor of every parameter group's own learning rate at a step; None leaves them.
 
     Raises:
         CollapseError: the loss stopped being finite.
@@ -144,18 +149,27 @@ def optimise(
         for name, part in module.named_children():
             if name != "alignment":
                 freeze_batch_norm(part)
-    wrapped, optimiser = fabric.setup(module, _optimiser(module, config))
+    made = _optimiser(module, config) if make_optimiser is None else make_optimiser(module)
+    wrapped, optimiser = fabric.setup(module, made)
+    base_rates = [float(group["lr"]) for group in optimiser.param_groups]
     losses: list[float] = []
     for step in range(total):
+        where = Step(step, total, step % steps_per_epoch == 0)
+        if rate is not None:
+            for group, base in zip(optimiser.param_groups, base_rates, strict=True):
+                group["lr"] = base * rate(where)
         optimiser.zero_grad(set_to_none=True)
-        loss = step_loss(wrapped, Step(step, total, step % steps_per_epoch == 0))
+        loss = step_loss(wrapped, where)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise CollapseError(
                 f"the training loss became {value} at step {step + 1}: lower learning_rate"
             )
         fabric.backward(loss)
-        fabric.clip_gradients(wrapped, optimiser, max_norm=config.gradient_clip)
+        # Gradients that are not finite show in the next loss, which is named.
+        fabric.clip_gradients(
+            wrapped, optimiser, max_norm=config.gradient_clip, error_if_nonfinite=False
+        )
         optimiser.step()
         losses.append(value)
         if progress is not None:

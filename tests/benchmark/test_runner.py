@@ -7,17 +7,18 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from tests.support import toy
+from tests.support.curious import Curious, CuriousConfig
 from tests.support.trees import make_tree
 
 from twofold.benchmark import bank, runner
 from twofold.benchmark.datasets import DATASETS
 from twofold.benchmark.metrics import auroc
-from twofold.benchmark.plan import Plan, make_variants
+from twofold.benchmark.plan import Plan, Variant, make_variants
 from twofold.benchmark.presets import Preset
 from twofold.benchmark.protocol import uda_inductive
 from twofold.benchmark.runner import Encoders, run_benchmark
@@ -26,7 +27,7 @@ from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
 from twofold.methods import METHODS, FitData
 
-QUICK = {"training": {"max_steps": 3, "batch_source": 8}, "views": 2}
+QUICK = toy.QUICK | {"training": {"max_steps": 3, "batch_source": 8}, "views": 2}
 PRESET = Preset("test", "for tests", toy.ENCODER, None, 1, QUICK)
 Row = dict[str, Any]
 
@@ -276,3 +277,51 @@ def test_a_network_that_trains_whole_reads_images_as_it_goes(tree: Path, tmp_pat
     run(plan(tree, ("paper",), options={"training": {"trainable": "all"}}), tmp_path)
     (row,) = rows(tmp_path)
     assert row["status"] == "ok", row["error"]
+
+
+class _Recorded(Curious):
+    """Every fit's data and random state."""
+
+    seen: ClassVar[list[FitData]] = []
+
+    def _fit(self, data: FitData, random_state: int, progress: Any) -> None:
+        self.seen.append(data)
+        super()._fit(data, random_state, progress)
+
+
+def test_what_a_configuration_wants_is_handed_over(tree: Path, tmp_path: Path) -> None:
+    _Recorded.seen.clear()
+    wants: list[tuple[Any, ...]] = [(), ("source_anomalies", "source_reference", "target_pool")]
+    variants = tuple(
+        Variant(_Recorded, CuriousConfig(wants=some), f"curious {some}") for some in wants
+    )
+    counts, _ = run(plan(tree, (), variants=variants, runs=2), tmp_path)
+    assert counts["ok"] == 4
+    bare, whole, _, again = _Recorded.seen
+    assert bare.source_anomalies is None
+    assert bare.source_reference is None
+    assert bare.target_pool is None
+    assert whole.target_pool is not None
+    assert whole.source_reference is not None
+    assert whole.source_reference.names == (min(whole.source.names),)
+    anomalies, other = whole.source_anomalies, again.source_anomalies
+    assert anomalies is not None
+    assert other is not None
+    # Of the other classes of the source, as many as there are normals, drawn anew in each run.
+    assert len(anomalies) == len(whole.source) == 12
+    assert all("/photo/" in name and "/dog/" not in name for name in anomalies.names)
+    assert len(set(anomalies.names)) == 12
+    assert anomalies.names != other.names
+    names = [row["n_target"] for row in rows(tmp_path)]
+    assert names == [0, 7, 0, 7]
+
+
+def test_the_draw_of_source_anomalies_is_the_cells(tree: Path, tmp_path: Path) -> None:
+    _Recorded.seen.clear()
+    variants = (Variant(_Recorded, CuriousConfig(wants=("source_anomalies",)), "curious"),)
+    for folder in ("one", "two"):
+        run(plan(tree, (), variants=variants), tmp_path / folder)
+    one, two = (data.source_anomalies for data in _Recorded.seen)
+    assert one is not None
+    assert two is not None
+    assert one.names == two.names

@@ -41,6 +41,33 @@ def test_prefix_and_suffix_make_the_whole(tiny: Encoder) -> None:
         assert torch.equal(backbone.suffix("last_stage")(middle), whole)
 
 
+def test_segments_between_stage_maps(tiny: Encoder) -> None:
+    backbone = tiny.network.backbone
+    near, far = sorted(backbone.taps)
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        state, at = images, {}
+        for name, segment in backbone.segments.items():
+            state = at[name] = segment(state)
+        fine = backbone.between(None, near)(images)
+        assert torch.equal(fine, at[backbone.taps[near]])
+        assert torch.equal(backbone.between(near, far)(fine), at[backbone.taps[far]])
+        assert torch.equal(backbone.between(None, far)(images), at[backbone.taps[far]])
+    own = {id(parameter) for parameter in backbone.parameters()}
+    assert {id(parameter) for parameter in backbone.between(near, far).parameters()} <= own
+
+
+def test_segments_between_stage_maps_that_are_not_there(tiny: Encoder) -> None:
+    backbone = tiny.network.backbone
+    near, far = sorted(backbone.taps)
+    for first, last in ((near, 5), (5, far)):
+        with pytest.raises(ConfigError, match=rf"stride 5: choose from {near}, {far}"):
+            backbone.between(first, last)
+    for first in (near, far):
+        with pytest.raises(ConfigError, match=f"stride {near} is not behind that at stride"):
+            backbone.between(first, near)
+
+
 def test_tokens_become_a_square_map() -> None:
     tokens = torch.arange(2 * 10 * 3).reshape(2, 10, 3)
     grid = as_map(tokens)

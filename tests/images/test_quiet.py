@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from twofold.images.quiet import quiet
+from twofold.images.quiet import _MATCHER, quiet
 
 
 def test_silent_inside_and_loud_outside() -> None:
@@ -55,3 +55,15 @@ def test_other_threads_stay_loud() -> None:
     finally:
         done.set()
         thread.join()
+
+
+def test_others_may_copy_the_filters_as_texts() -> None:
+    """As scikit-learn does for the workers of a forest; the copy silences nothing."""
+    with quiet():
+        pass
+    assert _MATCHER in [entry[1] for entry in warnings.filters]
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.filterwarnings("ignore", message=_MATCHER.pattern)
+        with pytest.warns(UserWarning, match="outside"):
+            warnings.warn("outside", stacklevel=1)

@@ -70,9 +70,9 @@ def unchanged(data: FitData) -> Iterator[None]:
                 found.append(value)
         return found
 
-    before = [array.copy() for array in arrays()]
+    before = [array[:].copy() for array in arrays()]
     yield
-    assert all(same(one, other) for one, other in zip(before, arrays(), strict=True))
+    assert all(same(one, other[:]) for one, other in zip(before, arrays(), strict=True))
 
 
 def check_declaration(method: MethodClass) -> None:
@@ -94,7 +94,8 @@ def check_scores(method: MethodClass) -> None:
     assert scores.shape == (len(world.test),)
     assert np.isfinite(scores).all()
     assert len(np.unique(scores)) > len(scores) / 2
-    assert auroc(scores[world.test_labels == 0], scores[world.test_labels == 1]) > 0.75
+    if method.id not in toy.ONE_SHOT:
+        assert auroc(scores[world.test_labels == 0], scores[world.test_labels == 1]) > 0.75
 
 
 def check_random_state(method: MethodClass) -> None:

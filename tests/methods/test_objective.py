@@ -187,7 +187,7 @@ def test_whether_source_features_depend_on_the_target_beside_them(
     """With the alignment's weight at 0, the target can act through the statistics alone."""
     world = toy.encoded_world()
     other = replace(
-        world, pool=replace(world.pool, arrays={k: 3 * v for k, v in world.pool.arrays.items()})
+        world, pool=replace(world.pool, arrays={k: 3 * v[:] for k, v in world.pool.arrays.items()})
     )
     one, two = (
         [p.detach() for p in one_step(w, policy).network_.parameters()] for w in (world, other)

@@ -128,7 +128,7 @@ def test_shots_are_needed_as_pixels() -> None:
     assert set(data.target_shots.arrays) == {"pixels"}
     model = method(toy.encoder(), parse_config(method, QUICK))
     with pytest.raises(ConfigError, match="without the output 'pixels'"):
-        model.fit(replace(data, target_shots=world.pool))
+        model.fit(replace(data, target_shots=toy.only(world.pool, "pooled")))
     with pytest.raises(NotEnoughImagesError, match="target_shots holds no usable image"):
         model.fit(replace(data, target_shots=data.target_shots.subset(np.array([], dtype=int))))
 

@@ -23,7 +23,7 @@ from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError, TwofoldError
-from twofold.methods import FitData, Method
+from twofold.methods import FitData, Method, first_by_name
 from twofold.selection import Partition
 
 __all__ = ["Encoders", "run_benchmark"]
@@ -177,7 +177,7 @@ class _Runner:
         normals = np.flatnonzero(source.domain.labels(cell.normal) == 0)
         row |= {"n_source": len(normals), "n_test": len(test), "n_test_copies": n_copies}
         variant = cell.variant
-        data = self._data(cell, split, source.images.subset(normals), target)
+        data = self._data(cell, split, source, target)
         row["n_target"] = 0 if data.target_pool is None else len(data.target_pool)
         row["n_shots"] = 0 if data.target_shots is None else len(data.target_shots)
         method = variant.method(self._encoders.main, variant.config)
@@ -192,25 +192,35 @@ class _Runner:
             "diagnostics": _diagnostics(method, split),
         }
 
-    def _data(self, cell: Cell, split: Split, source: EncodedImages, target: Stock) -> FitData:
-        """Exactly what the method declares."""
+    def _data(self, cell: Cell, split: Split, source: Stock, target: Stock) -> FitData:
+        """Exactly what the method declares under its configuration."""
         method, config = cell.variant.method, cell.variant.config
-        pool = shots = labels = psi = None
-        if "target_pool" in method.needs:
+        wanted = method.wanted(config)
+        pool = shots = labels = psi = anomalies = reference = None
+        known = source.domain.labels(cell.normal)
+        normals = source.images.subset(known == 0)
+        if "target_pool" in wanted:
             pool = target.images.subset(split.pool)
             selected = self._selection(cell)
             psi = None if selected is None else selected.images.subset(split.pool)
-        if "target_shots" in method.needs and len(split.shots):
+        if "target_shots" in wanted and len(split.shots):
             outputs = method.shot_outputs(config)
             seen = self._bank.stock(cell.direction[1], self._encoders.main, outputs)
             shots = seen.images.subset(split.shots)
         if method.uses_labels():
             labels = _labels_of(split)
+        if "source_anomalies" in wanted and (known == 1).any():
+            rows = np.random.default_rng(cell.run).permutation(np.flatnonzero(known == 1))
+            anomalies = source.images.subset(rows[: len(normals)])
+        if "source_reference" in wanted:
+            reference = first_by_name(normals)
         return FitData(
-            source=source,
+            source=normals,
             target_pool=pool,
             target_shots=shots,
+            source_anomalies=anomalies,
             target_labels=labels,
+            source_reference=reference,
             target_selection=psi,
         )
 
@@ -246,7 +256,11 @@ def _diagnostics(method: Method, split: Split) -> dict[str, float]:
     """
     partition = getattr(method, "partition_", None)
     known = len(split.pool) and (split.pool_labels >= 0).all()
-    if not isinstance(partition, Partition) or "target_pool" not in method.needs or not known:
+    if (
+        not isinstance(partition, Partition)
+        or "target_pool" not in method.wanted(method.config)
+        or not known
+    ):
         return {}
     normal = split.pool_labels == 0
     inside, outside = normal[partition.dominant], normal[partition.others]

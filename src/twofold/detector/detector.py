@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ class Detector:
         *,
         target_shots: ImageInput | None = None,
         target_labels: NDArray[np.integer] | None = None,
+        source_anomalies: ImageInput | None = None,
     ) -> Detector:
         """Fit to the target; a second call starts afresh.
 
@@ -109,6 +111,7 @@ class Detector:
             target: unlabelled images of the target; methods that only use the source ignore it.
             target_shots: a few target images known to be normal; only for methods that declare it.
             target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
+            source_anomalies: source images known to be anomalous; likewise.
 
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.
@@ -118,13 +121,17 @@ class Detector:
         images_needed(self.false_alarm_rate)  # A bad rate fails before any work.
         check_given(
             method_class,
+            config,
             target=target is not None,
             target_shots=target_shots is not None,
             target_labels=target_labels is not None,
+            source_anomalies=source_anomalies is not None,
         )
         near = find_images(source)
-        far = None if target is None else find_images(target)
-        few = None if target_shots is None else find_images(target_shots)
+        far, few, odd = (
+            None if given is None else find_images(given)
+            for given in (target, target_shots, source_anomalies)
+        )
         if self._encoder is None:
             self._encoder = load_encoder(self.encoder, self.weights)
         method = method_class(self._encoder, config)
@@ -136,6 +143,7 @@ class Detector:
             encoded,
             pool=pool,
             shots=None if few is None else self._load_shots(few, method),
+            anomalies=None if odd is None else self._encode(odd, "source anomaly"),
             selection=None if far is None else self._select(far, method),
             labels=target_labels,
         )
@@ -281,9 +289,8 @@ class Detector:
 
     def _encode(self, images: ImageSet, what: str) -> EncodedImages:
         assert self._frozen is not None
-        encoded = self._frozen.encode(
-            images, strict=self.strict, progress=self._reporter(f"encode {what}")
-        )
+        report = self._reporter(f"encode {what}")
+        encoded = self._frozen.encode(images, strict=self.strict, progress=report)
         return require_usable(encoded, what)
 
     def _load_shots(self, images: ImageSet, method: Method) -> EncodedImages:
@@ -310,7 +317,4 @@ class Detector:
                 report(int(rows[-1]) + 1, len(images))
 
     def _reporter(self, what: str) -> Callable[[int, int], None] | None:
-        progress = self.progress
-        if progress is None:
-            return None
-        return lambda done, total: progress(what, done, total)
+        return None if self.progress is None else partial(self.progress, what)

@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
-from twofold.methods import FitData, Method
+from twofold.methods import FitData, Method, MethodConfig, first_by_name
 
 __all__ = ["check_given", "hand_over", "require_usable"]
 
 
 def check_given(
-    method: type[Method], *, target: bool, target_shots: bool, target_labels: bool
+    method: type[Method],
+    config: MethodConfig,
+    *,
+    target: bool,
+    target_shots: bool,
+    target_labels: bool,
+    source_anomalies: bool = False,
 ) -> None:
     """Refuse missing and forbidden data before any work.
 
@@ -23,14 +29,22 @@ def check_given(
 
     Raises:
         UsageError: images are missing.
-        ConfigError: labels are missing; or shots or labels are given that it must not see.
+        ConfigError: labels are missing; or images or labels are given that it must not see.
     """
-    if "target_pool" in method.needs and not target:
+    wanted = method.wanted(config)
+    if "target_pool" in wanted and not target:
         raise UsageError(f"method {method.id} needs target images")
-    if "target_shots" in method.needs and not target_shots:
+    if "target_shots" in wanted and not target_shots:
         raise UsageError(f"method {method.id} needs target_shots: a few target images known normal")
-    if target_shots and "target_shots" not in method.needs:
+    if target_shots and "target_shots" not in wanted:
         raise ConfigError(f"method {method.id} must not see target_shots")
+    if "source_anomalies" in wanted and not source_anomalies:
+        raise UsageError(
+            f"method {method.id} with these options needs source_anomalies: source images known "
+            "to be anomalous"
+        )
+    if source_anomalies and "source_anomalies" not in wanted:
+        raise ConfigError(f"method {method.id} must not see source_anomalies")
     if target_labels != method.uses_labels():
         verb = "must not see" if target_labels else "needs"
         raise ConfigError(f"method {method.id} {verb} target_labels")
@@ -42,6 +56,7 @@ def hand_over(
     *,
     pool: EncodedImages | None,
     shots: EncodedImages | None,
+    anomalies: EncodedImages | None = None,
     selection: EncodedImages | None,
     labels: NDArray[np.integer] | None,
 ) -> FitData:
@@ -52,14 +67,18 @@ def hand_over(
         source: usable source images.
         pool: usable target images.
         shots: usable target images known to be normal.
+        anomalies: usable source images known to be anomalous.
         selection: the pool under the method's second encoder.
         labels: int (n,), one per target image as given, unusable ones included.
 
     Raises:
         ConfigError: not one label per target image.
     """
-    data = FitData(source=source, target_shots=shots)
-    if pool is None or "target_pool" not in method.needs:
+    data = FitData(source=source, target_shots=shots, source_anomalies=anomalies)
+    wanted = method.wanted(method.config)
+    if "source_reference" in wanted:
+        data = replace(data, source_reference=first_by_name(source))
+    if pool is None or "target_pool" not in wanted:
         return data
     data = replace(data, target_pool=pool, target_selection=selection)
     if labels is not None:

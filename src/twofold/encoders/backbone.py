@@ -56,6 +56,27 @@ class Backbone(nn.Module):
         names = list(self.segments)[self.split_index(trainable) :]
         return Suffix((name, self.segments[name]) for name in names)
 
+    def between(self, first: int | None, last: int) -> Suffix:
+        """The segments that lead from one stage map to a later one, without a copy.
+
+        Args:
+            first: stride of the map that goes in; None starts from the images.
+            last: stride of the map that comes out.
+
+        Raises:
+            ConfigError: there is no such map, or ``last`` is not behind ``first``.
+        """
+        for stride in (first, last):
+            if stride is not None and stride not in self.taps:
+                known = ", ".join(map(str, sorted(self.taps))) or "none"
+                raise ConfigError(f"no stage map at stride {stride}: choose from {known}")
+        names = list(self.segments)
+        start = 0 if first is None else names.index(self.taps[first]) + 1
+        stop = names.index(self.taps[last]) + 1
+        if start >= stop:
+            raise ConfigError(f"the map at stride {last} is not behind that at stride {first}")
+        return Suffix((name, self.segments[name]) for name in names[start:stop])
+
 
 def as_map(activations: Tensor) -> Tensor:
     """A segment's output as a stage map (n, c, h, w).
@@ -71,14 +92,14 @@ def as_map(activations: Tensor) -> Tensor:
 
 
 class Suffix(nn.Module):
-    """The trainable end of a network: prefix activations in, (n, d) features out."""
+    """Consecutive segments, such as the trainable end of a network."""
 
     def __init__(self, segments: Iterable[tuple[str, nn.Module]]) -> None:
         super().__init__()
         self.segments = nn.ModuleDict(dict(segments))
 
     def forward(self, activations: Tensor) -> Tensor:
-        """(n, ...) activations at the split -> (n, d)."""
+        """(n, ...) activations at the split -> what the last segment gives, (n, d) at the end."""
         for segment in self.segments.values():
             activations = segment(activations)
         return activations

@@ -20,6 +20,9 @@ class _Matcher(threading.local):
     """Stands where a filter has its compiled message pattern; matches while its thread decodes."""
 
     active = False
+    # Others copy the filters of the process as texts (scikit-learn's workers): the copy matches
+    # nothing.
+    pattern = "(?!)"
 
     def match(self, _text: str) -> bool:
         return self.active

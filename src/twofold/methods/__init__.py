@@ -1,6 +1,14 @@
 """Detection methods: one system per file, one line each in the registry."""
 
-from twofold.methods.base import FitData, Method, MethodConfig, Need, Reference, parse_config
+from twofold.methods.base import (
+    FitData,
+    Method,
+    MethodConfig,
+    Need,
+    Reference,
+    first_by_name,
+    parse_config,
+)
 from twofold.methods.registry import DEFAULT_METHOD, METHODS
 
 __all__ = [
@@ -11,5 +19,6 @@ __all__ = [
     "MethodConfig",
     "Need",
     "Reference",
+    "first_by_name",
     "parse_config",
 ]

@@ -16,7 +16,7 @@ from twofold.methods._options import AdaptationConfig
 from twofold.selection import Partition
 from twofold.training import Step, as_batch, forward_all
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "draw_rows"]
 
 Rows = NDArray[np.intp]
 Activations = NDArray[np.float32]
@@ -137,20 +137,20 @@ class Objective:
 
     def _draw_batch(self) -> tuple[list[Activations], Tensor | None]:
         options, partition = self._options, self.partition
-        own = _draw(len(self._source), options.training.batch_source, self._generator)
+        own = draw_rows(len(self._source), options.training.batch_source, self._generator)
         parts = [self._source[own]]
         if self._pool is None or partition is None:
             nothing = self._source[:0]
             return [*parts, nothing, nothing], None
-        inside = _draw(len(partition.dominant), options.batch_dominant, self._generator)
-        outside = _draw(len(partition.others), options.batch_others, self._generator)
+        inside = draw_rows(len(partition.dominant), options.batch_dominant, self._generator)
+        outside = draw_rows(len(partition.others), options.batch_others, self._generator)
         parts += [self._pool[partition.dominant[inside]], self._pool[partition.others[outside]]]
         if partition.weights is None:
             return parts, None
         return parts, torch.from_numpy(partition.weights[outside])
 
 
-def _draw(n: int, quota: int, generator: torch.Generator) -> Rows:
+def draw_rows(n: int, quota: int, generator: torch.Generator) -> Rows:
     """Row numbers: without repeats where there are enough rows, with replacement otherwise."""
     if not n or not quota:
         return np.empty(0, dtype=np.intp)

@@ -15,7 +15,16 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
 
-__all__ = ["FitData", "Method", "MethodConfig", "Need", "Reference", "folds", "parse_config"]
+__all__ = [
+    "FitData",
+    "Method",
+    "MethodConfig",
+    "Need",
+    "Reference",
+    "first_by_name",
+    "folds",
+    "parse_config",
+]
 
 Need = Literal[
     "target_pool", "target_shots", "source_anomalies", "target_labels", "source_reference"
@@ -94,6 +103,12 @@ class Method(ABC):
         self._fitted = False
 
     @classmethod
+    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
+        """What this configuration consumes: ``needs``, unless an option asks for more."""
+        del config
+        return cls.needs
+
+    @classmethod
     def uses_labels(cls) -> bool:
         """Whether target labels reach this method (never fair to compare with the others)."""
         return "target_labels" in cls.needs
@@ -121,7 +136,7 @@ class Method(ABC):
         """Fit afresh; an earlier fit leaves no trace.
 
         Args:
-            data: exactly what ``needs`` declares, besides the source.
+            data: exactly what :meth:`wanted` declares, besides the source.
             random_state: of every random choice; the same state gives the same bits on a CPU.
             progress: called with (steps done, steps in all) by methods that take long.
 
@@ -196,11 +211,12 @@ class Method(ABC):
     def _restore(self, state: dict[str, NDArray[Any]]) -> None: ...
 
     def _check_declared(self, data: FitData) -> None:
+        wanted = self.wanted(self.config)
         for name in get_args(Need):
             given = getattr(data, name) is not None
-            if given and name not in self.needs:
+            if given and name not in wanted:
                 raise ConfigError(f"method {self.id} must not see {name}")
-            if not given and name in self.needs:
+            if not given and name in wanted:
                 raise ConfigError(f"method {self.id} needs {name}")
         self._check_selection(data)
         for field in fields(data):
@@ -244,6 +260,11 @@ def folds(
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]
     return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
+
+
+def first_by_name(images: EncodedImages) -> EncodedImages:
+    """The one image whose name sorts first: a ``source_reference`` that no random state changes."""
+    return images.subset(np.array([min(range(len(images)), key=lambda row: images.names[row])]))
 
 
 def _check_labels(labels: NDArray[np.int64], n: int) -> None:

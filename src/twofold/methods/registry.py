@@ -22,5 +22,11 @@ METHODS: Registry[type[Method]] = Registry(
         "frozen_source": "twofold.methods.frozen_source:FrozenSource",
         "target_only": "twofold.methods.target_only:TargetOnly",
         "oracle": "twofold.methods.oracle:Oracle",
+        "ildr": "twofold.methods.ildr:Ildr",
+        "tsa": "twofold.methods.tsa:Tsa",
+        "msra": "twofold.methods.msra:Msra",
+        "gnl": "twofold.methods.gnl:Gnl",
+        "irad": "twofold.methods.irad:Irad",
+        "biost": "twofold.methods.biost:Biost",
     },
 )

@@ -1,0 +1,37 @@
+"""Modules as named arrays, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+__all__ = ["load_arrays", "module_arrays", "under"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def module_arrays(module: nn.Module, prefix: str) -> dict[str, NDArray[Any]]:
+    """A module's weights and statistics, each under ``prefix`` and its own name."""
+    return {
+        f"{prefix}{name}": tensor.detach().cpu().contiguous().numpy()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def load_arrays(module: nn.Module, arrays: Arrays, prefix: str) -> None:
+    """Inverse of :func:`module_arrays`.
+
+    Raises:
+        RuntimeError: what stands under ``prefix`` is not exactly what the module needs.
+    """
+    own = under(arrays, prefix)
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in own.items()})
+
+
+def under(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
+    """Those whose name starts with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

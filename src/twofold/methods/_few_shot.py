@@ -1,0 +1,71 @@
+"""What the few-shot systems share: views of the shots, pseudo-anomalies, a source's reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
+from twofold.methods.base import FitData, Method, Reference, folds
+
+__all__ = ["cross_fit_source", "pseudo_anomalies", "views_of"]
+
+Pixels = NDArray[np.uint8]
+
+# Each fold costs a training run, so there are as few as can be.
+_FOLDS = 2
+
+
+def views_of(
+    images: NDArray[np.generic], views: int, policy: Policy, generator: np.random.Generator
+) -> Pixels:
+    """Random views, those of an image one after another.
+
+    Args:
+        images: uint8 values (n, s, s, 3), n >= 1.
+        views: of each image, >= 1.
+        policy: see :func:`twofold.augmentation.augment`.
+        generator: of every draw.
+
+    Returns:
+        uint8 (n * views, s, s, 3).
+    """
+    pixels = images.astype(np.uint8)
+    return np.stack([augment(image, policy, generator) for image in pixels for _ in range(views)])
+
+
+def pseudo_anomalies(
+    images: NDArray[np.generic], sides: tuple[int, int], generator: np.random.Generator
+) -> Pixels:
+    """A patch-based pseudo-anomaly of each image.
+
+    Args:
+        images: uint8 values (n, s, s, 3), n >= 1.
+        sides: see :func:`twofold.augmentation.patch_pseudo_anomaly`.
+        generator: of every draw.
+
+    Returns:
+        uint8 (n, s, s, 3).
+    """
+    pixels = images.astype(np.uint8)
+    return np.stack([patch_pseudo_anomaly(image, generator, sides) for image in pixels])
+
+
+def cross_fit_source(method: Method, data: FitData, random_state: int) -> Reference:
+    """Scores of the source normals, each from a fit on the other half of them.
+
+    What else the method sees is the same in both fits.
+
+    Args:
+        method: whose class, encoder and configuration are fitted anew; it stays as it is.
+        data: of its own fit.
+        random_state: of the folds and of the fits.
+    """
+    scores = np.empty(len(data.source))
+    for fold in folds(len(data.source), _FOLDS, random_state):
+        other = type(method)(method.encoder, method.config)
+        other.fit(replace(data, source=data.source.subset(~fold)), random_state=random_state)
+        scores[fold] = other.score(data.source.subset(fold))
+    return Reference(scores, "source")

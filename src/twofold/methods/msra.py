@@ -1,0 +1,219 @@
+"""MsRA: few-shot adaptation by multi-spectral pooling, one centre and two heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from twofold.augmentation import Policy
+from twofold.densities import in_blocks
+from twofold.encoders.backbone import Trainable
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.pixels import encode_pixels
+from twofold.losses import (
+    domain_nll,
+    normality_loss,
+    reversal_coefficient,
+    reverse,
+    two_domain_compactness,
+)
+from twofold.methods._few_shot import cross_fit_source, views_of
+from twofold.methods._msra_network import MsraNetwork, MsraTrainee
+from twofold.methods._objective import draw_rows
+from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
+from twofold.training import (
+    Step,
+    TrainingConfig,
+    as_batch,
+    forward_all,
+    local_generator,
+    optimise,
+)
+
+__all__ = ["Msra", "MsraConfig"]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.float32]
+
+# Clipping that never acts: the release has none.
+_NO_CLIPPING = 1e9
+
+
+class MsraConfig(MethodConfig):
+    """The released settings (for Office-Home), but for what a CPU needs."""
+
+    # The release trains a ResNet-50 whole. "head" trains the pooling, the bottleneck and the heads
+    # on maps that are computed once; "last_stage" and "all" go on with the encoder.
+    trains: Trainable = "head"
+    bottleneck_dim: int = Field(default=256, ge=1)
+    head_hidden: int = Field(default=100, ge=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)  # PyTorch's default; the share is not stated.
+    compact_weight: float = Field(default=0.1, ge=0)  # Of L_svdd + L_center.
+    # The class head ends in a sigmoid and its loss applies another: part of the published losses.
+    sigmoid_twice: bool = True
+    # Views of each shot are made and encoded once, so that frozen layers run once per view.
+    views: int = Field(default=16, ge=1)
+    augmentation: Policy = "msra"
+    # Views of each source normal; 0 trains on the images themselves, whose maps are cached. The
+    # release draws one anew in every epoch.
+    source_views: int = Field(default=0, ge=0)
+    domain_batch: int = Field(default=10, ge=1)  # Images of each domain per step.
+    shot_epochs: int = Field(default=35, ge=1)  # Passes over the shots: 35 steps with ten.
+    steps: int | None = Field(default=None, ge=1)  # In all, for runs of matched compute.
+    msra_learning_rate: float = Field(default=1e-4, gt=0)  # Of all parameters alike.
+    msra_weight_decay: float = Field(default=5e-7, ge=0)
+    sgd_momentum: float = Field(default=0.9, ge=0, lt=1)  # Nesterov's.
+    # Oddities of the release, see docs/methods/msra.md.
+    always_eval: bool = False
+    center_augmented: bool = False
+
+
+class Msra(Method):
+    """MsRA as released by its authors (BIT-DA/MsRA), on the maps of any encoder.
+
+    h = bottleneck of a learned combination of 16 cosine coefficients of the deepest stage map. The
+    loss adds domain confusion, a class head that calls everything normal, and the distances of h
+    to each domain's mean and between the means. The score is the distance of h to the mean of all
+    training images. The last step counts: the release reports the best epoch by test labels.
+    """
+
+    id = "msra"
+    summary = "MsRA (few-shot): multi-spectral pooling, domain confusion and one centre"
+    needs = frozenset({"target_shots"})
+    Config = MsraConfig
+    config: MsraConfig
+
+    @classmethod
+    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """The activations that enter the network, and pixels where views of the source are made."""
+        assert isinstance(config, MsraConfig)
+        pixels = ("pixels",) if config.source_views else ()
+        return ("pooled", _split(config), *pixels)
+
+    @classmethod
+    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """Augmentation happens before the encoder."""
+        del config
+        return ("pixels",)
+
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+        generator = local_generator(random_state)
+        network = self._network(generator).eval()
+        source, views, plain = self._training_rows(data, network, random_state)
+        trainee = MsraTrainee(
+            network,
+            hidden=self.config.head_hidden,
+            dropout=self.config.dropout,
+            from_coefficients=self.config.trains == "head",
+            always_eval=self.config.always_eval,
+            generator=generator,
+        )
+
+        def step_loss(module: nn.Module, step: Step) -> Tensor:
+            size = self.config.domain_batch
+            batch = [rows[draw_rows(len(rows), size, generator)] for rows in (source, views)]
+            device = next(module.parameters()).device
+            # One pass for both domains: live statistics of each by itself would adapt too.
+            near, far = module(as_batch(np.concatenate(batch), device)).float().split(size)
+            return self._loss(module, near, far, step.progress)
+
+        training, per_epoch = self._training(len(source), len(data.target_shots or ()))
+        self.log_ = optimise(
+            trainee, step_loss, training, steps_per_epoch=per_epoch, progress=progress
+        )
+        own = data.source[_split(self.config)]
+        parts = [forward_all(network, own), forward_all(network, plain)]
+        if self.config.center_augmented:
+            parts = [forward_all(trainee, source[:]), forward_all(trainee, views)]
+        self.network_, self.center_ = network, np.concatenate(parts).mean(axis=0)
+
+    def _training_rows(
+        self, data: FitData, network: MsraNetwork, random_state: int
+    ) -> tuple[Rows, Rows, Rows]:
+        """What training draws from source and target; and the plain shots' activations."""
+        assert data.target_shots is not None
+        split, draws = _split(self.config), np.random.default_rng(random_state)
+        shots = data.target_shots["pixels"][:].astype(np.uint8)
+        views = views_of(shots, self.config.views, self.config.augmentation, draws)
+        encoded = encode_pixels(self.encoder, np.concatenate([shots, views]), split)
+        source = data.source[split]
+        if self.config.source_views:
+            pixels = data.source["pixels"][:]
+            more = views_of(pixels, self.config.source_views, self.config.augmentation, draws)
+            source = encode_pixels(self.encoder, more, split)
+        plain, views_in = encoded[: len(shots)], encoded[len(shots) :]
+        if self.config.trains != "head":
+            return source, views_in, plain
+        # Behind a frozen trunk, 16 numbers a channel are all there is to know of an image.
+        near, far = (
+            forward_all(network.trunk, rows).astype(np.float32) for rows in (source, views_in)
+        )
+        return near, far, plain
+
+    def _loss(self, module: Any, near: Tensor, far: Tensor, progress: float) -> Tensor:
+        features = torch.cat([near, far])
+        strength = reversal_coefficient(progress)
+        domains = module.domain_head(reverse(features, strength))
+        loss = domain_nll(domains[: len(near)], domains[len(near) :])
+        outputs = module.class_head(features).squeeze(1)
+        for part in (outputs[: len(near)], outputs[len(near) :]):
+            loss = loss + normality_loss(part, sigmoid_twice=self.config.sigmoid_twice)
+        return loss + self.config.compact_weight * two_domain_compactness(near, far)
+
+    def _training(self, n_source: int, n_shots: int) -> tuple[TrainingConfig, int]:
+        """The release's optimiser for the common loop, and its steps per epoch."""
+        options = self.config
+        per_epoch = -(-min(n_source, n_shots) // options.domain_batch)
+        steps = options.shot_epochs * per_epoch if options.steps is None else options.steps
+        training = TrainingConfig(
+            batch_norm="joint",
+            epochs=-(-steps // per_epoch),
+            max_steps=steps,
+            learning_rate=options.msra_learning_rate,
+            head_learning_rate_factor=1.0,
+            momentum=options.sgd_momentum,
+            weight_decay=options.msra_weight_decay,
+            gradient_clip=_NO_CLIPPING,
+        )
+        return training, per_epoch
+
+    def _network(self, generator: torch.Generator | None = None) -> MsraNetwork:
+        return MsraNetwork(
+            self.encoder, self.config.trains, self.config.bottleneck_dim, generator=generator
+        )
+
+    def _score(self, images: EncodedImages) -> Array:
+        features = forward_all(self.network_, images[_split(self.config)])
+        return in_blocks(lambda rows: np.linalg.norm(rows - self.center_, axis=1), features)
+
+    def _reference(self, data: FitData, random_state: int) -> Reference:
+        return cross_fit_source(self, data, random_state)
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return {"center": self.center_} | {
+            f"network.{name}": tensor.detach().cpu().contiguous().numpy()
+            for name, tensor in self.network_.state_dict().items()
+            # A frozen trunk is the encoder's own.
+            if self.config.trains != "head" or not name.startswith("trunk.")
+        }
+
+    def _restore(self, state: dict[str, NDArray[Any]]) -> None:
+        self.center_ = state.pop("center")
+        network = self._network()
+        given = {k.removeprefix("network."): torch.from_numpy(v) for k, v in state.items()}
+        if self.config.trains == "head":
+            own = {k: v for k, v in network.state_dict().items() if k.startswith("trunk.")}
+            given = own | given
+        network.load_state_dict(given)
+        self.network_ = network.eval()
+        if self.center_.shape != (network.dim,):
+            raise ValueError(f"center has shape {self.center_.shape}")
+
+
+def _split(config: MsraConfig) -> str:
+    return "split:last_stage" if config.trains == "head" else f"split:{config.trains}"

@@ -1,0 +1,60 @@
+"""Views, pseudo-anomalies and a reference on the source, shared by the few-shot systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tests.support import toy
+
+from twofold.augmentation import augment, patch_pseudo_anomaly
+from twofold.encoders.encode import EncodedImages
+from twofold.methods import FitData
+from twofold.methods._few_shot import cross_fit_source, pseudo_anomalies, views_of
+from twofold.methods.frozen_source import FrozenSource
+
+IMAGES = toy.normals(3, 0)
+
+
+def test_views_are_those_of_each_image_in_turn() -> None:
+    views = views_of(IMAGES.astype(np.float32), 2, "msra", np.random.default_rng(4))
+    generator = np.random.default_rng(4)
+    expected = [augment(image, "msra", generator) for image in IMAGES for _ in range(2)]
+    assert views.dtype == np.uint8
+    assert np.array_equal(views, np.stack(expected))
+
+
+def test_a_pseudo_anomaly_of_each() -> None:
+    made = pseudo_anomalies(IMAGES, (16, 72), np.random.default_rng(4))
+    generator = np.random.default_rng(4)
+    expected = [patch_pseudo_anomaly(image, generator, (16, 72)) for image in IMAGES]
+    assert np.array_equal(made, np.stack(expected))
+
+
+class _Recorded(FrozenSource):
+    """Which images it was fitted on and scored."""
+
+    def _fit(self, data: FitData, random_state: int, progress: Any) -> None:
+        self.names_ = data.source.names
+        super()._fit(data, random_state, progress)
+
+    def _score(self, images: EncodedImages) -> NDArray[np.float64]:
+        if len(images) != len(self.names_):  # not the check at the end of a fit
+            assert not set(self.names_) & set(images.names)
+        return super()._score(images)
+
+
+def test_each_half_is_scored_by_a_fit_on_the_other() -> None:
+    world = toy.clouds()
+    rows = world.source.subset(np.arange(11))
+    model = _Recorded(toy.encoder())
+    reference = cross_fit_source(model, FitData(rows), 3)
+    assert reference.origin == "source"
+    assert reference.scores.shape == (11,)
+    assert not hasattr(model, "names_")
+    again, other = (cross_fit_source(model, FitData(rows), state) for state in (3, 4))
+    assert np.array_equal(reference.scores, again.scores)
+    assert not np.array_equal(reference.scores, other.scores)
+    inside = FrozenSource(toy.encoder()).fit(FitData(rows)).score(rows)
+    assert (reference.scores != inside).all()
