@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twofold.benchmark.datasets import Dataset, Domain
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
@@ -29,6 +32,12 @@ class Stock:
 
     domain: Domain
     images: EncodedImages
+
+    def subset(self, rows: NDArray[np.integer]) -> Stock:
+        """The given images, in the given order."""
+        domain = self.domain
+        paths = tuple(domain.paths[row] for row in rows)
+        return Stock(Domain(domain.name, paths, domain.classes[rows]), self.images.subset(rows))
 
 
 @dataclass
@@ -70,9 +79,6 @@ class Bank:
         frozen = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=self.engine)
         what = f"encode {name} ({encoder.spec.id})"
         encoded = frozen.encode(images, progress=lambda done, n: self.report(what, done, n))
-        usable = Domain(
-            domain.name,
-            tuple(domain.paths[row] for row in encoded.kept),
-            domain.classes[encoded.kept],
-        )
-        return Stock(usable, encoded)
+        kept = encoded.kept
+        usable = tuple(domain.paths[row] for row in kept)
+        return Stock(Domain(domain.name, usable, domain.classes[kept]), encoded)

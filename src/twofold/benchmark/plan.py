@@ -159,10 +159,15 @@ def make_variants(
 def pick_directions(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Directions by name, ``source->target`` or ``source:target``; all if none is named.
 
+    A domain paired with itself is no shift: see :func:`twofold.benchmark.protocol.no_shift_rows`.
+
     Raises:
-        ConfigError: not a direction of the dataset.
+        ConfigError: not a direction of the dataset, nor one of its domains paired with itself.
     """
-    known = {f"{source}->{target}": (source, target) for source, target in dataset.directions}
+    pairs = [*dataset.directions]
+    if dataset.protocol != "given":
+        pairs += [(domain, domain) for domain in dataset.domains]
+    known = {f"{source}->{target}": (source, target) for source, target in pairs}
     picked = []
     for name in names:
         parts = name.replace("->", ":").split(":")

@@ -44,6 +44,20 @@ _SMOKE = Preset(
         "batch_dominant": 8,
         "batch_others": 4,
         "views": 2,
+        "trains": "last_stage",
+        "steps": 2,
+        "iterations": 2,
+        "pseudo_limit": 8,
+        "least_steps": 2,
+        "adversarial_epochs": 1,
+        "latent_max_steps": 2,
+        "student_max_steps": 2,
+        "translation_side": 32,
+        "ngf": 4,
+        "residual_blocks": 1,
+        "translation_epochs": 1,
+        "decay_epochs": 0,
+        "epoch_images": 2,
     },
 )
 _CPU = Preset(
@@ -56,7 +70,21 @@ _CPU = Preset(
     # The last stage alone trains, on activations that are computed once. 80 steps of 32 + 32 + 16
     # images are what two cores without AVX-512 do in the 20 to 30 seconds a cell may take, and at
     # least as many passes (5 to 14) over PACS's 182 to 432 source normals.
-    options={"training": {"trainable": "last_stage", "max_steps": 80}},
+    options={
+        "training": {"trainable": "last_stage", "max_steps": 80},
+        # The comparison systems that train the encoder's end do so within the same bounds.
+        "trains": "last_stage",
+        "steps": 80,
+        "iterations": 80,
+        "least_steps": 80,
+        "student_max_steps": 80,
+        # Networks that start from nothing, on images of 64 pixels: 300 steps in each of two phases
+        # take about a minute (80 epochs of 256 pixels, as released, are a day).
+        "ngf": 16,
+        "epoch_images": 20,
+        "translation_epochs": 10,
+        "decay_epochs": 5,
+    },
 )
 _PAPER = Preset(
     id="paper",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from twofold import __version__
 from twofold.benchmark.bank import Bank, Stock
 from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
 from twofold.benchmark.plan import Cell, Plan, configuration_id
-from twofold.benchmark.protocol import PROTOCOLS, Split
+from twofold.benchmark.protocol import PROTOCOLS, Split, no_shift_rows
 from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
@@ -29,6 +29,7 @@ from twofold.selection import Partition
 __all__ = ["Encoders", "run_benchmark"]
 
 Row = dict[str, Any]
+Side = Literal["source", "target"]
 Report = Callable[[str, int, int], None]
 Tell = Callable[[Row, int, int], None]
 
@@ -137,8 +138,8 @@ class _Runner:
         )
         row |= {"status": "failed", "error": None, "diagnostics": {}, "notes": []}
         # Encoding belongs to no cell: whichever comes first would pay for all.
-        target = self._stock(cell, cell.direction[1])
-        source = self._stock(cell, cell.direction[0])
+        target = self._stock(cell, "target")
+        source = self._stock(cell, "source")
         self._selection(cell)
         start = time.perf_counter()
         try:
@@ -153,16 +154,27 @@ class _Runner:
             row["error"] = text if known else f"{type(error).__name__}: {text}"
         return row | {"seconds": round(time.perf_counter() - start, 3)}
 
-    def _stock(self, cell: Cell, domain: str) -> Stock:
-        outputs = cell.variant.method.outputs(cell.variant.config)
-        return self._bank.stock(domain, self._encoders.main, outputs)
+    def _stock(self, cell: Cell, side: Side, outputs: Sequence[str] | None = None) -> Stock:
+        """One side of a cell, with the outputs its method reads unless others are named."""
+        if outputs is None:
+            outputs = cell.variant.method.outputs(cell.variant.config)
+        return self._part(cell, side, self._encoders.main, outputs)
+
+    def _part(self, cell: Cell, side: Side, encoder: Encoder, outputs: Sequence[str]) -> Stock:
+        """The images of one side: a domain, or half of it where it is source and target."""
+        near, far = cell.direction
+        stock = self._bank.stock(near if side == "source" else far, encoder, outputs)
+        if near != far:
+            return stock
+        halves = no_shift_rows(stock.domain.labels(cell.normal), cell.run)
+        return stock.subset(halves[("source", "target").index(side)])
 
     def _selection(self, cell: Cell) -> Stock | None:
         """The target under the method's second encoder, if it has one."""
         name = cell.variant.method.selection_encoder(cell.variant.config)
         if name is None:
             return None
-        return self._bank.stock(cell.direction[1], self._encoders.selection[name], ("pooled",))
+        return self._part(cell, "target", self._encoders.selection[name], ("pooled",))
 
     def _fit_and_test(self, cell: Cell, source: Stock, target: Stock, row: Row) -> Row:
         labels = target.domain.labels(cell.normal)
@@ -204,8 +216,7 @@ class _Runner:
             selected = self._selection(cell)
             psi = None if selected is None else selected.images.subset(split.pool)
         if "target_shots" in wanted and len(split.shots):
-            outputs = method.shot_outputs(config)
-            seen = self._bank.stock(cell.direction[1], self._encoders.main, outputs)
+            seen = self._stock(cell, "target", method.shot_outputs(config))
             shots = seen.images.subset(split.shots)
         if method.uses_labels():
             labels = _labels_of(split)
