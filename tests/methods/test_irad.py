@@ -15,6 +15,7 @@ from tests.support import toy
 from torch import Tensor, nn
 
 from twofold.errors import ConfigError
+from twofold.layers import Dropout
 from twofold.methods import METHODS, _checkpoint, irad, parse_config
 from twofold.methods._irad_networks import (
     Networks,
@@ -23,7 +24,6 @@ from twofold.methods._irad_networks import (
     pixel_networks,
 )
 from twofold.methods._irad_training import Form, Game, Terms
-from twofold.methods._layers import Dropout
 from twofold.methods.irad import Irad, IradConfig
 from twofold.training import forward_all, local_generator
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from twofold.layers import linear
 from twofold.losses.contrastive import zero_in_graph
 
 __all__ = ["DomainDiscriminator", "adversarial_alignment", "reversal_coefficient", "reverse"]
@@ -64,29 +65,19 @@ class DomainDiscriminator(nn.Module):
     def __init__(self, dim: int, hidden: int = 1024, *, generator: torch.Generator) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            _linear(dim, hidden, generator),
+            linear(dim, hidden, generator),
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
-            _linear(hidden, hidden, generator),
+            linear(hidden, hidden, generator),
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
-            _linear(hidden, 1, generator),
+            linear(hidden, 1, generator),
         )
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, d) -> logits (n,); n >= 2 in training mode, which batch normalisation needs."""
         logits: Tensor = self.layers(features)
         return logits.squeeze(1)
-
-
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """``nn.Linear`` as it initialises itself, but from a generator of one's own."""
-    # The meta device has no values to draw, so the layer's own initialisation draws none.
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-    bound = 1 / math.sqrt(inputs)
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer
 
 
 def adversarial_alignment(

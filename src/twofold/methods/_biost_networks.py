@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from twofold.methods._layers import conv, conv_transpose
+from twofold.layers import conv, conv_transpose
 
 __all__ = ["Domain", "Translator", "decoder", "encoder"]
 

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from twofold.layers import conv, conv_transpose
 from twofold.losses import StudentView
-from twofold.methods._layers import conv, conv_transpose
 
 __all__ = ["Blocks", "Student"]
 

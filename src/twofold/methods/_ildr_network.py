@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from twofold.methods._layers import linear
+from twofold.layers import linear
 
 __all__ = ["IldrNetwork", "Scorer"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from twofold.methods._layers import Dropout, conv, conv_transpose, linear
+from twofold.layers import Dropout, conv, conv_transpose, linear
 
 __all__ = ["Networks", "feature_networks", "pixel_encoder", "pixel_networks"]
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from twofold.encoders.backbone import Suffix, Trainable, as_map, freeze_batch_norm
 from twofold.encoders.encoder import Encoder
+from twofold.layers import Dropout, linear
 from twofold.methods._dct import SpectralWeights, spectral_coefficients
-from twofold.methods._layers import Dropout, linear
 
 __all__ = ["MsraNetwork", "MsraTrainee"]
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from twofold.encoders.encoder import Encoder
+from twofold.layers import linear
 from twofold.methods._options import Geometry
 from twofold.training import TrainingConfig
 
@@ -35,11 +36,14 @@ class AdaptedNetwork(nn.Module):
         dim = encoder.spec.feature_dim
         self.head: nn.Module = nn.Identity()
         if config.head == "projection":
-            self.head = _projection(dim, config.head_dim, generator)
+            width = config.head_dim
+            first = linear(dim, width, generator, bias=False)
+            self.head = nn.Sequential(first, nn.BatchNorm1d(width), nn.ReLU())
         elif config.has_head:
             # A bias would let the network reach the trivial constant solution (Ruff et al.).
-            self.head = _empty_linear(dim, dim)
-            nn.init.eye_(self.head.weight)
+            straight = linear(dim, dim, bias=False)
+            nn.init.eye_(straight.weight)
+            self.head = straight
         self.dim = config.head_dim if config.head == "projection" else dim
         self.on_sphere = geometry == "sphere"
 
@@ -61,16 +65,3 @@ class Trainee(nn.Module):
         """(n, ...) activations at the split -> (n, dim) features."""
         features: Tensor = self.network(activations)
         return features
-
-
-def _projection(dim: int, width: int, generator: torch.Generator | None) -> nn.Sequential:
-    linear = _empty_linear(dim, width)
-    # PyTorch's own initialisation of a linear layer, from a generator of the fit.
-    nn.init.kaiming_uniform_(linear.weight, a=5**0.5, generator=generator)
-    return nn.Sequential(linear, nn.BatchNorm1d(width), nn.ReLU())
-
-
-def _empty_linear(dim: int, width: int) -> nn.Linear:
-    # The usual construction would draw from torch's global generator.
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, dim, width, bias=False)  # type: ignore[no-untyped-call]
-    return layer

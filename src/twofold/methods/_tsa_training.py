@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from twofold.encoders.backbone import freeze_batch_norm
 from twofold.encoders.encoder import Encoder
+from twofold.layers import linear
 from twofold.losses import (
     augmented_cross_entropy,
     class_covariances,
     class_shifts,
     mutual_information,
 )
-from twofold.methods._layers import linear
 from twofold.methods._network import AdaptedNetwork
 from twofold.methods._objective import draw_rows
 from twofold.training import Step, TrainingConfig, as_batch

@@ -15,6 +15,7 @@ from torch import nn
 
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import CollapseError
+from twofold.layers import linear
 from twofold.losses import GanLoss
 from twofold.methods._arrays import load_arrays, module_arrays, under
 from twofold.methods._checkpoint import Checkpoint, identity
@@ -27,7 +28,6 @@ from twofold.methods._irad_networks import (
     pixel_networks,
 )
 from twofold.methods._irad_training import Form, Game, Schedule, Terms, train
-from twofold.methods._layers import linear
 from twofold.methods._pixels import (
     Accelerator,
     as_inputs,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from twofold.methods._layers import Dropout, conv, conv_transpose, linear
+from twofold.layers import Dropout, conv, conv_transpose, linear
 from twofold.training import local_generator
 
 Make = Callable[[torch.Generator | None], nn.Module]
