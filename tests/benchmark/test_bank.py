@@ -11,7 +11,7 @@ from tests.support import toy
 from tests.support.trees import make_tree
 
 from twofold.benchmark import bank as module
-from twofold.benchmark.bank import Bank
+from twofold.benchmark.bank import Bank, no_shift_rows
 from twofold.benchmark.datasets import DATASETS
 from twofold.encoders.encode import FrozenEncoder
 from twofold.images import ImageSet
@@ -46,3 +46,13 @@ def test_each_output_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for output in outputs:
             assert np.array_equal(stock.images[output][:], expected[output][:])
     assert passes == [("pooled",), ("split:last_stage",)]
+
+
+def test_the_halves_of_a_domain_without_shift() -> None:
+    labels = np.repeat([0, 1], [9, 30])
+    near, far = no_shift_rows(labels, 3)
+    assert sorted([*near, *far]) == list(range(39))
+    assert [(labels[near] == label).sum() for label in (0, 1)] == [4, 15]
+    again, other = no_shift_rows(labels, 3), no_shift_rows(labels, 4)
+    assert np.array_equal(near, again[0])
+    assert not np.array_equal(near, other[0])

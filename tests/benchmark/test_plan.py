@@ -69,6 +69,8 @@ def test_every_method_takes_every_preset(preset: str) -> None:
         training = variant.config.model_dump()["training"]
         for name, value in chosen.options["training"].items():
             assert training[name] == value
+    for name in chosen.options:
+        assert any(name in variant.method.Config.model_fields for variant in variants), name
 
 
 def test_options_come_after_the_preset_and_only_where_they_exist() -> None:
@@ -120,6 +122,7 @@ def test_names_of_directions_and_classes(pacs: Dataset) -> None:
     assert pick_directions(pacs, []) == pacs.directions
     both = pick_directions(pacs, ["photo->sketch", "photo:art", "photo:sketch"])
     assert both == (("photo", "sketch"), ("photo", "art_painting"))
+    assert pick_directions(pacs, ["photo:photo"]) == (("photo", "photo"),)
     assert pick_classes(pacs, []) == pacs.classes
     assert pick_classes(pacs, ["dog", "dog"]) == ("dog",)
     for bad in ("sketch", "sketch->photo", "a:b:c", ""):

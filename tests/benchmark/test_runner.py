@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,74 +9,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from tests.support import toy
+from tests.support.cells import plan, rows, run
 from tests.support.curious import Curious, CuriousConfig
 from tests.support.trees import make_tree
 
-from twofold.benchmark import bank, runner
+from twofold.benchmark import runner
 from twofold.benchmark.datasets import DATASETS
 from twofold.benchmark.metrics import auroc
-from twofold.benchmark.plan import Plan, Variant, make_variants
-from twofold.benchmark.presets import Preset
+from twofold.benchmark.plan import Variant
 from twofold.benchmark.protocol import uda_inductive
-from twofold.benchmark.runner import Encoders, run_benchmark
 from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
 from twofold.methods import METHODS, FitData
 
-QUICK = toy.QUICK | {"training": {"max_steps": 3, "batch_source": 8}, "views": 2}
-PRESET = Preset("test", "for tests", toy.ENCODER, None, 1, QUICK)
-Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tree(tmp_path_factory.mktemp("pacs"), "pacs", per_class=12, size=32)
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TWOFOLD_CACHE", "off")
-    # Compiling the toy takes longer than all it is used for.
-    monkeypatch.setattr(bank.Bank, "engine", "torch")
-    with warnings.catch_warnings(), toy.registered():
-        warnings.filterwarnings("ignore", "pacs .*: .* images, not the published", UserWarning)
-        yield
-
-
-def plan(tree: Path, methods: tuple[str, ...], **changes: Any) -> Plan:
-    options = changes.pop("options", {})
-    given: dict[str, Any] = {
-        "dataset": DATASETS.load("pacs")(tree),
-        "preset": PRESET,
-        "variants": make_variants(methods, PRESET, options, {}),
-        "directions": (("photo", "sketch"),),
-        "classes": ("dog",),
-        "runs": 1,
-        "protocol": "uda_inductive",
-        "n_shots": 4,
-    }
-    return Plan(**(given | changes))
-
-
-def run(
-    whole: Plan, out: Path, *, retry_failed: bool = False, selection: dict[str, Any] | None = None
-) -> tuple[dict[str, int], list[Row]]:
-    told: list[Row] = []
-    counts = run_benchmark(
-        whole,
-        Encoders(toy.encoder(), selection or {}),
-        out,
-        report=lambda what, done, total: None,
-        tell=lambda row, done, total: told.append(row),
-        retry_failed=retry_failed,
-    )
-    return counts, told
-
-
-def rows(out: Path) -> list[Row]:
-    lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+pytestmark = pytest.mark.usefixtures("isolated")
 
 
 def test_every_method_has_a_row_and_all_have_the_same_test(tree: Path, tmp_path: Path) -> None:

@@ -28,9 +28,14 @@ def test_methods_as_json(run: Run, as_object: Parse) -> None:
     assert by_id["auto"]["needs"] == ["target_pool"]
     assert by_id["oracle"]["needs"] == ["target_labels", "target_pool"]
     assert by_id["source_only"]["needs"] == []
+    assert by_id["gnl"]["needs"] == ["source_reference"]
+    assert (by_id["tsa"]["needs"], by_id["tsa"]["may_need"]) == (
+        ["target_shots"],
+        ["source_anomalies"],
+    )
     for row in content["methods"]:
-        assert set(row) == {"id", "needs", "summary"}
-        assert set(row["needs"]) <= set(get_args(Need))
+        assert set(row) == {"id", "needs", "may_need", "summary"}
+        assert set(row["needs"]) | set(row["may_need"]) <= set(get_args(Need))
         assert row["summary"]
 
 

@@ -58,6 +58,19 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert (world / "fit.err").read_text(encoding="utf-8") == ""
 
 
+def test_fit_with_shots_and_source_anomalies(world: Path, run: Run, tmp_path: Path) -> None:
+    options = ("source_negatives=labelled", "latent_max_steps=3")
+    arguments = [
+        *("fit", "--source", world / "source", "--target-shots", world / "normal"),
+        *("--out", tmp_path / "m", "--method", "ildr"),
+        *(part for option in options for part in ("--option", option)),
+    ]
+    one_line(run(*arguments), code=2, word="source_anomalies")
+    result = run(*arguments, "--source-anomalies", world / "anomalous")
+    assert result.exit_code == 0, result.stderr
+    assert "ildr fitted on 40 source and 0 target images" in result.stdout
+
+
 def test_fit_in_words_and_options(world: Path, run: Run, tmp_path: Path) -> None:
     result = run(
         *("fit", "--source", world / "source", "--target", world / "target"),

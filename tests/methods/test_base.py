@@ -11,7 +11,7 @@ from tests.support import toy
 from tests.support.curious import Curious, CuriousConfig
 
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.methods import FitData, Need, first_by_name
+from twofold.methods import METHODS, FitData, Need, first_by_name, parse_config
 
 
 def curious(**options: Any) -> Curious:
@@ -56,3 +56,11 @@ def test_the_first_by_name() -> None:
     images = replace(toy.from_arrays(pooled=np.eye(3)), names=("b/2", "a/9", "b/1"))
     assert first_by_name(images).names == ("a/9",)
     assert first_by_name(images.subset(np.array([2, 0]))).names == ("b/1",)
+
+
+@pytest.mark.parametrize("name", ["tsa", "ildr"])
+def test_what_an_option_adds_is_declared(name: str) -> None:
+    method = METHODS.load(name)
+    labelled = parse_config(method, {"source_negatives": "labelled"})
+    assert method.wanted(labelled) == method.needs | method.may_need
+    assert method.wanted(method.Config()) == method.needs

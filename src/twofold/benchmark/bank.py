@@ -16,7 +16,7 @@ from twofold.encoders.engine import EngineKind
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand
 from twofold.images import ImageSet
 
-__all__ = ["Bank", "Stock"]
+__all__ = ["Bank", "Stock", "no_shift_rows"]
 
 Report = Callable[[str, int, int], None]
 
@@ -82,3 +82,26 @@ class Bank:
         kept = encoded.kept
         usable = tuple(domain.paths[row] for row in kept)
         return Stock(Domain(domain.name, usable, domain.classes[kept]), encoded)
+
+
+def no_shift_rows(
+    labels: NDArray[np.integer], random_state: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of a domain that is source and target at once: half of each label for either.
+
+    The halves have no row in common, so a protocol applied to the second never tests what the
+    first was fitted on.
+
+    Args:
+        labels: int (n,), of all images.
+        random_state: of the draw.
+
+    Returns:
+        Rows of the source and rows of the target, each ascending.
+    """
+    generator = np.random.default_rng(random_state)
+    near = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        near[rows[: len(rows) // 2]] = True
+    return np.flatnonzero(near), np.flatnonzero(~near)

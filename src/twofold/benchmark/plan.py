@@ -159,7 +159,7 @@ def make_variants(
 def pick_directions(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Directions by name, ``source->target`` or ``source:target``; all if none is named.
 
-    A domain paired with itself is no shift: see :func:`twofold.benchmark.protocol.no_shift_rows`.
+    A domain paired with itself is no shift: see :func:`twofold.benchmark.bank.no_shift_rows`.
 
     Raises:
         ConfigError: not a direction of the dataset, nor one of its domains paired with itself.

@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from twofold.errors import ConfigError, NotEnoughImagesError
 
-__all__ = [
-    "KNOWN_NORMAL",
-    "PROTOCOLS",
-    "UNKNOWN",
-    "Protocol",
-    "Split",
-    "no_shift_rows",
-    "uda_inductive",
-]
+__all__ = ["KNOWN_NORMAL", "PROTOCOLS", "UNKNOWN", "Protocol", "Split", "uda_inductive"]
 
 Rows = NDArray[np.intp]
 Labels = NDArray[np.int64]
@@ -251,27 +243,6 @@ PROTOCOLS: dict[str, Protocol] = {
     "given": given,
 }
 """Every protocol by its id."""
-
-
-def no_shift_rows(labels: NDArray[np.integer], random_state: int) -> tuple[Rows, Rows]:
-    """Rows of a domain that is source and target at once: half of each label for either.
-
-    The halves have no row in common, so a protocol applied to the second never tests what the
-    first was fitted on.
-
-    Args:
-        labels: int (n,), of all images.
-        random_state: of the draw.
-
-    Returns:
-        Rows of the source and rows of the target, each ascending.
-    """
-    generator = np.random.default_rng(random_state)
-    near = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        near[rows[: len(rows) // 2]] = True
-    return np.flatnonzero(near), np.flatnonzero(~near)
 
 
 def _check(labels: NDArray[np.integer], anomaly_share: float, n_shots: int) -> None:

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from twofold import __version__
-from twofold.benchmark.bank import Bank, Stock
+from twofold.benchmark.bank import Bank, Stock, no_shift_rows
 from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
 from twofold.benchmark.plan import Cell, Plan, configuration_id
-from twofold.benchmark.protocol import PROTOCOLS, Split, no_shift_rows
+from twofold.benchmark.protocol import PROTOCOLS, Split
 from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder

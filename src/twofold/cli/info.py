@@ -30,21 +30,35 @@ def _table(headers: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
 
 @command
-def methods(as_json: Json = False) -> None:
+def methods(
+    as_json: Json = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of the documentation.")
+    ] = False,
+) -> None:
     """List the detection methods and what each needs."""
     from twofold.methods import METHODS  # noqa: PLC0415 - imports torch
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in METHODS.ids():
         method = METHODS.load(name)
-        rows.append({"id": name, "needs": sorted(method.needs), "summary": method.summary})
+        needs, more = sorted(method.needs), sorted(method.may_need)
+        rows.append({"id": name, "needs": needs, "may_need": more, "summary": method.summary})
     if as_json:
         print_json({"methods": rows})
+        return
+    headers = ("method", "needs besides source normals", "summary")
+    if markdown:
+        lines = [headers, ("---",) * len(headers)]
+        lines += [(f"`{r['id']}`", _in_words(r), r["summary"]) for r in rows]
+        typer.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))
     else:
-        _table(
-            ("method", "needs besides source normals", "summary"),
-            [(r["id"], ", ".join(r["needs"]) or "-", r["summary"]) for r in rows],
-        )
+        _table(headers, [(r["id"], _in_words(r), r["summary"]) for r in rows])
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    options = [f"{name} (optional)" for name in row["may_need"]]
+    return ", ".join([*row["needs"], *options]).replace("_", " ") or "-"
 
 
 @command

@@ -39,6 +39,9 @@ def fit(
     target_shots: Annotated[
         str | None, typer.Option(help="A few target images known to be normal (few-shot methods).")
     ] = None,
+    source_anomalies: Annotated[
+        str | None, typer.Option(help="Source images known to be anomalous (where an option asks).")
+    ] = None,
     method: Annotated[str, typer.Option(help="See `twofold methods`.")] = "auto",
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
     weights: Weights = None,
@@ -77,7 +80,7 @@ def fit(
             strict=strict,
             progress=progress,
         )
-        detector.fit(source, target, target_shots=target_shots)
+        detector.fit(source, target, target_shots=target_shots, source_anomalies=source_anomalies)
     detector.save(out, embed_weights=embed_weights)
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:

@@ -89,12 +89,14 @@ class Method(ABC):
         id: public name.
         summary: one line for people.
         needs: what it consumes besides source normals; anything else is refused.
+        may_need: what some of its options add to that.
         Config: its options.
     """
 
     id: ClassVar[str]
     summary: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
+    may_need: ClassVar[frozenset[Need]] = frozenset()
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
     def __init__(self, encoder: Encoder, config: MethodConfig | None = None) -> None:
@@ -104,7 +106,7 @@ class Method(ABC):
 
     @classmethod
     def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """What this configuration consumes: ``needs``, unless an option asks for more."""
+        """What this configuration consumes: ``needs``, unless an option asks for ``may_need``."""
         del config
         return cls.needs
 

@@ -93,6 +93,7 @@ class Ildr(Method):
     id = "ildr"
     summary = "autoencoder controlled by a vector inferred from the shots (formulae unverified)"
     needs = frozenset({"target_shots"})
+    may_need = frozenset({"source_anomalies"})
     Config = IldrConfig
     config: IldrConfig
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
+from torch import nn
 
 from twofold.augmentation import Policy
 from twofold.densities import in_blocks
@@ -83,6 +84,7 @@ class Tsa(Method):
     id = "tsa"
     summary = "TSA (few-shot): a classifier of pseudo-anomalies, augmented towards the target"
     needs = frozenset({"target_shots"})
+    may_need = frozenset({"source_anomalies"})
     Config = TsaConfig
     config: TsaConfig
 
@@ -129,6 +131,7 @@ class Tsa(Method):
             self._training(per_epoch),
             steps_per_epoch=per_epoch,
             progress=progress,
+            make_optimiser=self._sgd,
             rate=self._rate,
         )
         self.network_ = network
@@ -152,7 +155,7 @@ class Tsa(Method):
         return Labelled(data.source[split], anomalous, width), target
 
     def _training(self, per_epoch: int = 1) -> TrainingConfig:
-        """The release's network and optimiser for the common loop."""
+        """The release's network, and its steps for the common loop."""
         options = self.config
         return TrainingConfig(
             trainable=options.trains,
@@ -161,11 +164,19 @@ class Tsa(Method):
             batch_norm="joint",
             epochs=-(-options.iterations // per_epoch),
             max_steps=options.iterations,
-            learning_rate=options.tsa_learning_rate * options.encoder_rate_factor,
-            head_learning_rate_factor=1 / options.encoder_rate_factor,
+            gradient_clip=_NO_CLIPPING,
+        )
+
+    def _sgd(self, module: nn.Module) -> torch.optim.Optimizer:
+        """The release's; by part, as an encoder may call one of its own layers a head."""
+        options = self.config
+        assert isinstance(module, TsaNetwork)
+        return torch.optim.SGD(
+            module.groups(options.tsa_learning_rate, options.encoder_rate_factor),
             momentum=options.sgd_momentum,
             weight_decay=options.tsa_weight_decay,
-            gradient_clip=_NO_CLIPPING,
+            nesterov=options.sgd_momentum > 0,
+            fused=True,
         )
 
     def _rate(self, step: Step) -> float:
