@@ -1,4 +1,4 @@
-"""TSA: which images are which class, what is remembered, what trains and how."""
+"""TSA: which images are which class, what trains and how, its score and options."""
 
 from __future__ import annotations
 
@@ -9,60 +9,31 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.methods import watching
 from tests.support import toy
-from torch import Tensor, nn
 
-from twofold.encoders import pixels as pixels_module
-from twofold.encoders.encoder import Encoder
+from twofold.encoders.encoder import load_encoder
 from twofold.errors import ConfigError
-from twofold.losses import augmented_cross_entropy, mutual_information
 from twofold.methods import METHODS, parse_config, tsa
-from twofold.methods._tsa_training import Labelled, TsaNetwork, TsaObjective
-from twofold.training import Step, TrainingConfig, forward_all, local_generator, optimise
+from twofold.training import forward_all
 
 FEW: dict[str, Any] = {"views": 2, "iterations": 20}
 
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.uint8]]:
-    """The images that fits encode from memory."""
-    found: list[NDArray[np.uint8]] = []
-
-    def recorded(encoder: Encoder, images: NDArray[np.uint8], output: str) -> Any:
-        found.append(images)
-        return pixels_module.encode_pixels(encoder, images, output)
-
-    monkeypatch.setattr(tsa, "encode_pixels", recorded)
-    return found
+    """See :func:`watching.encoded_images`."""
+    return watching.encoded_images(monkeypatch, tsa)
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The training's configuration and objective, its rates, and which statistics are live."""
-    found: dict[str, Any] = {"rates": []}
-
-    def watched(module: Any, objective: Any, config: TrainingConfig, **more: Any) -> Any:
-        def loss(wrapped: nn.Module, step: Step) -> Tensor:
-            found["rates"].append(more["rate"](step))
-            found["live"] = tuple(
-                [m.training for m in module.modules() if isinstance(m, kind)]
-                for kind in (nn.BatchNorm1d, nn.BatchNorm2d)
-            )
-            result: Tensor = objective(wrapped, step)
-            return result
-
-        found.update(config=config, objective=objective)
-        return optimise(module, loss, config, **more)
-
-    monkeypatch.setattr(tsa, "optimise", watched)
-    return found
+    """See :func:`watching.training`."""
+    return watching.training(monkeypatch, tsa)
 
 
 def colours(image: NDArray[np.generic]) -> set[tuple[int, ...]]:
     return {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
-
-
-# --- data ----------------------------------------------------------------------------------------
 
 
 def test_pseudo_anomalies_of_views_and_of_the_source(encoded: list[NDArray[np.uint8]]) -> None:
@@ -110,119 +81,19 @@ def test_labelled_anomalies_are_wanted_and_used(
         method(toy.encoder(), plain).fit(data)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pseudo_anomalies_rank_the_toy_world(seed: int) -> None:
+    """Where the last stage learns: a random encoder's vectors do not show them to a head."""
+    world = toy.encoded_world(seed)
+    model = toy.fit("tsa", world, seed, trains="last_stage", iterations=200, views=8)
+    assert toy.area(model, world) > 0.8
+
+
 def test_labelled_anomalies_rank_the_toy_world() -> None:
     for seed in range(2):
         world = toy.encoded_world(seed)
         model = toy.fit("tsa", world, seed, source_negatives="labelled", iterations=100, views=4)
         assert toy.area(model, world) > 0.9
-
-
-def test_batches_are_half_normal() -> None:
-    part = Labelled(np.zeros((9, 1), np.float32), np.ones((2, 1), np.float32), dim=3)
-    for size, normals in ((8, 4), (7, 4), (2, 1)):
-        index = part.draw(size, local_generator(0))
-        assert part.rows(index)[:, 0].tolist() == [0.0] * normals + [1.0] * (size - normals)
-        assert part.labels[torch.from_numpy(index)].tolist() == [0] * normals + [1] * (
-            size - normals
-        )
-
-
-# --- memories ------------------------------------------------------------------------------------
-
-
-def objective(**changes: Any) -> tuple[TsaNetwork, TsaObjective, Labelled, Labelled]:
-    config = TrainingConfig(
-        trainable="head", head="projection", head_dim=6, batch_norm="joint", max_steps=3
-    )
-    network = TsaNetwork(toy.encoder(), config, local_generator(0))
-    draws = np.random.default_rng(0)
-
-    def rows(n: int, at: float) -> NDArray[np.float32]:
-        return draws.normal(at, 1, (n, toy.DIM)).astype(np.float32)
-
-    source, target = (Labelled(rows(n, at), rows(n, -at), dim=6) for n, at in ((20, 1), (5, 2)))
-    given: dict[str, Any] = {
-        "batch": 8,
-        "strength": 0.5,
-        "mi_weight": 0.1,
-        "shrinkage": 0.1,
-        "pseudo_labels": False,
-    }
-    made = TsaObjective(source, target, **(given | changes), generator=local_generator(1))
-    return network, made, source, target
-
-
-def test_every_image_is_remembered_before_the_first_step() -> None:
-    network, made, source, target = objective()
-    made.fill(network)
-    everything = torch.from_numpy(
-        np.concatenate([part.rows(np.arange(len(part))) for part in (source, target)])
-    )
-    # 50 rows make one batch: its statistics are those of all.
-    order = torch.randperm(50, generator=local_generator(3))
-    with torch.no_grad():
-        expected = network(everything[order])[order.argsort()]
-    torch.testing.assert_close(torch.cat([source.memory, target.memory]), expected)
-
-
-def test_a_step_refreshes_the_images_it_drew_and_no_others() -> None:
-    network, made, source, target = objective()
-    made.fill(network)
-    for part in (source, target):
-        part.memory += 100.0
-    made(network, Step(1, 2, starts_epoch=False))
-    for part, drawn in ((source, 8), (target, 8)):
-        fresh = (part.memory < 50).all(dim=1)
-        assert int(fresh.sum()) == drawn
-        assert not part.memory.requires_grad
-
-
-def test_the_loss_of_a_step_is_the_augmented_cross_entropy_less_mutual_information() -> None:
-    network, made, source, target = objective(strength=0.8, batch=6)
-    made.fill(network)
-    found = made(network, Step(3, 4, starts_epoch=False))
-    # What it drew: fill drew once for its order.
-    generator = local_generator(1)
-    torch.randperm(50, generator=generator)
-    own, other = source.draw(6, generator), target.draw(6, generator)
-    near, far = source.memory[torch.from_numpy(own)], target.memory[torch.from_numpy(other)]
-    shifts, covariances = [], []
-    for c in (0, 1):
-        ours, theirs = source.memory[source.labels == c], target.memory[target.labels == c]
-        shifts.append(theirs.mean(0) - ours.mean(0))
-        spread = torch.cov(theirs.T, correction=0)
-        covariances.append(0.9 * spread + 0.1 * spread.trace() / 6 * torch.eye(6))
-    expected = augmented_cross_entropy(
-        near,
-        source.labels[torch.from_numpy(own)],
-        network.head.weight,
-        network.head.bias,
-        shifts=torch.stack(shifts),
-        covariances=torch.stack(covariances),
-        strength=0.8 * 0.75,
-    ) - 0.1 * mutual_information(network.head(far))
-    torch.testing.assert_close(found, expected)
-
-
-def test_pseudo_labels_are_what_the_classifier_says() -> None:
-    network, made, _, target = objective(pseudo_labels=True)
-    nn.init.zeros_(network.head.weight)
-    with torch.no_grad():
-        network.head.bias.copy_(torch.tensor([0.0, 1.0]))
-    made.fill(network)
-    assert target.labels.tolist() == [1] * 10
-    with torch.no_grad():
-        network.head.bias.copy_(torch.tensor([1.0, 0.0]))
-    loss = made(network, Step(1, 2, starts_epoch=False))
-    assert int((target.labels == 0).sum()) == 8
-    assert torch.isfinite(loss)
-    _, known, _, target = objective()
-    known.fill(network)
-    known(network, Step(1, 2, starts_epoch=False))
-    assert target.labels.tolist() == [0] * 5 + [1] * 5
-
-
-# --- network and training ------------------------------------------------------------------------
 
 
 def test_the_architecture_is_the_released_one() -> None:
@@ -246,12 +117,34 @@ def test_the_score_is_the_difference_of_logits() -> None:
 
 def test_the_released_optimiser_and_schedule(seen: dict[str, Any]) -> None:
     toy.fit("tsa", toy.encoded_world(), views=2, iterations=70)
-    config = seen["config"]
-    assert config.learning_rate == pytest.approx(1e-3)
-    assert config.learning_rate * config.head_learning_rate_factor == pytest.approx(1e-2)
-    assert (config.momentum, config.weight_decay) == (0.9, 1e-3)
-    assert config.gradient_clip > 1e6
-    assert seen["rates"] == pytest.approx([(1 + 0.001 * i) ** -0.75 for i in range(70)])
+    assert seen["config"].gradient_clip > 1e6
+    steps, more = seen["steps"], seen["more"]
+    assert [more["rate"](step) for step in steps] == pytest.approx(
+        [(1 + 0.001 * i) ** -0.75 for i in range(70)]
+    )
+    optimiser = more["make_optimiser"](seen["module"])
+    assert isinstance(optimiser, torch.optim.SGD)
+    for name, value in {"momentum": 0.9, "weight_decay": 1e-3, "nesterov": True}.items():
+        assert [group[name] for group in optimiser.param_groups] == [value]
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
+def test_the_encoders_own_layers_learn_slower_whatever_they_are_called(name: str) -> None:
+    """EfficientNet has one that is called head."""
+    model: Any = tsa.Tsa(
+        load_encoder(name, "random"), parse_config(METHODS.load("tsa"), {"trains": "last_stage"})
+    )
+    network = model._network()
+    rates = {
+        id(parameter): group["lr"]
+        for group in model._sgd(network).param_groups
+        for parameter in group["params"]
+    }
+    found = {name: rates[id(parameter)] for name, parameter in network.named_parameters()}
+    new = {name for name in found if name.startswith(("body.head.", "head."))}
+    assert len(found) > len(new) == 5
+    for name, rate in found.items():
+        assert rate == pytest.approx(0.01 if name in new else 0.001)
 
 
 @pytest.mark.parametrize("trains", ["head", "last_stage", "all"])
@@ -293,31 +186,39 @@ def test_one_shot_and_one_view_are_enough(negatives: str) -> None:
     assert np.isfinite(model.score(world.test)).all()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"augmentation_strength": 0.0},
-        {"mi_weight": 0.0},
-        {"covariance_shrinkage": 0.9},
-        {"pseudo_labels": True},
-        {"source_negatives": "labelled"},
-        {"tsa_batch": 8},
-        {"augmentation": "moco"},
-        {"patch_sides": (100, 200)},
-        {"bottleneck_dim": 20},
-        {"tsa_weight_decay": 0.1},
-        {"sgd_momentum": 0.0},
-        {"rate_power": 3.0},
-        {"rate_gamma": 1.0},
-    ],
-    ids=str,
-)
-def test_each_option_has_an_effect(options: dict[str, Any]) -> None:
+OTHER: dict[str, Any] = {
+    "trains": "last_stage",
+    "source_negatives": "labelled",
+    "pseudo_limit": 20,
+    "patch_sides": (100, 200),
+    "views": 3,
+    "augmentation": "moco",
+    "bottleneck_dim": 20,
+    "augmentation_strength": 0.0,
+    "mi_weight": 0.0,
+    "covariance_shrinkage": 0.9,
+    "pseudo_labels": True,
+    "tsa_batch": 8,
+    "iterations": 10,
+    "tsa_learning_rate": 0.001,
+    "encoder_rate_factor": 1.0,
+    "tsa_weight_decay": 0.1,
+    "sgd_momentum": 0.0,
+    "rate_gamma": 1.0,
+    "rate_power": 3.0,
+}
+
+
+@pytest.mark.parametrize("name", METHODS.load("tsa").Config.model_fields)
+def test_each_option_has_an_effect(name: str) -> None:
     world = toy.encoded_world()
-    plain, other = (
-        toy.fit("tsa", world, **(FEW | more)).score(world.test) for more in ({}, options)
+    # Only layers of the encoder learn at its rate.
+    base = FEW | ({"trains": "last_stage"} if name == "encoder_rate_factor" else {})
+    usual, scores = (
+        toy.fit("tsa", world, **base | more).score(world.test) for more in ({}, {name: OTHER[name]})
     )
-    assert not np.array_equal(plain, other)
+    assert np.isfinite(scores).all()
+    assert not np.allclose(scores, usual, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
 from twofold.methods.base import FitData, Method, Reference, folds
 
-__all__ = ["cross_fit_source", "pseudo_anomalies", "views_of"]
+__all__ = ["cross_fit_source", "draw_views", "pseudo_anomalies", "views_of"]
 
 Pixels = NDArray[np.uint8]
 
@@ -34,6 +35,22 @@ def views_of(
     """
     pixels = images.astype(np.uint8)
     return np.stack([augment(image, policy, generator) for image in pixels for _ in range(views)])
+
+
+def draw_views(n: int, views: int, quota: int, generator: torch.Generator) -> NDArray[np.intp]:
+    """Rows of :func:`views_of` for one batch: every image as often as every other, up to one.
+
+    Args:
+        n: images, >= 1.
+        views: of each image, >= 1; any of them, by chance.
+        quota: rows, without an image twice where there are enough images.
+        generator: of every draw.
+    """
+    passes = [torch.randperm(n, generator=generator) for _ in range(-(-quota // n))]
+    rows = torch.cat(passes)[:quota]
+    if views > 1:
+        rows = rows * views + torch.randint(views, (quota,), generator=generator)
+    return rows.numpy().astype(np.intp)
 
 
 def pseudo_anomalies(

@@ -22,9 +22,8 @@ from twofold.losses import (
     reverse,
     two_domain_compactness,
 )
-from twofold.methods._few_shot import cross_fit_source, views_of
+from twofold.methods._few_shot import cross_fit_source, draw_views, views_of
 from twofold.methods._msra_network import MsraNetwork, MsraTrainee
-from twofold.methods._objective import draw_rows
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
 from twofold.training import (
     Step,
@@ -113,24 +112,29 @@ class Msra(Method):
             always_eval=self.config.always_eval,
             generator=generator,
         )
+        sizes = len(data.source), len(plain)
 
         def step_loss(module: nn.Module, step: Step) -> Tensor:
             size = self.config.domain_batch
-            batch = [rows[draw_rows(len(rows), size, generator)] for rows in (source, views)]
+            batch = [
+                rows[draw_views(n, len(rows) // n, size, generator)]
+                for n, rows in zip(sizes, (source, views), strict=True)
+            ]
             device = next(module.parameters()).device
             # One pass for both domains: live statistics of each by itself would adapt too.
             near, far = module(as_batch(np.concatenate(batch), device)).float().split(size)
             return self._loss(module, near, far, step.progress)
 
-        training, per_epoch = self._training(len(source), len(data.target_shots or ()))
+        training, per_epoch = self._training(*sizes)
         self.log_ = optimise(
             trainee, step_loss, training, steps_per_epoch=per_epoch, progress=progress
         )
-        own = data.source[_split(self.config)]
-        parts = [forward_all(network, own), forward_all(network, plain)]
         if self.config.center_augmented:
-            parts = [forward_all(trainee, source[:]), forward_all(trainee, views)]
-        self.network_, self.center_ = network, np.concatenate(parts).mean(axis=0)
+            parts = [forward_all(trainee, rows) for rows in (source[:], views)]
+        else:
+            own = data.source[_split(self.config)]
+            parts = [forward_all(network, rows) for rows in (own, plain)]
+        self.network_, self.center_ = network, _center(parts, sizes)
 
     def _training_rows(
         self, data: FitData, network: MsraNetwork, random_state: int
@@ -213,6 +217,15 @@ class Msra(Method):
         self.network_ = network.eval()
         if self.center_.shape != (network.dim,):
             raise ValueError(f"center has shape {self.center_.shape}")
+
+
+def _center(parts: list[Array], sizes: tuple[int, int]) -> Array:
+    """Mean over the images of both domains: an image counts once, however many views it has."""
+    each = [
+        part.reshape(n, -1, part.shape[1]).mean(axis=1)
+        for n, part in zip(sizes, parts, strict=True)
+    ]
+    return np.asarray(np.concatenate(each).mean(axis=0))
 
 
 def _split(config: MsraConfig) -> str:
