@@ -120,6 +120,7 @@ def optimise(
     progress: Callable[[int, int], None] | None = None,
     make_optimiser: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
     rate: Callable[[Step], float] | None = None,
+    after_epoch: Callable[[], None] | None = None,
 ) -> TrainingLog:
     """Minimise ``step_loss`` with SGD (Nesterov) and gradient clipping, in place.
 
@@ -136,6 +137,8 @@ def optimise(
         make_optimiser: given the module, makes another optimiser in place of SGD; the optimiser's
             options in ``config`` then have no effect, those of the loop (clipping) keep theirs.
         rate: factor of every parameter group's own learning rate at a step; None leaves them.
+        after_epoch: called after each epoch, with the module in evaluation mode; it may look at the
+            module and must not change it.
 
     Raises:
         CollapseError: the loss stopped being finite.
@@ -144,11 +147,7 @@ def optimise(
     if config.max_steps is not None:
         total = min(total, config.max_steps)
     fabric = _fabric(config)
-    module.train()
-    if config.batch_norm == "frozen":
-        for name, part in module.named_children():
-            if name != "alignment":
-                freeze_batch_norm(part)
+    _to_training(module, config)
     made = _optimiser(module, config) if make_optimiser is None else make_optimiser(module)
     wrapped, optimiser = fabric.setup(module, made)
     base_rates = [float(group["lr"]) for group in optimiser.param_groups]
@@ -174,9 +173,21 @@ def optimise(
         losses.append(value)
         if progress is not None:
             progress(step + 1, total)
+        if after_epoch is not None and ((step + 1) % steps_per_epoch == 0 or step + 1 == total):
+            module.eval()
+            after_epoch()
+            _to_training(module, config)
     module.eval().cpu()
     epochs = [losses[i : i + steps_per_epoch] for i in range(0, total, steps_per_epoch)]
     return TrainingLog(tuple(float(np.mean(epoch)) for epoch in epochs), total)
+
+
+def _to_training(module: nn.Module, config: TrainingConfig) -> None:
+    module.train()
+    if config.batch_norm == "frozen":
+        for name, part in module.named_children():
+            if name != "alignment":
+                freeze_batch_norm(part)
 
 
 def _fabric(config: TrainingConfig) -> Fabric:

@@ -77,6 +77,7 @@ class Plan:
         anomaly_shares: of the pool; several make a contamination sweep.
         pool_sizes: None = all of it; several make a sweep.
         n_shots: known target normals a few-shot method gets.
+        log_best_epoch: tell in each row what choosing the epoch on the test would have given.
     """
 
     dataset: Dataset
@@ -89,6 +90,7 @@ class Plan:
     anomaly_shares: tuple[float, ...] = (0.1,)
     pool_sizes: tuple[int | None, ...] = (None,)
     n_shots: int = 10
+    log_best_epoch: bool = False
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:

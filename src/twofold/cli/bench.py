@@ -78,6 +78,10 @@ def bench(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run cells again whose row says failed.")
     ] = False,
+    log_best_epoch: Annotated[
+        bool,
+        typer.Option("--log-best-epoch", help="Also note the epoch that is best on the test."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on stdout.")
     ] = False,
@@ -114,6 +118,7 @@ def bench(
         anomaly_shares=shares,
         pool_sizes=sizes,
         n_shots=shots,
+        log_best_epoch=log_best_epoch,
     )
     encoders = _load_encoders(plan, weights, selection_weights)
     start = time.monotonic()

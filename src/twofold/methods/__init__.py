@@ -6,6 +6,7 @@ from twofold.methods.base import (
     MethodConfig,
     Need,
     Reference,
+    Watch,
     first_by_name,
     parse_config,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "MethodConfig",
     "Need",
     "Reference",
+    "Watch",
     "first_by_name",
     "parse_config",
 ]

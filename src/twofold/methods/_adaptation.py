@@ -89,16 +89,21 @@ class AdaptationMethod(Method):
             generator=generator,
         )
         alignment = make_alignment(self.config, network.dim, generator)
+
+        def ready() -> Array:
+            after = forward_all(network, source)
+            self.network_, self.center_ = network, objective.final_center(after)
+            return after
+
         self.log_ = optimise(
             Trainee(network, alignment),
             objective,
             self.config.training,
             steps_per_epoch=max(1, len(source) // self.config.training.batch_source),
             progress=progress,
+            after_epoch=self._watched(ready),
         )
-        after = forward_all(network, source)
-        check_collapse(before, after)
-        self.network_, self.center_ = network, objective.final_center(after)
+        check_collapse(before, ready())
         self.partition_ = objective.partition
 
     def _network(self, generator: torch.Generator | None = None) -> AdaptedNetwork:

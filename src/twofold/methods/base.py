@@ -21,6 +21,7 @@ __all__ = [
     "MethodConfig",
     "Need",
     "Reference",
+    "Watch",
     "first_by_name",
     "folds",
     "parse_config",
@@ -33,6 +34,8 @@ Need = Literal[
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+Watch = Callable[[Callable[[EncodedImages], Array]], None]
+"""Called during training with the scores as they then are, a function of images."""
 
 # Scores count as constant when they differ by less than this relative to their size: float64
 # arithmetic on float32 features leaves differences of about 1e-7 that mean nothing.
@@ -103,6 +106,7 @@ class Method(ABC):
         self.encoder = encoder
         self.config = self.Config() if config is None else config
         self._fitted = False
+        self._watch: Watch | None = None
 
     @classmethod
     def wanted(cls, config: MethodConfig) -> frozenset[Need]:
@@ -133,7 +137,12 @@ class Method(ABC):
         return None
 
     def fit(
-        self, data: FitData, *, random_state: int = 0, progress: Progress | None = None
+        self,
+        data: FitData,
+        *,
+        random_state: int = 0,
+        progress: Progress | None = None,
+        watch: Watch | None = None,
     ) -> Method:
         """Fit afresh; an earlier fit leaves no trace.
 
@@ -141,6 +150,8 @@ class Method(ABC):
             data: exactly what :meth:`wanted` declares, besides the source.
             random_state: of every random choice; the same state gives the same bits on a CPU.
             progress: called with (steps done, steps in all) by methods that take long.
+            watch: called after each epoch by the methods that train on the encoder's features; it
+                looks and changes nothing.
 
         Raises:
             ConfigError: data missing or not declared.
@@ -148,8 +159,9 @@ class Method(ABC):
             CollapseError: the result tells nothing apart.
         """
         self._check_declared(data)
-        self._fitted = False
+        self._fitted, self._watch = False, watch
         self._fit(data, random_state, progress)
+        self._watch = None
         seen = data.source if data.target_pool is None else data.target_pool
         self._check_scores(np.asarray(self._score(seen), dtype=np.float64))
         self._fitted = True
@@ -196,6 +208,18 @@ class Method(ABC):
             raise ConfigError(f"the saved arrays do not fit method {self.id}: {reason}") from error
         self._fitted = True
         return self
+
+    def _watched(self, ready: Callable[[], object]) -> Callable[[], None] | None:
+        """What the training loop calls after an epoch: ``ready`` makes the method able to score."""
+        watch = self._watch
+        if watch is None:
+            return None
+
+        def look() -> None:
+            ready()
+            watch(self._score)
+
+        return look
 
     @abstractmethod
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None: ...

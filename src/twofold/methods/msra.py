@@ -125,16 +125,24 @@ class Msra(Method):
             near, far = module(as_batch(np.concatenate(batch), device)).float().split(size)
             return self._loss(module, near, far, step.progress)
 
+        def ready() -> None:
+            if self.config.center_augmented:
+                parts = [forward_all(trainee, rows) for rows in (source[:], views)]
+            else:
+                own = data.source[_split(self.config)]
+                parts = [forward_all(network, rows) for rows in (own, plain)]
+            self.network_, self.center_ = network, _center(parts, sizes)
+
         training, per_epoch = self._training(*sizes)
         self.log_ = optimise(
-            trainee, step_loss, training, steps_per_epoch=per_epoch, progress=progress
+            trainee,
+            step_loss,
+            training,
+            steps_per_epoch=per_epoch,
+            progress=progress,
+            after_epoch=self._watched(ready),
         )
-        if self.config.center_augmented:
-            parts = [forward_all(trainee, rows) for rows in (source[:], views)]
-        else:
-            own = data.source[_split(self.config)]
-            parts = [forward_all(network, rows) for rows in (own, plain)]
-        self.network_, self.center_ = network, _center(parts, sizes)
+        ready()
 
     def _training_rows(
         self, data: FitData, network: MsraNetwork, random_state: int

@@ -124,6 +124,7 @@ class Tsa(Method):
             generator=generator,
         )
         objective.fill(network)
+        self.network_ = network
         per_epoch = max(1, len(data.source) // self.config.tsa_batch)
         self.log_ = optimise(
             network,
@@ -133,8 +134,8 @@ class Tsa(Method):
             progress=progress,
             make_optimiser=self._sgd,
             rate=self._rate,
+            after_epoch=self._watched(lambda: None),
         )
-        self.network_ = network
 
     def _domains(self, data: FitData, random_state: int) -> tuple[Labelled, Labelled]:
         """Source and target, each with its anomalies."""
