@@ -66,10 +66,11 @@ def test_levels_of_the_operations() -> None:
 class Scripted:
     """A generator that gives what the test wants."""
 
-    def __init__(self, operation: int, share: float, depth: int = 1) -> None:
+    def __init__(self, operation: int, share: float, depth: int = 1, severity: int = 3) -> None:
         self.operation, self.share, self.depth = operation, share, depth
+        self.severity = severity
         self.severities: list[tuple[float, float]] = []
-        self.depths: list[tuple[int, int]] = []
+        self.wholes: list[tuple[int, int]] = []
 
     def dirichlet(self, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
         assert (alpha == 1).all()
@@ -83,8 +84,8 @@ class Scripted:
         if high is None:
             assert low == len(OPERATIONS)
             return self.operation
-        self.depths.append((low, high))
-        return self.depth
+        self.wholes.append((low, high))
+        return self.depth if low else self.severity
 
     def uniform(self, low: float, high: float) -> float:
         self.severities.append((low, high))
@@ -100,8 +101,23 @@ def test_the_mixture_is_the_formula(operation: int, share: float) -> None:
     changed = apply(list(OPERATIONS)[operation], image, 3.0).astype(float)
     expected = (1 - share) * image + share * changed
     assert np.abs(made - expected).max() <= 0.5 + 1e-9
-    assert scripted.severities == [(0, 3.0)] * 3
-    assert scripted.depths == [(1, 4)] * 3
+    assert scripted.severities == [(0.1, 3.0)] * 3
+
+
+def test_an_image_draws_its_severity_and_depth_once() -> None:
+    """As the release of GNL does: whole numbers, the same for all chains."""
+    for severity, interval in ((0, (0.0, 0.1)), (1, (0.1, 1.0)), (3, (0.1, 3.0))):
+        scripted: Any = Scripted(6, 1.0, depth=2, severity=severity)
+        augmix(noise(), scripted)
+        assert scripted.wholes == [(0, 4), (1, 4)]
+        assert scripted.severities == [interval] * 6
+
+
+def test_no_severity_is_not_no_change() -> None:
+    """The enhancements fall to a tenth there."""
+    dark = augmix(noise(), Scripted(6, share=1.0, severity=0))  # type: ignore[arg-type]
+    assert np.array_equal(dark, apply("brightness", noise(), 0.1))
+    assert dark.mean() < 0.15 * noise().mean()
 
 
 def test_a_chain_applies_one_operation_after_the_other() -> None:
@@ -111,9 +127,9 @@ def test_a_chain_applies_one_operation_after_the_other() -> None:
     assert np.array_equal(augmix(image, scripted), apply("brightness", once, 3.0))
     assert len(scripted.severities) == 6
     scripted = Scripted(operation=6, share=1.0)
-    augmix(image, scripted, depth=3, width=2, severity=1.0)
-    assert scripted.severities == [(0, 1.0)] * 6
-    assert not scripted.depths
+    augmix(image, scripted, depth=3, width=2, severity=5)
+    assert len(scripted.severities) == 6
+    assert scripted.wholes == [(0, 6)]
 
 
 def test_shape_type_and_input() -> None:
@@ -143,9 +159,7 @@ def test_an_image_of_one_value(value: int) -> None:
         assert augmix(image, np.random.default_rng(seed)).shape == image.shape
 
 
-@pytest.mark.parametrize(
-    "options", [{"severity": 0}, {"severity": 10.1}, {"width": 0}, {"depth": 0}]
-)
+@pytest.mark.parametrize("options", [{"severity": 0}, {"severity": 11}, {"width": 0}, {"depth": 0}])
 def test_impossible_options(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="augmix needs"):
         augmix(noise(), np.random.default_rng(0), **options)

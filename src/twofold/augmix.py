@@ -15,6 +15,8 @@ __all__ = ["OPERATIONS", "augmix"]
 Pixels = NDArray[np.uint8]
 Operation = Callable[[Image.Image, float], Image.Image]
 
+_LEAST_SEVERITY = 0.1
+
 
 def _posterise(image: Image.Image, severity: float) -> Image.Image:
     return ImageOps.posterize(image, 4 - int(severity * 4 / 10))
@@ -48,21 +50,23 @@ def augmix(
     image: Pixels,
     generator: np.random.Generator,
     *,
-    severity: float = 3.0,
+    severity: int = 3,
     width: int = 3,
     depth: int | None = None,
 ) -> Pixels:
     """A convex mixture of an image with ``width`` chains of random operations on it.
 
     Weights of the chains are drawn from Dirichlet(1), that of the mixture against the image from
-    Beta(1, 1); each operation draws its severity uniformly from 0 to ``severity``.
+    Beta(1, 1). As in the release of GNL (Cao et al. 2023) the image draws one whole number s from
+    0..``severity`` and one depth, and each operation its severity between 0.1 and s. s = 0 is not
+    "no change": colour, contrast, brightness and sharpness fall to a tenth there.
 
     Args:
         image: uint8 (h, w, 3).
         generator: of every draw.
-        severity: greatest severity, in (0, 10].
+        severity: greatest s, 1..10.
         width: number of chains.
-        depth: operations in a chain; None draws 1 to 3 for each.
+        depth: operations in a chain; None draws 1 to 3, the same for all chains of the image.
 
     Returns:
         uint8 (h, w, 3), a new array.
@@ -70,27 +74,34 @@ def augmix(
     Raises:
         ConfigError: an image of another shape or type, or an impossible option.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ConfigError(f"expected a uint8 (h, w, 3) image, got {image.dtype} {image.shape}")
-    if not 0 < severity <= 10 or width < 1 or (depth is not None and depth < 1):
+    _check(image)
+    if not 1 <= severity <= 10 or width < 1 or (depth is not None and depth < 1):
         raise ConfigError(
-            "augmix needs a severity in (0, 10] and at least one chain of one operation"
+            "augmix needs a severity in 1..10 and at least one chain of one operation"
         )
+    drawn = int(generator.integers(0, severity + 1))
     weights = generator.dirichlet(np.ones(width))
     share = generator.beta(1.0, 1.0)
+    length = int(generator.integers(1, 4)) if depth is None else depth
     mixed = np.zeros(image.shape)
     for weight in weights:
-        mixed += weight * _chain(image, generator, severity, depth)
+        mixed += weight * _chain(image, generator, drawn, length)
     blend = (1 - share) * image + share * mixed
     return np.rint(blend).clip(0, 255).astype(np.uint8)
 
 
+def _check(image: Pixels) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ConfigError(f"expected a uint8 (h, w, 3) image, got {image.dtype} {image.shape}")
+
+
 def _chain(
-    image: Pixels, generator: np.random.Generator, severity: float, depth: int | None
+    image: Pixels, generator: np.random.Generator, severity: int, depth: int
 ) -> NDArray[np.float64]:
     changed = Image.fromarray(image)
     names = list(OPERATIONS)
-    for _ in range(int(generator.integers(1, 4)) if depth is None else depth):
+    low, high = sorted((_LEAST_SEVERITY, float(severity)))
+    for _ in range(depth):
         name = names[int(generator.integers(len(names)))]
-        changed = OPERATIONS[name](changed, float(generator.uniform(0, severity)))
+        changed = OPERATIONS[name](changed, float(generator.uniform(low, high)))
     return np.asarray(changed, dtype=np.float64)

@@ -58,7 +58,7 @@ def _build_rn50() -> Network:
         "layer4": visual.layer4,
         "pool": visual.attnpool,
     }
-    taps = {8: "layer2", 16: "layer3", 32: "layer4"}
+    taps = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
     return Network(visual, Backbone(segments, taps, last_stage="layer4"))
 
 
@@ -123,7 +123,11 @@ def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]
 
 
 CLIP_RN50 = _spec(
-    "clip_rn50", "RN50", "timm/resnet50_clip.openai", 1024, {8: 512, 16: 1024, 32: 2048}
+    "clip_rn50",
+    "RN50",
+    "timm/resnet50_clip.openai",
+    1024,
+    {4: 256, 8: 512, 16: 1024, 32: 2048},
 )
 CLIP_VIT_B32 = _spec(
     "clip_vit_b32", "ViT-B-32", "timm/vit_base_patch32_clip_224.openai", 512, {32: 768}

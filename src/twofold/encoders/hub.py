@@ -29,7 +29,7 @@ def _build_resnet(architecture: str) -> Network:
         "layer4": net.layer4,
         "pool": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     }
-    taps = {8: "layer2", 16: "layer3", 32: "layer4"}
+    taps = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
     return Network(net, Backbone(segments, taps, last_stage="layer4"), ignored=("fc.",))
 
 
@@ -73,12 +73,12 @@ def _adapt_dinov2(tensors: Mapping[str, Tensor], native: nn.Module) -> Mapping[s
     return adapted
 
 
-def _resnet_spec(name: str, tag: str, channels: tuple[int, int, int]) -> EncoderSpec:
+def _resnet_spec(name: str, tag: str, channels: tuple[int, int, int, int]) -> EncoderSpec:
     return EncoderSpec(
         id=name,
         architecture=name,
         feature_dim=channels[-1],
-        map_channels=dict(zip((8, 16, 32), channels, strict=True)),
+        map_channels=dict(zip((4, 8, 16, 32), channels, strict=True)),
         preprocessing=IMAGENET,
         licence="Apache-2.0",
         weights=HubWeights(f"timm/{name}.{tag}"),
@@ -87,9 +87,9 @@ def _resnet_spec(name: str, tag: str, channels: tuple[int, int, int]) -> Encoder
     )
 
 
-RESNET18 = _resnet_spec("resnet18", "a1_in1k", (128, 256, 512))
-RESNET50 = _resnet_spec("resnet50", "a1_in1k", (512, 1024, 2048))
-WIDE_RESNET50_2 = _resnet_spec("wide_resnet50_2", "racm_in1k", (512, 1024, 2048))
+RESNET18 = _resnet_spec("resnet18", "a1_in1k", (64, 128, 256, 512))
+RESNET50 = _resnet_spec("resnet50", "a1_in1k", (256, 512, 1024, 2048))
+WIDE_RESNET50_2 = _resnet_spec("wide_resnet50_2", "racm_in1k", (256, 512, 1024, 2048))
 
 DINOV2_VITS14 = EncoderSpec(
     id="dinov2_vits14",

@@ -43,17 +43,15 @@ class Terms:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """How long.
 
     Attributes:
         epochs: passes over the source, at most ``batch`` images a step.
         batch: images of each domain in a step.
-        learning_rate: of Adam.
     """
 
     epochs: int
     batch: int
-    learning_rate: float
 
 
 class Game:

@@ -14,6 +14,7 @@ from torch.nn.functional import cosine_similarity, interpolate
 
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError
+from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._few_shot import cross_fit_source
 from twofold.methods._gnl_student import Blocks, Student
 from twofold.methods._gnl_teacher import Teacher
@@ -34,16 +35,15 @@ _NO_CLIPPING = 1e9
 class GnlConfig(MethodConfig):
     """The released settings for PACS and MVTec, but for what a CPU needs."""
 
-    # None: the encoder's three finest stage maps. The release has strides 4, 8 and 16 of
-    # WideResNet-50-2; the encoders here begin at 8.
+    # None: the encoder's three finest stage maps, at strides 4, 8 and 16 as in the release.
     teacher_strides: tuple[int, ...] | None = None
     # AugMix versions of each image. A frozen teacher lets them be made and encoded once; each
     # costs as much memory as the originals, so there is one.
     augmix_views: int = Field(default=1, ge=1)
     # The release mirrors its teacher. "plain" has two convolutions a stage: a quarter less time.
     student_blocks: Blocks = "residual"
-    # The release's student is as wide as its teacher: 85 million weights there, 340 million behind
-    # a ResNet-50 with the strides here, more than a CPU can train. 256 leaves 3 to 10 million.
+    # The release's student is as wide as its teacher: 85 million weights behind a WideResNet-50-2
+    # or ResNet-50, more than a CPU can train. 256 leaves 7 million, and binds no EfficientNet-Lite.
     student_width: int | None = Field(default=256, ge=1)
     # Of L_ori, L_abs and L_low.
     loss_weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (0.9, 0.05, 0.05)
@@ -156,7 +156,8 @@ class Gnl(Method):
         total = torch.zeros(len(pixels), 1, *pixels.shape[1:3])
         for teacher, student in zip(maps, decoded, strict=True):
             away = 1 - cosine_similarity(teacher, student, dim=1)[:, None]
-            total += interpolate(away, size=total.shape[2:], mode="bilinear", align_corners=False)
+            # Corners aligned, as the release has it.
+            total += interpolate(away, size=total.shape[2:], mode="bilinear", align_corners=True)
         sigma = self.config.blur_sigma
         blurred = gaussian_filter(total[:, 0].double().numpy(), sigma=(0, sigma, sigma))
         return np.asarray(blurred, dtype=np.float64)
@@ -166,10 +167,7 @@ class Gnl(Method):
         return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {"reference": self.reference_} | {
-            f"student.{name}": tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.student_.state_dict().items()
-        }
+        return {"reference": self.reference_} | module_arrays(self.student_, "student.")
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         reference = state.pop("reference")
@@ -179,7 +177,5 @@ class Gnl(Method):
         teacher = Teacher(self.encoder, self.config.teacher_strides)
         maps = teacher.maps(teacher.inputs(reference[None]))
         student = self._student([(m.shape[1], m.shape[2], m.shape[3]) for m in maps])
-        student.load_state_dict(
-            {k.removeprefix("student."): torch.from_numpy(v) for k, v in state.items()}
-        )
+        load_arrays(student, state, "student.")
         self._keep(teacher, student, reference)

@@ -147,7 +147,7 @@ class Irad(Method):
         return train(
             game,
             rows,
-            Schedule(epochs, config.adversarial_batch, config.adversarial_rate),
+            Schedule(epochs, config.adversarial_batch),
             self._checkpoint(game, data, random_state),
             random_state=random_state,
             drops=drops,

@@ -1,0 +1,68 @@
+"""IRAD on small images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.methods.contract import CHECKS
+from tests.methods.irad_cases import PIXEL
+from tests.support import toy
+
+from twofold.methods import irad
+from twofold.methods.irad import Irad, IradConfig
+
+
+class PixelConfig(IradConfig):
+    """Small networks on pixels as the default, for the contract."""
+
+    space: Any = "pixel"
+    ngf: int = 2
+    latent_dim: int = 8
+    trees: int = 20
+    adversarial_epochs: int = 3
+
+
+class PixelIrad(Irad):
+    Config = PixelConfig
+
+
+@pytest.mark.parametrize(
+    "check", ["declaration", "random_state", "refit", "state", "inputs", "rows", "empty"]
+)
+def test_the_contract_on_pixels(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps: what is checked holds however long it trains."""
+    monkeypatch.setitem(toy.QUICK, "least_steps", 3)
+    CHECKS[check](PixelIrad)
+
+
+def test_it_ranks_the_toy_world_on_pixels() -> None:
+    options = PIXEL | {"least_steps": 40, "adversarial_rate": 1e-3, "adversarial_batch": 16}
+    worlds = map(toy.encoded_world, (0, 1))
+    assert np.mean([toy.area(toy.fit("irad", w, **options), w) for w in worlds]) > 0.75
+
+
+def test_it_reads_pixels_only_on_pixels() -> None:
+    assert Irad.outputs(IradConfig()) == Irad.shot_outputs(IradConfig()) == ("pooled",)
+    pixel = IradConfig(space="pixel")
+    assert Irad.outputs(pixel) == Irad.shot_outputs(pixel) == ("pixels",)
+
+
+def test_reconstructions() -> None:
+    world = toy.encoded_world()
+    options = PIXEL | {"least_steps": 25, "adversarial_rate": 1e-2, "cycle_weight": 100.0}
+    model = toy.fit("irad", world, **options)
+    source, target = (
+        images["pixels"][:6].astype(np.uint8) for images in (world.source, world.pool)
+    )
+    own, crossed = irad.reconstruct(model.networks_, source, target)
+    assert own.shape == crossed.shape == source.shape
+    assert own.dtype == crossed.dtype == np.uint8
+    assert not np.array_equal(own, crossed)
+    blank = np.abs(source.astype(float) - 128).mean()
+    assert np.abs(source.astype(float) - own).mean() < blank
+    score = model.score(world.test)
+    again, _ = irad.reconstruct(model.networks_, source, target)
+    np.testing.assert_array_equal(again, own)
+    np.testing.assert_array_equal(model.score(world.test), score)
