@@ -16,13 +16,16 @@ from pydantic import ValidationError
 from tests.support import toy
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Trainable
+from twofold.encoders.backbone import Suffix, Trainable
 from twofold.encoders.encoded import EncodedImages, LazyRows
+from twofold.encoders.encoder import load_encoder
 from twofold.errors import CollapseError, ConfigError
 from twofold.methods import METHODS, Method, _adaptation, parse_config
+from twofold.methods._network import AdaptedNetwork
 from twofold.training import (
     Step,
     TrainingConfig,
+    _optimiser,
     as_batch,
     check_collapse,
     forward_all,
@@ -57,6 +60,7 @@ class Line(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Linear(1, 1, bias=False)
+        self.suffix = Suffix([("body", self.body)])  # Part of an encoder.
         self.head = nn.Linear(1, 1, bias=False)
         nn.init.ones_(self.body.weight)
         nn.init.ones_(self.head.weight)
@@ -208,6 +212,21 @@ def test_the_head_learns_faster() -> None:
     descend(line, learning_rate=0.01, head_learning_rate_factor=7.0)
     assert line.body.weight.item() == pytest.approx(1 - 0.01 / np.sqrt(2))
     assert line.head.weight.item() == pytest.approx(1 - 0.07 / np.sqrt(2))
+
+
+def test_a_pretrained_segment_called_head_is_no_new_part() -> None:
+    """EfficientNet-Lite calls its last convolution so."""
+    encoder = load_encoder("efficientnet_lite0", "random").at_size(32)
+    network = AdaptedNetwork(encoder, TrainingConfig(head="projection"), "euclidean")
+    assert any(name.startswith("suffix.segments.head") for name, _ in network.named_parameters())
+    optimiser = _optimiser(network, TrainingConfig())
+    rates = {
+        id(parameter): group["lr"]
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
+    for name, parameter in network.named_parameters():
+        assert rates[id(parameter)] == (0.01 if name.startswith("head.") else 0.001)
 
 
 def test_gradients_are_clipped_by_their_common_norm() -> None:

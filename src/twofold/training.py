@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Trainable, freeze_batch_norm
+from twofold.encoders.backbone import Suffix, Trainable, freeze_batch_norm
 from twofold.errors import CollapseError
 
 __all__ = [
@@ -52,7 +52,6 @@ class Step:
 StepLoss = Callable[[nn.Module, Step], Tensor]
 """Draws a batch, runs the module, returns the scalar loss."""
 
-_NEW_PARTS = frozenset({"head", "alignment"})
 # Images per forward pass without gradients; activations of the last stage take a few MB.
 _FORWARD_BATCH = 64
 
@@ -128,8 +127,9 @@ def optimise(
     ``config.batch_norm``; those of an ``alignment`` part, which is new, always learn.
 
     Args:
-        module: on the CPU; it is there again afterwards. New parts, whose parameters have ``head``
-            or ``alignment`` in their name, learn ``head_learning_rate_factor`` times faster.
+        module: on the CPU; it is there again afterwards. What is not part of the encoder (a
+            :class:`twofold.encoders.backbone.Suffix`) is new and learns
+            ``head_learning_rate_factor`` times faster.
         step_loss: called once per step with the (wrapped) module.
         config: see :class:`TrainingConfig`.
         steps_per_epoch: so that one epoch sees each source image about once.
@@ -198,13 +198,19 @@ def _fabric(config: TrainingConfig) -> Fabric:
 
 def _optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
-    for name, parameter in module.named_parameters():
-        groups[not _NEW_PARTS.isdisjoint(name.split("."))].append(parameter)
+    pretrained = {
+        id(parameter)
+        for part in module.modules()
+        if isinstance(part, Suffix)
+        for parameter in part.parameters()
+    }
+    for parameter in module.parameters():
+        groups[id(parameter) not in pretrained].append(parameter)
     rates = {False: 1.0, True: config.head_learning_rate_factor}
     return torch.optim.SGD(
         [
-            {"params": parameters, "lr": config.learning_rate * rates[is_head]}
-            for is_head, parameters in groups.items()
+            {"params": parameters, "lr": config.learning_rate * rates[is_new]}
+            for is_new, parameters in groups.items()
             if parameters
         ],
         lr=config.learning_rate,

@@ -15,7 +15,7 @@ from tests.support import toy
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import ConfigError
 from twofold.methods import METHODS, parse_config, tsa
-from twofold.training import forward_all
+from twofold.training import _optimiser, forward_all
 
 FEW: dict[str, Any] = {"views": 2, "iterations": 20}
 
@@ -122,7 +122,7 @@ def test_the_released_optimiser_and_schedule(seen: dict[str, Any]) -> None:
     assert [more["rate"](step) for step in steps] == pytest.approx(
         [(1 + 0.001 * i) ** -0.75 for i in range(70)]
     )
-    optimiser = more["make_optimiser"](seen["module"])
+    optimiser = _optimiser(seen["module"], seen["config"])
     assert isinstance(optimiser, torch.optim.SGD)
     for name, value in {"momentum": 0.9, "weight_decay": 1e-3, "nesterov": True}.items():
         assert [group[name] for group in optimiser.param_groups] == [value]
@@ -137,7 +137,7 @@ def test_the_encoders_own_layers_learn_slower_whatever_they_are_called(name: str
     network = model._network()
     rates = {
         id(parameter): group["lr"]
-        for group in model._sgd(network).param_groups
+        for group in _optimiser(network, model._training()).param_groups
         for parameter in group["params"]
     }
     found = {name: rates[id(parameter)] for name, parameter in network.named_parameters()}
@@ -224,7 +224,7 @@ def test_each_option_has_an_effect(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"patch_sides": (20, 10)}, "option patch_sides: give two ascending sides within 1..224"),
+        ({"patch_sides": (20, 10)}, "option patch_sides: give two ascending numbers within 1..224"),
         ({"source_negatives": "none"}, "option source_negatives"),
         ({"covariance_shrinkage": 1.1}, "option covariance_shrinkage"),
         ({"tsa_batch": 1}, "option tsa_batch"),

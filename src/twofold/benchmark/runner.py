@@ -201,9 +201,7 @@ class _Runner:
             scores = score(images)
             areas.append(auroc(scores[~anomalous], scores[anomalous]))
 
-        method.fit(
-            data, random_state=cell.run, watch=watch if self._plan.log_best_epoch else None
-        )
+        method.fit(data, random_state=cell.run, watch=watch if self._plan.log_best_epoch else None)
         scores = method.score(images)
         low, high = scores[~anomalous], scores[anomalous]
         return {

@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
-from twofold.methods.base import FitData, Method, Reference, folds
+from twofold.methods.base import FitData, Method, MethodConfig, Need, Reference, folds
 
-__all__ = ["cross_fit_source", "draw_views", "pseudo_anomalies", "views_of"]
+__all__ = [
+    "Ascending",
+    "ContrastedMethod",
+    "NegativesConfig",
+    "cross_fit_source",
+    "draw_views",
+    "pseudo_anomalies",
+    "views_of",
+]
 
 Pixels = NDArray[np.uint8]
 
 # Each fold costs a training run, so there are as few as can be.
 _FOLDS = 2
+_PUBLISHED_SIDE = 224  # Pixels in which sides of patches are given.
+
+
+def _ascending(pair: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= pair[0] <= pair[1] <= _PUBLISHED_SIDE:
+        raise ValueError(f"give two ascending numbers within 1..{_PUBLISHED_SIDE}")
+    return pair
+
+
+Ascending = Annotated[tuple[int, int], AfterValidator(_ascending)]
+"""Least and greatest of something counted."""
+
+
+class NegativesConfig(MethodConfig):
+    """Options of :class:`ContrastedMethod`; subclasses narrow ``source_negatives``."""
+
+    source_negatives: str
+
+
+class ContrastedMethod(Method):
+    """A few-shot system whose anomalies are made, or are source images known to be anomalous."""
+
+    needs = frozenset({"target_shots"})
+    may_need = frozenset({"source_anomalies"})
+    Config = NegativesConfig
+
+    @classmethod
+    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
+        """Source anomalies as well, where the negatives are labelled."""
+        assert isinstance(config, NegativesConfig)
+        return cls.needs | (cls.may_need if config.source_negatives == "labelled" else set())
 
 
 def views_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -54,13 +54,6 @@ class TsaNetwork(nn.Module):
         """(n, ...) activations at the split -> the bottleneck's features (n, dim)."""
         features: Tensor = self.body(activations)
         return features
-
-    def groups(self, rate: float, encoder_factor: float) -> list[dict[str, Any]]:
-        """What the optimiser takes: the encoder's own layers learn at a share of the rate."""
-        own = list(self.body.suffix.parameters())
-        new = [*self.body.head.parameters(), *self.head.parameters()]
-        found = [{"params": own, "lr": rate * encoder_factor}, {"params": new, "lr": rate}]
-        return [group for group in found if group["params"]]
 
     def train(self, mode: bool = True) -> TsaNetwork:
         """As usual, but for the encoder's normalisation layers, which keep their statistics."""

@@ -14,17 +14,10 @@ from torch import nn
 from twofold.augmentation import Style
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import CollapseError
+from twofold.methods._few_shot import Ascending, ContrastedMethod, NegativesConfig
 from twofold.methods._ildr_domains import Domain, IldrObjective, Maker
 from twofold.methods._ildr_network import IldrNetwork, Scorer
-from twofold.methods.base import (
-    FitData,
-    Method,
-    MethodConfig,
-    Need,
-    Progress,
-    Reference,
-    folds,
-)
+from twofold.methods.base import FitData, MethodConfig, Progress, Reference, folds
 from twofold.training import TrainingConfig, forward_all, local_generator, optimise
 
 __all__ = ["Ildr", "IldrConfig"]
@@ -40,13 +33,13 @@ _NO_CLIPPING = 1e9
 _LEAST_DEVIATION = 0.1
 
 
-class IldrConfig(MethodConfig):
+class IldrConfig(NegativesConfig):
     """None of it could be checked against the article; sizes and weights are our choice."""
 
     # "pseudo": images in which patches of a normal are in disorder, fair to the one-class setting.
     # "labelled": the article's setting, which needs source_anomalies. "none" drops the AUC term.
     source_negatives: Literal["pseudo", "labelled", "none"] = "pseudo"
-    patch_sides: tuple[int, int] = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
+    patch_sides: Ascending = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
     # The article infers the target's vector without training on it, and also reports training on
     # its normals; with one source domain the vector would otherwise see one domain only.
     train_on_shots: bool = True
@@ -61,15 +54,8 @@ class IldrConfig(MethodConfig):
     latent_max_steps: int | None = Field(default=None, ge=1)  # Bounds the time of a large source.
     latent_batch: int = Field(default=64, ge=1)  # Normals, and anomalies, of a domain per step.
     latent_learning_rate: float = Field(default=1e-3, gt=0)  # Adam's usual.
-    set_sizes: tuple[int, int] = (4, 16)  # So that a handful of shots is in distribution.
+    set_sizes: Ascending = (4, 16)  # So that a handful of shots is in distribution.
     latent_samples: int = Field(default=10, ge=1)  # Of the Monte-Carlo mean at test time.
-
-    @field_validator("patch_sides", "set_sizes")
-    @classmethod
-    def _ascending(cls, pair: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= pair[0] <= pair[1] <= 224:
-            raise ValueError("give two ascending numbers within 1..224")
-        return pair
 
     @field_validator("simulated_domains")
     @classmethod
@@ -79,7 +65,7 @@ class IldrConfig(MethodConfig):
         return styles
 
 
-class Ildr(Method):
+class Ildr(ContrastedMethod):
     """Inferring latent domain representations, on frozen features. UNVERIFIED.
 
     After Kumagai, Iwata and Fujiwara 2019, "Transfer anomaly detection by inferring latent domain
@@ -92,18 +78,8 @@ class Ildr(Method):
 
     id = "ildr"
     summary = "autoencoder controlled by a vector inferred from the shots (formulae unverified)"
-    needs = frozenset({"target_shots"})
-    may_need = frozenset({"source_anomalies"})
     Config = IldrConfig
     config: IldrConfig
-
-    @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """Source anomalies as well, where the negatives are labelled."""
-        assert isinstance(config, IldrConfig)
-        return cls.needs | (
-            {"source_anomalies"} if config.source_negatives == "labelled" else set()
-        )
 
     @classmethod
     def outputs(cls, config: MethodConfig) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
+from twofold.augmentation import Policy
 from twofold.encoders.pixels import encode_pixels
 from twofold.methods._adaptation import AdaptationMethod
+from twofold.methods._few_shot import Ascending, pseudo_anomalies, views_of
 from twofold.methods._options import AdaptationConfig
 from twofold.methods.base import FitData, MethodConfig
 from twofold.selection import Partition
@@ -26,14 +27,7 @@ class PaperFewShotConfig(AdaptationConfig):
     # Views are made and encoded once, so that frozen layers run once per view: this many of each
     # shot, and a pseudo-anomaly of each view.
     views: int = Field(default=16, ge=1)
-    patch_sides: tuple[int, int] = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
-
-    @field_validator("patch_sides")
-    @classmethod
-    def _ascending(cls, sides: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= sides[0] <= sides[1] <= 224:
-            raise ValueError("give two ascending sides within 1..224")
-        return sides
+    patch_sides: Ascending = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
 
 
 class PaperFewShot(AdaptationMethod):
@@ -58,15 +52,11 @@ class PaperFewShot(AdaptationMethod):
         """Activations of all views, then of their pseudo-anomalies."""
         assert data.target_shots is not None
         generator = np.random.default_rng(random_state)
-        shots = data.target_shots["pixels"][:].astype(np.uint8)
-        views = [
-            augment(shot, self.config.augmentation, generator)
-            for shot in shots
-            for _ in range(self.config.views)
-        ]
-        shuffled = [patch_pseudo_anomaly(v, generator, self.config.patch_sides) for v in views]
+        shots = data.target_shots["pixels"][:]
+        views = views_of(shots, self.config.views, self.config.augmentation, generator)
+        shuffled = pseudo_anomalies(views, self.config.patch_sides, generator)
         split = self.outputs(self.config)[-1]
-        return encode_pixels(self.encoder, np.stack(views + shuffled), split)
+        return encode_pixels(self.encoder, np.concatenate([views, shuffled]), split)
 
     def _partition(
         self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int

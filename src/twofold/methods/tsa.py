@@ -7,17 +7,23 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
-from torch import nn
+from pydantic import Field
 
 from twofold.augmentation import Policy
 from twofold.densities import in_blocks
 from twofold.encoders.backbone import Trainable
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.pixels import encode_pixels
-from twofold.methods._few_shot import cross_fit_source, pseudo_anomalies, views_of
+from twofold.methods._few_shot import (
+    Ascending,
+    ContrastedMethod,
+    NegativesConfig,
+    cross_fit_source,
+    pseudo_anomalies,
+    views_of,
+)
 from twofold.methods._tsa_training import Labelled, TsaNetwork, TsaObjective
-from twofold.methods.base import FitData, Method, MethodConfig, Need, Progress, Reference
+from twofold.methods.base import FitData, MethodConfig, Progress, Reference
 from twofold.training import Step, TrainingConfig, forward_all, local_generator, optimise
 
 __all__ = ["Tsa", "TsaConfig"]
@@ -29,7 +35,7 @@ Rows = NDArray[np.float32]
 _NO_CLIPPING = 1e9
 
 
-class TsaConfig(MethodConfig):
+class TsaConfig(NegativesConfig):
     """The released settings, but for what detection and a CPU need."""
 
     # The release trains a ResNet-50 whole. "head" trains bottleneck and classifier on vectors that
@@ -40,7 +46,7 @@ class TsaConfig(MethodConfig):
     source_negatives: Literal["pseudo", "labelled"] = "pseudo"
     # Source normals with a pseudo-anomaly; each is one more image to encode.
     pseudo_limit: int = Field(default=512, ge=1)
-    patch_sides: tuple[int, int] = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
+    patch_sides: Ascending = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
     # Views of each shot, and a pseudo-anomaly of each; made once, so that frozen layers run once.
     views: int = Field(default=16, ge=1)
     augmentation: Policy = "msra"
@@ -62,15 +68,8 @@ class TsaConfig(MethodConfig):
     rate_gamma: float = Field(default=0.001, ge=0)  # Rate times (1 + gamma i)^-power at step i.
     rate_power: float = Field(default=0.75, ge=0)
 
-    @field_validator("patch_sides")
-    @classmethod
-    def _ascending(cls, sides: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= sides[0] <= sides[1] <= 224:
-            raise ValueError("give two ascending sides within 1..224")
-        return sides
 
-
-class Tsa(Method):
+class Tsa(ContrastedMethod):
     """TSA (Li et al. 2021, "Transferable semantic augmentation for domain adaptation").
 
     Originally C-class adaptation. With one class its loss is constant, and how it was turned into
@@ -83,18 +82,8 @@ class Tsa(Method):
 
     id = "tsa"
     summary = "TSA (few-shot): a classifier of pseudo-anomalies, augmented towards the target"
-    needs = frozenset({"target_shots"})
-    may_need = frozenset({"source_anomalies"})
     Config = TsaConfig
     config: TsaConfig
-
-    @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """Source anomalies as well, where they are labelled."""
-        assert isinstance(config, TsaConfig)
-        return cls.needs | (
-            {"source_anomalies"} if config.source_negatives == "labelled" else set()
-        )
 
     @classmethod
     def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
@@ -132,7 +121,6 @@ class Tsa(Method):
             self._training(per_epoch),
             steps_per_epoch=per_epoch,
             progress=progress,
-            make_optimiser=self._sgd,
             rate=self._rate,
             after_epoch=self._watched(lambda: None),
         )
@@ -156,7 +144,7 @@ class Tsa(Method):
         return Labelled(data.source[split], anomalous, width), target
 
     def _training(self, per_epoch: int = 1) -> TrainingConfig:
-        """The release's network, and its steps for the common loop."""
+        """The release's network and optimiser for the common loop."""
         options = self.config
         return TrainingConfig(
             trainable=options.trains,
@@ -165,19 +153,11 @@ class Tsa(Method):
             batch_norm="joint",
             epochs=-(-options.iterations // per_epoch),
             max_steps=options.iterations,
-            gradient_clip=_NO_CLIPPING,
-        )
-
-    def _sgd(self, module: nn.Module) -> torch.optim.Optimizer:
-        """The release's; by part, as an encoder may call one of its own layers a head."""
-        options = self.config
-        assert isinstance(module, TsaNetwork)
-        return torch.optim.SGD(
-            module.groups(options.tsa_learning_rate, options.encoder_rate_factor),
+            learning_rate=options.tsa_learning_rate * options.encoder_rate_factor,
+            head_learning_rate_factor=1 / options.encoder_rate_factor,
             momentum=options.sgd_momentum,
             weight_decay=options.tsa_weight_decay,
-            nesterov=options.sgd_momentum > 0,
-            fused=True,
+            gradient_clip=_NO_CLIPPING,
         )
 
     def _rate(self, step: Step) -> float:
