@@ -1,12 +1,13 @@
 """What one cell of each method costs: seconds of fit and test, CPU seconds, peak memory.
 
 Usage: python benchmarks/method_cost.py [--dataset pacs] [--root DIR] [--direction photo:sketch]
-           [--class dog] [--preset cpu] [--methods all] [--out FILE.json]
+           [--class dog] [--preset cpu] [--methods all] [--once] [--out FILE.json]
 
 Each method runs in a process of its own, twice; the second counts, so that what the cache keeps of
-the encoder's outputs is there. `seconds` are the cell's own (fit and test); `cpu_seconds` and
-`peak_mib` (resident) are the whole process's, which also loads the libraries and the encoder and
-reads the cached outputs: compare with `frozen_source`, which does hardly anything else.
+the encoder's outputs is there (`--once` where it is there already). `seconds` are the cell's own
+(fit and test); `cpu_seconds` and `peak_mib` (resident) are the whole process's, which also loads
+the libraries and the encoder and reads the cached outputs: compare with `frozen_source`, which does
+hardly anything else.
 Prints a Markdown table. Needs a system with `os.wait4`.
 """
 
@@ -70,13 +71,15 @@ def main() -> None:
     parser.add_argument("--class", dest="normal", default="dog")
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--methods", default="all", help="comma-separated")
+    parser.add_argument("--once", action="store_true", help="the cache is warm already")
     parser.add_argument("--out", type=Path, help="write the figures as JSON, too")
     options = parser.parse_args()
     names = METHODS.ids() if options.methods == "all" else options.methods.split(",")
     rows = []
     print("| method | seconds per cell | CPU seconds | peak MiB |\n| --- | --- | --- | --- |")
     for name in names:
-        measured(name, options)
+        if not options.once:
+            measured(name, options)
         row = measured(name, options)
         rows.append(row)
         print(

@@ -7,8 +7,9 @@ Usage: python benchmarks/translation_samples.py {biost,irad} SOURCE TARGET OUT
 SOURCE and TARGET are folders of normal images. OUT/biost.png has a row of source images, one of
 their translations by the untrained networks, one after training, one of source images rebuilt in
 their own domain, and the shot with what its own networks make of it. OUT/irad.png has source
-images, the target images whose shared latents they meet, and both reconstructions (x1 from the
-source image's own latents; x2 with the target's, which is to be the source image again).
+images, the target images whose shared latents they meet, the reconstruction x1 from the source
+image's own latents before and after training, and x2 with the target's, which is to be the source
+image again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from twofold.methods import FitData
 from twofold.methods._pixels import resized
 from twofold.methods.biost import Biost, BiostConfig, translate, untrained
 from twofold.methods.irad import Irad, IradConfig, reconstruct
+from twofold.training import local_generator
 
 Pixels = NDArray[np.uint8]
 
@@ -113,8 +115,17 @@ def irad_rows(encoder: Encoder, options: argparse.Namespace) -> dict[str, Pixels
     shown = some(source, options.columns, options.side)
     shot_rows = np.resize(np.arange(len(shots)), len(shown))
     others = resized(shots["pixels"][shot_rows], options.side)
+    fresh: Any = Irad(encoder, config)
+    start = fresh._networks(local_generator(state), local_generator(state))
+    first, _ = reconstruct(start, shown, others)
     own, crossed = reconstruct(model.networks_, shown, others)
-    return {"source": shown, "target": others, "x1": own, "x2": crossed}
+    return {
+        "source": shown,
+        "target": others,
+        "x1 at the start": first,
+        "x1 after training": own,
+        "x2 after training": crossed,
+    }
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ def test_shots_are_needed_as_pixels() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"patch_sides": (20, 10)}, r"option patch_sides: give two ascending numbers within 1..224"),
+        ({"patch_sides": (20, 10)}, r"patch_sides: give two ascending numbers within 1..224"),
         ({"patch_sides": (0, 10)}, "option patch_sides"),
         ({"patch_sides": (10, 225)}, "option patch_sides"),
         ({"patch_sides": (10,)}, "option patch_sides"),
