@@ -18,6 +18,7 @@ from twofold.encoders.backbone import Suffix, Trainable, freeze_batch_norm
 from twofold.errors import CollapseError
 
 __all__ = [
+    "NO_CLIPPING",
     "Step",
     "StepLoss",
     "TrainingConfig",
@@ -52,6 +53,8 @@ class Step:
 StepLoss = Callable[[nn.Module, Step], Tensor]
 """Draws a batch, runs the module, returns the scalar loss."""
 
+NO_CLIPPING = 1e9
+"""A ``gradient_clip`` that never acts, for systems whose release has none."""
 # Images per forward pass without gradients; activations of the last stage take a few MB.
 _FORWARD_BATCH = 64
 

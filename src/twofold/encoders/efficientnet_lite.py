@@ -16,11 +16,6 @@ __all__ = ["LITE0", "LITE1", "LITE2", "timm_name"]
 
 # Blocks per stage of the Lite family (the depth multiplier leaves the first and last stage alone).
 _DEPTHS = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
-_DEEPER_CHANNELS = {
-    0: {8: 40, 16: 112, 32: 320},
-    1: {8: 40, 16: 112, 32: 320},
-    2: {8: 48, 16: 120, 32: 352},
-}
 _BLOCK = re.compile(r"_blocks\.(\d+)\._(\w+)\.(.+)")
 _OUTER = {
     "_conv_stem": "conv_stem",
@@ -86,7 +81,9 @@ def _spec(variant: int, size: int, file: str, sha256: str) -> EncoderSpec:
         id=f"efficientnet_lite{variant}",
         architecture=f"tf_efficientnet_lite{variant}",
         feature_dim=1280,
-        map_channels={4: 24} | _DEEPER_CHANNELS[variant],
+        map_channels={4: 24, 8: 40, 16: 112, 32: 320}
+        if variant < 2
+        else {4: 24, 8: 48, 16: 120, 32: 352},
         # The Lite family was trained on (x - 127) / 128, not on ImageNet statistics.
         preprocessing=Preprocessing(size, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0), "bicubic"),
         licence="Apache-2.0",

@@ -18,7 +18,8 @@ from twofold.encoders.encode import EncodedImages
 from twofold.errors import CollapseError
 from twofold.losses import one_class_center, squared_distances
 from twofold.methods._alignment import make_alignment
-from twofold.methods._network import AdaptedNetwork, Trainee
+from twofold.methods._arrays import load_arrays, module_arrays
+from twofold.methods._network import AdaptedNetwork, Trainee, entrance
 from twofold.methods._objective import Objective
 from twofold.methods._options import AdaptationConfig
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
@@ -138,27 +139,19 @@ class AdaptationMethod(Method):
         return Reference(scores, "source" if name == "source" else "target")
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        weights = self.network_.state_dict()
-        return {"center": self.center_} | {
-            f"network.{name}": tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in weights.items()
-        }
+        return {"center": self.center_} | module_arrays(self.network_, "network.")
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.center_ = state.pop("center")
         network = self._network()
-        network.load_state_dict(
-            {k.removeprefix("network."): torch.from_numpy(v) for k, v in state.items()}
-        )
+        load_arrays(network, state, "network.")
         self.network_ = network.eval()
         if self.center_.shape != (network.dim,):
             raise ValueError(f"center has shape {self.center_.shape}")
 
 
 def _split(config: AdaptationConfig) -> str:
-    trainable = config.training.trainable
-    # What enters a head is the pooled vector, which the cache most likely has.
-    return "pooled" if trainable == "head" else f"split:{trainable}"
+    return entrance(config.training.trainable)
 
 
 def _without(data: FitData, name: str, fold: NDArray[np.bool_]) -> FitData:

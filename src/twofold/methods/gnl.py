@@ -20,7 +20,7 @@ from twofold.methods._gnl_student import Blocks, Student
 from twofold.methods._gnl_teacher import Teacher
 from twofold.methods._gnl_views import GnlObjective, encode_views
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
-from twofold.training import TrainingConfig, local_generator, optimise
+from twofold.training import NO_CLIPPING, TrainingConfig, local_generator, optimise
 
 __all__ = ["Gnl", "GnlConfig"]
 
@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 
 # Images per pass when scoring: a fixed shape keeps an image's bits independent of its neighbours.
 _BLOCK = 8
-# Clipping that never acts: the release has none.
-_NO_CLIPPING = 1e9
 
 
 class GnlConfig(MethodConfig):
@@ -118,7 +116,7 @@ class Gnl(Method):
             batch_source=config.student_batch,
             learning_rate=config.student_learning_rate,
             batch_norm="joint",  # The student starts from nothing, so its statistics are live.
-            gradient_clip=_NO_CLIPPING,
+            gradient_clip=NO_CLIPPING,
         )
 
     def _adam(self, student: nn.Module) -> torch.optim.Optimizer:

@@ -14,11 +14,12 @@ from torch import nn
 from twofold.augmentation import Style
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import CollapseError
+from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._few_shot import Ascending, ContrastedMethod, NegativesConfig
 from twofold.methods._ildr_domains import Domain, IldrObjective, Maker
 from twofold.methods._ildr_network import IldrNetwork, Scorer
 from twofold.methods.base import FitData, MethodConfig, Progress, Reference, folds
-from twofold.training import TrainingConfig, forward_all, local_generator, optimise
+from twofold.training import NO_CLIPPING, TrainingConfig, forward_all, local_generator, optimise
 
 __all__ = ["Ildr", "IldrConfig"]
 
@@ -26,8 +27,6 @@ Array = NDArray[np.float64]
 
 # Each fold costs a training run, so there are as few as can be.
 _FOLDS = 2
-# Clipping that never acts.
-_NO_CLIPPING = 1e9
 # A feature that hardly varies in the source is not divided by less than this part of the mean
 # deviation: otherwise a unit that only the target wakes would outweigh all others.
 _LEAST_DEVIATION = 0.1
@@ -105,7 +104,7 @@ class Ildr(ContrastedMethod):
         training = TrainingConfig(
             epochs=self.config.latent_epochs,
             max_steps=self.config.latent_max_steps,
-            gradient_clip=_NO_CLIPPING,
+            gradient_clip=NO_CLIPPING,
         )
         self.log_ = optimise(
             network,
@@ -202,10 +201,7 @@ class Ildr(ContrastedMethod):
             "noise": self.noise_,
             "vectors": self.vectors_,
         }
-        return arrays | {
-            f"network.{name}": tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.network_.state_dict().items()
-        }
+        return arrays | module_arrays(self.network_, "network.")
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.mean_, self.scale_ = state.pop("mean"), state.pop("scale")
@@ -220,9 +216,7 @@ class Ildr(ContrastedMethod):
             if array.shape != shape:
                 raise ValueError(f"{name} has shape {array.shape}")
         network = self._network()
-        network.load_state_dict(
-            {k.removeprefix("network."): torch.from_numpy(v) for k, v in state.items()}
-        )
+        load_arrays(network, state, "network.")
         self.network_ = network.eval()
 
 

@@ -22,10 +22,12 @@ from twofold.losses import (
     reverse,
     two_domain_compactness,
 )
+from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._few_shot import cross_fit_source, draw_views, views_of
 from twofold.methods._msra_network import MsraNetwork, MsraTrainee
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
 from twofold.training import (
+    NO_CLIPPING,
     Step,
     TrainingConfig,
     as_batch,
@@ -39,8 +41,7 @@ __all__ = ["Msra", "MsraConfig"]
 Array = NDArray[np.float64]
 Rows = NDArray[np.float32]
 
-# Clipping that never acts: the release has none.
-_NO_CLIPPING = 1e9
+_TRUNK = "network.trunk."  # In the names of saved arrays.
 
 
 class MsraConfig(MethodConfig):
@@ -190,7 +191,7 @@ class Msra(Method):
             head_learning_rate_factor=1.0,
             momentum=options.sgd_momentum,
             weight_decay=options.msra_weight_decay,
-            gradient_clip=_NO_CLIPPING,
+            gradient_clip=NO_CLIPPING,
         )
         return training, per_epoch
 
@@ -207,21 +208,18 @@ class Msra(Method):
         return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {"center": self.center_} | {
-            f"network.{name}": tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.network_.state_dict().items()
-            # A frozen trunk is the encoder's own.
-            if self.config.trains != "head" or not name.startswith("trunk.")
-        }
+        network = module_arrays(self.network_, "network.")
+        if self.config.trains == "head":  # A frozen trunk is the encoder's own.
+            network = {k: v for k, v in network.items() if not k.startswith(_TRUNK)}
+        return {"center": self.center_} | network
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.center_ = state.pop("center")
         network = self._network()
-        given = {k.removeprefix("network."): torch.from_numpy(v) for k, v in state.items()}
         if self.config.trains == "head":
-            own = {k: v for k, v in network.state_dict().items() if k.startswith("trunk.")}
-            given = own | given
-        network.load_state_dict(given)
+            own = module_arrays(network, "network.")
+            state |= {k: v for k, v in own.items() if k.startswith(_TRUNK)}
+        load_arrays(network, state, "network.")
         self.network_ = network.eval()
         if self.center_.shape != (network.dim,):
             raise ValueError(f"center has shape {self.center_.shape}")

@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import NotEnoughImagesError
 from twofold.methods._adaptation import AdaptationMethod
+from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._network import AdaptedNetwork
 from twofold.methods._options import AdaptationConfig
 from twofold.methods.base import FitData, Progress
@@ -105,15 +106,14 @@ class Oracle(AdaptationMethod):
     def _state(self) -> dict[str, NDArray[Any]]:
         if not self._classifies:
             return super()._state()
-        weights = self.classifier_.state_dict()
-        return {k: v.detach().cpu().contiguous().numpy() for k, v in weights.items()}
+        return module_arrays(self.classifier_, "")
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         if not self._classifies:
             super()._restore(state)
             return
         self.classifier_ = _Classifier(self._network()).eval()
-        self.classifier_.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
+        load_arrays(self.classifier_, state, "")
 
 
 def _balanced_loss(

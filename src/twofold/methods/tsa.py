@@ -14,6 +14,7 @@ from twofold.densities import in_blocks
 from twofold.encoders.backbone import Trainable
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.pixels import encode_pixels
+from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._few_shot import (
     Ascending,
     ContrastedMethod,
@@ -22,17 +23,22 @@ from twofold.methods._few_shot import (
     pseudo_anomalies,
     views_of,
 )
+from twofold.methods._network import entrance
 from twofold.methods._tsa_training import Labelled, TsaNetwork, TsaObjective
 from twofold.methods.base import FitData, MethodConfig, Progress, Reference
-from twofold.training import Step, TrainingConfig, forward_all, local_generator, optimise
+from twofold.training import (
+    NO_CLIPPING,
+    Step,
+    TrainingConfig,
+    forward_all,
+    local_generator,
+    optimise,
+)
 
 __all__ = ["Tsa", "TsaConfig"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.float32]
-
-# Clipping that never acts: the release has none.
-_NO_CLIPPING = 1e9
 
 
 class TsaConfig(NegativesConfig):
@@ -90,7 +96,7 @@ class Tsa(ContrastedMethod):
         """What enters the network, and pixels where pseudo-anomalies of the source are made."""
         assert isinstance(config, TsaConfig)
         pixels = ("pixels",) if config.source_negatives == "pseudo" else ()
-        return tuple(dict.fromkeys(("pooled", _split(config), *pixels)))
+        return tuple(dict.fromkeys(("pooled", entrance(config.trains), *pixels)))
 
     @classmethod
     def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
@@ -129,7 +135,7 @@ class Tsa(ContrastedMethod):
         """Source and target, each with its anomalies."""
         assert data.target_shots is not None
         draws, sides = np.random.default_rng(random_state), self.config.patch_sides
-        split, width = _split(self.config), self.config.bottleneck_dim
+        split, width = entrance(self.config.trains), self.config.bottleneck_dim
         shots = data.target_shots["pixels"][:]
         views = views_of(shots, self.config.views, self.config.augmentation, draws)
         made = np.concatenate([views, pseudo_anomalies(views, sides, draws)])
@@ -157,7 +163,7 @@ class Tsa(ContrastedMethod):
             head_learning_rate_factor=1 / options.encoder_rate_factor,
             momentum=options.sgd_momentum,
             weight_decay=options.tsa_weight_decay,
-            gradient_clip=_NO_CLIPPING,
+            gradient_clip=NO_CLIPPING,
         )
 
     def _rate(self, step: Step) -> float:
@@ -168,7 +174,7 @@ class Tsa(ContrastedMethod):
 
     def _score(self, images: EncodedImages) -> Array:
         weight, bias = (p.detach().double().numpy() for p in self.network_.head.parameters())
-        features = forward_all(self.network_, images[_split(self.config)])
+        features = forward_all(self.network_, images[entrance(self.config.trains)])
         direction, offset = weight[1] - weight[0], float(bias[1] - bias[0])
         return in_blocks(lambda rows: rows @ direction + offset, features)
 
@@ -176,16 +182,9 @@ class Tsa(ContrastedMethod):
         return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {
-            name: tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.network_.state_dict().items()
-        }
+        return module_arrays(self.network_, "")
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         network = self._network()
-        network.load_state_dict({name: torch.from_numpy(v) for name, v in state.items()})
+        load_arrays(network, state, "")
         self.network_ = network.eval()
-
-
-def _split(config: TsaConfig) -> str:
-    return "pooled" if config.trains == "head" else f"split:{config.trains}"
