@@ -13,7 +13,7 @@ from twofold.evidence import collect_evidence
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
-THRESHOLD = Threshold(1.0, 0.05, "target", 30, 0.9)
+THRESHOLD = Threshold(1.0, 0.05, "target", 30, 0.9, (0.0, 0.0, 0.1), 0.06)
 
 
 def images(*values: int) -> EncodedImages:

@@ -94,8 +94,31 @@ def check_scores(method: MethodClass) -> None:
     assert scores.shape == (len(world.test),)
     assert np.isfinite(scores).all()
     assert len(np.unique(scores)) > len(scores) / 2
-    if method.id not in toy.ONE_SHOT:
+    if method.id not in toy.WEAK:
         assert auroc(scores[world.test_labels == 0], scores[world.test_labels == 1]) > 0.75
+
+
+def check_maps(method: MethodClass) -> None:
+    """Finite, on one scale, an image's its own, kept by saving; or a named error."""
+    test, model = toy.encoded_world().test, make(method)
+    if not method.has_maps(model.config):
+        for ask in (lambda: model.anomaly_map(test), model.map_range):
+            with pytest.raises(ConfigError, match="has no anomaly maps"):
+                ask()
+        return
+    model.fit(toy.fit_data(method, toy.encoded_world()))
+    maps = model.anomaly_map(test)
+    assert maps.dtype == np.float64
+    assert maps.shape == (len(test), maps.shape[1], maps.shape[1])
+    assert maps.shape[1] > 1
+    assert np.isfinite(maps).all()
+    low, high = model.map_range()
+    assert low < high
+    for size in (0, 1, 7, 33):
+        assert same(maps[:size], model.anomaly_map(first(test, size)))
+    restored = make(method).restore(model.state())
+    assert same(maps, restored.anomaly_map(test))
+    assert restored.map_range() == (low, high)
 
 
 def check_random_state(method: MethodClass) -> None:

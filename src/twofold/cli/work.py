@@ -25,7 +25,7 @@ Weights = Annotated[
     str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
 ]
 # What every generator behind a method takes as a seed.
-_LAST_STATE = 2**32 - 1
+LAST_STATE = 2**32 - 1
 _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
 
 
@@ -50,8 +50,11 @@ def fit(
     ] = None,
     false_alarm_rate: Annotated[float, typer.Option(help="Stated share of false alarms.")] = 0.05,
     random_state: Annotated[
-        int, typer.Option(min=0, max=_LAST_STATE, help="Same state, same scores.")
+        int, typer.Option(min=0, max=LAST_STATE, help="Same state, same scores.")
     ] = 0,
+    locality: Annotated[
+        str | None, typer.Option(help="What `auto` looks at: global, local or both (default).")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
     ] = None,
@@ -74,6 +77,7 @@ def fit(
             encoder,
             false_alarm_rate,
             random_state,
+            locality=locality,
             options=options,
             weights=weights,
             selection_weights=selection_weights,
@@ -97,6 +101,7 @@ def fit(
             }
         )
         return
+    typer.echo(f"verdict: {evidence.verdict}")
     typer.echo(
         f"{out}: {method} fitted on {evidence.n_source} source and {evidence.n_target} target "
         f"images; threshold {threshold.value:.6g} for {100 * false_alarm_rate:g}% false alarms, "
@@ -109,6 +114,13 @@ def score(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
     out: Annotated[str | None, typer.Option(help="CSV file; stdout when left out.")] = None,
+    false_discovery_rate: Annotated[
+        float | None,
+        typer.Option(help="Decide on all images together: stated share of normals among alarms."),
+    ] = None,
+    maps: Annotated[
+        str | None, typer.Option(help="Folder for pictures of where the anomalies are, as PNG.")
+    ] = None,
     weights: Weights = None,
     strict: Strict = False,
     as_json: Json = False,
@@ -116,7 +128,12 @@ def score(
     """Score images: image,score,percentile,anomalous,problem."""
     with progress_bar() as progress:
         detector = _load(model, weights, strict, progress)
-        result = detector.score(images[0] if len(images) == 1 else list(images))
+        given = images[0] if len(images) == 1 else list(images)
+        result = detector.score(given, false_discovery_rate=false_discovery_rate)
+        if maps is not None:
+            from twofold.cli.maps import write_maps  # noqa: PLC0415 - imports torch
+
+            write_maps(detector, given, Path(maps))
     rows = _rows(result)
     for problem in result.problems:
         say(f"skipped {problem.path}: {problem.reason}")

@@ -27,6 +27,7 @@ __all__ = ["DetectorFile", "read_detector", "write_detector"]
 _METHOD = "method."
 _REFERENCE = "reference"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class _ThresholdHeader(BaseModel):
     origin: Literal["target", "source"]
     n_presumed: int = Field(ge=1)
     presumed_share: float = Field(gt=0, le=1)
+    contamination: tuple[Share, Share, Share]
+    rate_bound: float = Field(gt=0, le=1)
 
 
 class _Header(BaseModel):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.images import Problem
+from twofold.thresholds import benjamini_hochberg, p_values, percentiles
 
 __all__ = ["Scores"]
 
@@ -24,6 +25,8 @@ class Scores:
         percentiles: share of presumed normals that score no higher, in percent; NaN likewise.
         anomalous: int64 (n,), 1 = anomalous, 0 = normal, -1 = unusable.
         problems: the unusable images and why.
+        p_values: float64 (n,), conformal: share of presumed normals that score no lower, the image
+            itself counted in; NaN likewise.
     """
 
     names: tuple[str, ...]
@@ -31,6 +34,39 @@ class Scores:
     percentiles: Array
     anomalous: NDArray[np.int64]
     problems: tuple[Problem, ...]
+    p_values: Array
+
+    @classmethod
+    def judged(
+        cls,
+        names: tuple[str, ...],
+        scores: Array,
+        problems: tuple[Problem, ...],
+        *,
+        threshold: float,
+        reference: Array,
+        false_discovery_rate: float | None = None,
+    ) -> Scores:
+        """Decide on each image, or on all of them together.
+
+        Args:
+            names: of the images.
+            scores: float64 (n,), NaN where there is none.
+            problems: why there is none.
+            threshold: anomalous is what scores above it.
+            reference: float64 (m,), sorted scores of presumed normals.
+            false_discovery_rate: instead of the threshold, Benjamini & Hochberg's procedure on the
+                p-values of all these images.
+        """
+        usable = ~np.isnan(scores)
+        shares = np.full(len(scores), np.nan)
+        shares[usable] = percentiles(scores[usable], reference)
+        chances = p_values(scores, reference)
+        above = scores > threshold
+        if false_discovery_rate is not None:
+            above = benjamini_hochberg(chances, false_discovery_rate)
+        anomalous = np.where(usable, above.astype(np.int64), -1)
+        return cls(names, scores, shares, anomalous, problems, chances)
 
     @property
     def usable(self) -> NDArray[np.bool_]:

@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Backbone, Trainable, as_map
+from twofold.encoders.backbone import Trainable, as_map
 from twofold.encoders.converted import load_or_convert
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
 from twofold.errors import ConfigError
 
 __all__ = ["BATCH", "MAX_STREAMS", "Engine", "EngineKind", "make_engine", "output_names"]
@@ -48,7 +49,8 @@ class Engine(Protocol):
 def output_names(encoder: Encoder) -> tuple[str, ...]:
     """What can be asked of an encoder: ``pooled``, ``stride<N>`` maps, ``split:<trainable>``.
 
-    ``split:X`` are the activations that enter the part trained under ``trainable=X``.
+    ``split:X`` are the activations that enter the part trained under ``trainable=X``. Besides
+    these there are patch features, see :func:`twofold.encoders.patches.patches_name`.
     """
     maps = tuple(f"stride{stride}" for stride in sorted(encoder.network.backbone.taps))
     return ("pooled", *maps, *(f"split:{split}" for split in _SPLITS))
@@ -70,7 +72,9 @@ def make_engine(
     """
     known = output_names(encoder)
     for name in outputs:
-        if name not in known:
+        if is_patches(name):
+            patch_strides(name, encoder)
+        elif name not in known:
             raise ConfigError(
                 f"{encoder.spec.id} has no output {name!r}: choose from {', '.join(known)}"
             )
@@ -86,32 +90,68 @@ def make_engine(
 class _Outputs(nn.Module):
     """The chain, stopped as early as the outputs allow, returning what was asked for."""
 
-    def __init__(self, backbone: Backbone, outputs: Sequence[str]) -> None:
+    def __init__(self, encoder: Encoder, outputs: Sequence[str]) -> None:
         super().__init__()
+        backbone = encoder.network.backbone
         self.segments = nn.ModuleList(backbone.segments.values())
-        names = list(backbone.segments)
-        # Output -> number of segments run before it is read off.
-        self.depths = []
-        self.is_map = []
-        for output in outputs:
-            if output == "pooled":
-                depth = len(names)
-            elif output.startswith("stride"):
-                depth = names.index(backbone.taps[int(output.removeprefix("stride"))]) + 1
-            else:
-                split: Trainable = output.removeprefix("split:")  # type: ignore[assignment]
-                depth = backbone.split_index(split)
-            self.depths.append(depth)
-            self.is_map.append(output.startswith("stride"))
+        self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
+        # Output -> numbers of segments run before its parts are read off.
+        self.depths = [_depths(encoder, output) for output in outputs]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         states = [images]
-        for segment in self.segments[: max(self.depths)]:
+        for segment in self.segments[: max(max(depths) for depths in self.depths)]:
             states.append(segment(states[-1]))
         return tuple(
-            as_map(states[depth]) if is_map else states[depth]
-            for depth, is_map in zip(self.depths, self.is_map, strict=True)
+            reader([states[depth] for depth in depths])
+            for reader, depths in zip(self.readers, self.depths, strict=True)
         )
+
+
+def _depths(encoder: Encoder, output: str) -> tuple[int, ...]:
+    backbone = encoder.network.backbone
+    names = list(backbone.segments)
+    if output == "pooled":
+        return (len(names),)
+    if is_patches(output):
+        strides, _ = patch_strides(output, encoder)
+    elif output.startswith("stride"):
+        strides = (int(output.removeprefix("stride")),)
+    else:
+        split: Trainable = output.removeprefix("split:")  # type: ignore[assignment]
+        return (backbone.split_index(split),)
+    return tuple(names.index(backbone.taps[stride]) + 1 for stride in strides)
+
+
+def _reader(encoder: Encoder, output: str) -> nn.Module:
+    """From the states an output is read off to the output."""
+    if is_patches(output):
+        strides, neighbourhood = patch_strides(output, encoder)
+        channels = [encoder.spec.map_channels[stride] for stride in strides]
+        return _Maps(PatchGrid(channels, neighbourhood))
+    return _Only(output.startswith("stride"))
+
+
+class _Only(nn.Module):
+    """The one state there is, as a map or as it is."""
+
+    def __init__(self, is_map: bool) -> None:
+        super().__init__()
+        self._is_map = is_map
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        return as_map(states[0]) if self._is_map else states[0]
+
+
+class _Maps(nn.Module):
+    """Several states as maps, joined."""
+
+    def __init__(self, join: nn.Module) -> None:
+        super().__init__()
+        self.join = join
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        return self.join([as_map(state) for state in states])  # type: ignore[no-any-return]
 
 
 class _OpenVinoEngine:
@@ -159,7 +199,7 @@ def _to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
 
     preprocessing = encoder.spec.preprocessing
     shape = [BATCH, 3, preprocessing.size, preprocessing.size]
-    module = _Outputs(encoder.network.backbone, outputs).eval()
+    module = _Outputs(encoder, outputs).eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # Tracing's own deprecation and shape warnings.
         model = ov.convert_model(module, example_input=torch.zeros(shape), input=shape)
@@ -179,7 +219,7 @@ class _TorchEngine:
         self.outputs = outputs
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # A copy: moving a module changes it in place, and the encoder's must stay as it is.
-        module = copy.deepcopy(_Outputs(encoder.network.backbone, outputs)).eval()
+        module = copy.deepcopy(_Outputs(encoder, outputs)).eval()
         self._module = module.to(self._device).to(memory_format=torch.channels_last)
         preprocessing = encoder.spec.preprocessing
         self._mean = torch.tensor(preprocessing.mean, device=self._device)

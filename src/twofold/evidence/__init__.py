@@ -1,5 +1,18 @@
 """What is known about a fit without any label."""
 
-from twofold.evidence.facts import Evidence, collect_evidence
+from twofold.evidence.facts import NOT_STUDIED, Evidence, collect_evidence
+from twofold.evidence.study import Findings, study
+from twofold.evidence.verdict import ADAPT, DO_NOT_TRUST, NO_SHIFT, Verdict, judge
 
-__all__ = ["Evidence", "collect_evidence"]
+__all__ = [
+    "ADAPT",
+    "DO_NOT_TRUST",
+    "NOT_STUDIED",
+    "NO_SHIFT",
+    "Evidence",
+    "Findings",
+    "Verdict",
+    "collect_evidence",
+    "judge",
+    "study",
+]

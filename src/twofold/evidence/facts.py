@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from twofold.encoders.encode import EncodedImages
+from twofold.evidence.study import Findings
+from twofold.evidence.verdict import ADAPT, Verdict
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
-__all__ = ["Evidence", "collect_evidence"]
+__all__ = ["NOT_STUDIED", "Evidence", "collect_evidence"]
+
+NOT_STUDIED = "not studied"
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,13 @@ class Evidence:
         threshold_origin: which domain's images the threshold was calibrated on.
         presumed_normal_share: share of the calibration images presumed normal, in (0, 1].
         notes: what a user should hear, one line each.
+        contamination: (low, share, high), estimated share of anomalies in the pool with a 90%
+            interval; anomalies that score like normals are invisible, so read it as "at least".
+        verdict: ``adapt``, ``no shift: source detector suffices``, ``do not trust: ...``, or
+            ``not studied`` where there is no target or a benchmark shares its encoding.
+        reasons: of the verdict, one line each.
+        findings: the figures behind it, or None.
+        choices: what the method settled by itself.
     """
 
     n_source: int
@@ -36,10 +48,21 @@ class Evidence:
     threshold_origin: str
     presumed_normal_share: float
     notes: tuple[str, ...]
+    contamination: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    verdict: str = NOT_STUDIED
+    reasons: tuple[str, ...] = ()
+    findings: Findings | None = None
+    choices: dict[str, float] = field(default_factory=dict)
 
 
 def collect_evidence(
-    source: EncodedImages, target: EncodedImages | None, threshold: Threshold
+    source: EncodedImages,
+    target: EncodedImages | None,
+    threshold: Threshold,
+    *,
+    verdict: Verdict | None = None,
+    findings: Findings | None = None,
+    choices: Mapping[str, float] | None = None,
 ) -> Evidence:
     """Count and compare; content is compared by hash.
 
@@ -47,6 +70,9 @@ def collect_evidence(
         source: usable source images.
         target: usable target images, or None.
         threshold: the fitted decision rule.
+        verdict: on the pair, if it was studied.
+        findings: likewise.
+        choices: of the method.
     """
     near = set(source.digests)
     far = () if target is None else target.digests
@@ -61,14 +87,25 @@ def collect_evidence(
         n_copies_target=len(far) - len(set(far)),
         threshold_origin=threshold.origin,
         presumed_normal_share=threshold.presumed_share,
-        notes=_notes(source, target, across, threshold),
+        notes=_notes(source, target, across, threshold, verdict),
+        contamination=threshold.contamination,
+        verdict=NOT_STUDIED if verdict is None else verdict.verdict,
+        reasons=() if verdict is None else verdict.reasons,
+        findings=findings,
+        choices=dict(choices or {}),
     )
 
 
 def _notes(
-    source: EncodedImages, target: EncodedImages | None, across: int, threshold: Threshold
+    source: EncodedImages,
+    target: EncodedImages | None,
+    across: int,
+    threshold: Threshold,
+    verdict: Verdict | None,
 ) -> tuple[str, ...]:
     notes = []
+    if verdict is not None and verdict.verdict != ADAPT:
+        notes.append(f"{verdict.verdict} ({'; '.join(verdict.reasons)})")
     if target is not None and set(target.digests) == set(source.digests):
         notes.append(f"source and target hold the same {across} images: is one folder given twice?")
     elif across:

@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks, power_normalise
+from twofold.densities import Gaussian, Shrinkage, in_blocks, power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
+from twofold.methods._views import GlobalView, cross_fit_global, fit_global
+from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
 
-__all__ = ["DensityConfig", "DensityMethod"]
+__all__ = ["DensityConfig", "DensityMethod", "check_gaussian"]
 
 Array = NDArray[np.float64]
-
-# Five folds leave 80% of the pool to each fit: close to the final one, and cheap from a warm start.
-_FOLDS = 5
 
 
 class DensityConfig(MethodConfig):
@@ -44,28 +42,23 @@ class DensityMethod(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
         del random_state, progress
-        self.model_, self.kept_ = fit_trimmed(
+        view = fit_global(
             self._source(data), _pool(data), trim=self.config.trim, shrinkage=self.config.shrinkage
         )
+        self.model_, self.kept_ = view.model, view.kept
 
     def _score(self, images: EncodedImages) -> Array:
         return in_blocks(self.model_.squared_distances, power_normalise(images["pooled"]))
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
-        pool, source = _pool(data), self._source(data)
-        scores = np.empty(len(pool))
-        for fold in folds(len(pool), _FOLDS, random_state):
-            # From the rows kept by the full fit, one concentration step settles what the missing
-            # fold changes.
-            model, _ = fit_trimmed(
-                source,
-                pool[~fold],
-                trim=self.config.trim,
-                shrinkage=self.config.shrinkage,
-                start=self.kept_[~fold],
-                max_iterations=1,
-            )
-            scores[fold] = in_blocks(model.squared_distances, pool[fold])
+        scores = cross_fit_global(
+            GlobalView(self.model_, self.kept_),
+            self._source(data),
+            _pool(data),
+            trim=self.config.trim,
+            shrinkage=self.config.shrinkage,
+            random_state=random_state,
+        )
         return Reference(scores, "target")
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -73,13 +66,21 @@ class DensityMethod(Method):
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.model_ = Gaussian.from_state(state)
-        dim, basis = self.encoder.spec.feature_dim, self.model_.basis
-        if self.model_.mean.shape != (dim,) or basis.shape[1:] != (dim,) or len(basis) > dim:
-            raise ValueError(
-                f"expected {dim} dimensions, got {self.model_.mean.shape} and {basis.shape}"
-            )
-        if not self.model_.floor > 0 and len(basis) < dim:
-            raise ValueError(f"the floor must be positive, not {self.model_.floor}")
+        check_gaussian(self.model_, self.encoder.spec.feature_dim)
+
+
+def check_gaussian(model: Gaussian, dim: int) -> None:
+    """Refuse arrays that are not a Gaussian of so many dimensions.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if model.mean.shape != (dim,) or model.basis.shape[1:] != (dim,) or len(model.basis) > dim:
+        raise ValueError(
+            f"expected {dim} dimensions, got {model.mean.shape} and {model.basis.shape}"
+        )
+    if not model.floor > 0 and len(model.basis) < dim:
+        raise ValueError(f"the floor must be positive, not {model.floor}")
 
 
 def _pool(data: FitData) -> Array:

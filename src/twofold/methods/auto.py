@@ -1,28 +1,195 @@
-"""The recommended method: one robust Gaussian on the source, moved, and the target's core."""
+"""The recommended method: robust Gaussians on the moved source and the target's dominant mode."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from twofold.densities import power_normalise
-from twofold.methods._density import DensityMethod
-from twofold.methods.base import FitData
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.patches import patch_channels, patches_name
+from twofold.methods._density import DensityConfig
+from twofold.methods._maps import map_scale
+from twofold.methods._mixture import Steps, Views
+from twofold.methods._views import (
+    LocalData,
+    LocalView,
+    cross_fit_global,
+    cross_fit_local,
+    fit_global,
+    fit_local,
+    scale_of,
+)
+from twofold.methods.base import FitData, Method, Progress, Reference
 
-__all__ = ["Auto"]
+__all__ = ["Auto", "AutoConfig"]
+
+Array = NDArray[np.float64]
+Locality = Literal["global", "local", "both"]
 
 
-class Auto(DensityMethod):
-    """The paper's argument in closed form.
+class AutoConfig(DensityConfig):
+    """What `auto` looks at; the rest it settles itself, without labels."""
 
-    Scarcity: the pool's central 75% (the dominant mode, found by concentration steps) is presumed
-    normal. Alignment: the source is moved onto that mode's mean, so that any shift of the mean
-    costs nothing. Compactness: one shrunk covariance over both says which deviations are usual.
-    No training, no negatives, nothing random.
+    # Nobody knows beforehand whether anomalies are other things or flaws of the same thing.
+    locality: Locality = "both"
+    # None: the stage maps of strides 8 and 16, or all an encoder has.
+    layers: tuple[int, ...] | None = Field(default=None, min_length=1)
+    # Of PatchCore: three places forgive a displacement by one.
+    neighbourhood: int = Field(default=3, ge=1, le=15)
+    # None: by the likelihood of presumed normals that were held out.
+    source_weight: float | None = Field(default=None, ge=0, le=1)
+    # None: by how much the place explains of a patch.
+    local_weight: float | None = Field(default=None, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """Scores by fits that have not seen their image, and of which images they are."""
+
+    whole: Array | None = None
+    local: Array | None = None
+    digests: tuple[str, ...] = ()
+    random_state: int = 0
+
+
+class Auto(Method):
+    """The paper's argument in closed form, for whole images and for patches.
+
+    Scarcity: the pool's central 75% (the dominant mode, found by concentration steps on images) is
+    presumed normal. Alignment: the source is moved onto that mode's mean, as a whole and at each
+    place, so that any shift of the mean costs nothing. Compactness: one shrunk covariance over both
+    says which deviations are usual. No training, no negatives.
+
+    With ``locality="both"`` the two scores are standardised by the pool's own lower half and mixed;
+    the local one's weight is how far a patch's place determines it (see
+    :func:`twofold.patches.place_weight`).
     """
 
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
+    needs = frozenset({"target_pool"})
+    Config = AutoConfig
+    config: AutoConfig
 
-    def _source(self, data: FitData) -> NDArray[np.float64]:
-        return power_normalise(data.source["pooled"])
+    @classmethod
+    def outputs(cls, config: Any) -> tuple[str, ...]:
+        """Whole vectors, patches, or both."""
+        names = {"global": ("pooled",), "local": (_patches(config),)}
+        return names.get(config.locality, ("pooled", _patches(config)))
+
+    @classmethod
+    def has_maps(cls, config: Any) -> bool:
+        """Wherever it looks at patches."""
+        return bool(config.locality != "global")
+
+    def choices(self) -> dict[str, float]:
+        """``local_weight``, ``place_share``, ``source_weight``: what was settled in the fit."""
+        return self.views_.choices()
+
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+        tell = Steps(progress, 4 if self.config.locality == "both" else 2)
+        outside = _Outside(digests=_digests(data), random_state=random_state)
+        self.views_ = Views()
+        if self.config.locality != "local":
+            outside = replace(outside, whole=self._fit_whole(data, random_state, tell))
+        if self.config.locality != "global":
+            outside = replace(outside, local=self._fit_local(data, random_state, tell))
+        self.views_ = replace(self.views_, weight=self._weight(self.views_.local))
+        # The threshold asks for the same scores next.
+        self._outside = outside
+
+    def _fit_whole(self, data: FitData, random_state: int, tell: Steps) -> Array:
+        """Fit the global view; its cross-fitted scores of the pool."""
+        config, pool = self.config, data.target_pool
+        assert pool is not None
+        near, far = (power_normalise(images["pooled"]) for images in (data.source, pool))
+        view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
+        tell.step()
+        scores = cross_fit_global(
+            view, near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state
+        )
+        tell.step()
+        self.views_ = replace(self.views_, whole=view, whole_scale=scale_of(scores))
+        return scores
+
+    def _fit_local(self, data: FitData, random_state: int, tell: Steps) -> Array:
+        """Likewise the local view."""
+        config, pool = self.config, data.target_pool
+        assert pool is not None
+        name = _patches(config)
+        patches = LocalData.of(data.source[name], pool[name])
+        view = fit_local(
+            patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
+        )
+        tell.step()
+        scores, distances = cross_fit_local(
+            view, patches, trim=config.trim, random_state=random_state
+        )
+        tell.step()
+        maps = map_scale(distances[view.kept])
+        self.views_ = replace(self.views_, local=view, local_scale=scale_of(scores), maps=maps)
+        return scores
+
+    def _weight(self, local: LocalView | None) -> float:
+        if local is None or self.config.locality != "both":
+            return float(local is not None)
+        given = self.config.local_weight
+        return local.weight if given is None else given
+
+    def _score(self, images: EncodedImages) -> Array:
+        views, whole, local = self.views_, None, None
+        if views.whole is not None:
+            whole = views.whole.scores(power_normalise(images["pooled"]))
+        if views.local is not None:
+            local = views.local.scores(images[_patches(self.config)])
+        return views.mix(whole, local)
+
+    def _reference(self, data: FitData, random_state: int) -> Reference:
+        outside = self._outside
+        if (outside.digests, outside.random_state) != (_digests(data), random_state):
+            twin = Auto(self.encoder, self.config)
+            twin._fit(data, random_state, None)
+            outside = twin._outside
+        return Reference(self.views_.mix(outside.whole, outside.local), "target")
+
+    def anomaly_map(self, images: EncodedImages) -> Array:
+        """See :meth:`Method.anomaly_map`."""
+        self._require_fitted()
+        views = self.views_
+        if views.local is None or views.maps is None:
+            return super().anomaly_map(images)
+        distances = views.local.model.squared_distances(images[_patches(self.config)])
+        return views.maps.standardise(distances)
+
+    def map_range(self) -> tuple[float, float]:
+        """See :meth:`Method.map_range`."""
+        self._require_fitted()
+        maps = self.views_.maps
+        return super().map_range() if maps is None else (maps.low, maps.high)
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return self.views_.state()
+
+    def _restore(self, state: dict[str, NDArray[Any]]) -> None:
+        locality, encoder = self.config.locality, self.encoder
+        channels = patch_channels(_patches(self.config), encoder)
+        self.views_ = Views.of(
+            state,
+            dim=None if locality == "local" else encoder.spec.feature_dim,
+            channels=None if locality == "global" else channels,
+        )
+        self._outside = _Outside()
+
+
+def _patches(config: AutoConfig) -> str:
+    return patches_name(config.layers, config.neighbourhood)
+
+
+def _digests(data: FitData) -> tuple[str, ...]:
+    assert data.target_pool is not None
+    return (*data.source.digests, *data.target_pool.digests)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import fields
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
+from twofold.methods._data import FitData, Need, Reference
+from twofold.methods._rows import check_labels, first_by_name, folds
 
 __all__ = [
     "FitData",
@@ -26,11 +28,6 @@ __all__ = [
     "folds",
     "parse_config",
 ]
-
-Need = Literal[
-    "target_pool", "target_shots", "source_anomalies", "target_labels", "source_reference"
-]
-"""What a method may consume besides the source normals, which all of them get."""
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -46,43 +43,6 @@ class MethodConfig(BaseModel):
     """Base of every method's options: typed, validated, immutable; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class FitData:
-    """Everything a method can be fitted on; what it did not declare must stay None.
-
-    Attributes:
-        source: normal images of the source.
-        target_pool: unlabelled images of the target.
-        target_shots: a few target images known to be normal.
-        source_anomalies: source images known to be anomalous.
-        target_labels: int (n_pool,), 1 = anomalous, for the rows of ``target_pool``.
-        source_reference: one source normal kept for test time.
-        target_selection: the rows of ``target_pool`` as the encoder sees them that
-            :meth:`Method.selection_encoder` names.
-    """
-
-    source: EncodedImages
-    target_pool: EncodedImages | None = None
-    target_shots: EncodedImages | None = None
-    source_anomalies: EncodedImages | None = None
-    target_labels: NDArray[np.int64] | None = None
-    source_reference: EncodedImages | None = None
-    target_selection: EncodedImages | None = None
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Out-of-sample scores from which a threshold is read off.
-
-    Attributes:
-        scores: float64 (n,), each from a fit that did not see the image it scores.
-        origin: ``target`` (the pool, its anomalies included) or ``source`` (normals only).
-    """
-
-    scores: Array
-    origin: Literal["target", "source"]
 
 
 class Method(ABC):
@@ -124,6 +84,12 @@ class Method(ABC):
         """Names of the encoder outputs that fit and score read."""
         del config
         return ("pooled",)
+
+    @classmethod
+    def has_maps(cls, config: Any) -> bool:
+        """Whether this configuration can say where in an image the anomaly is."""
+        del config
+        return False
 
     @classmethod
     def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
@@ -173,22 +139,38 @@ class Method(ABC):
         Raises:
             NotFittedError: before :meth:`fit`.
         """
-        if not self._fitted:
-            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        self._require_fitted()
         if not len(images):
             return np.empty(0)
         return np.asarray(self._score(images), dtype=np.float64)
 
     def reference(self, data: FitData, *, random_state: int = 0) -> Reference:
         """Cross-fitted scores of the data a threshold rests on, after :meth:`fit` on the same."""
-        if not self._fitted:
-            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        self._require_fitted()
         return self._reference(data, random_state)
+
+    def anomaly_map(self, images: EncodedImages) -> Array:
+        """Where the anomalies are, float64 (n, g, g), larger = more anomalous, never clamped.
+
+        In spreads of normal patches above their median: one scale for all images and places.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+            ConfigError: not :meth:`has_maps`.
+        """
+        raise ConfigError(f"method {self.id} with these options has no anomaly maps")
+
+    def map_range(self) -> tuple[float, float]:
+        """The map values between which colours change, the same for all images."""
+        raise ConfigError(f"method {self.id} with these options has no anomaly maps")
+
+    def choices(self) -> dict[str, float]:
+        """What the fit settled by itself, by name; nothing for most methods."""
+        return {}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The fitted arrays; with them and the configuration :meth:`restore` rebuilds the fit."""
-        if not self._fitted:
-            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+        self._require_fitted()
         return self._state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Method:
@@ -236,6 +218,10 @@ class Method(ABC):
     @abstractmethod
     def _restore(self, state: dict[str, NDArray[Any]]) -> None: ...
 
+    def _require_fitted(self) -> None:
+        if not self._fitted:
+            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+
     def _check_declared(self, data: FitData) -> None:
         wanted = self.wanted(self.config)
         for name in get_args(Need):
@@ -252,7 +238,7 @@ class Method(ABC):
         if len(data.source) < 2:
             raise NotEnoughImagesError(f"source needs at least 2 images, got {len(data.source)}")
         if data.target_labels is not None and data.target_pool is not None:
-            _check_labels(data.target_labels, len(data.target_pool))
+            check_labels(data.target_labels, len(data.target_pool))
 
     def _check_selection(self, data: FitData) -> None:
         wanted = self.selection_encoder(self.config)
@@ -273,29 +259,6 @@ class Method(ABC):
                 f"method {self.id} gives all {len(scores)} images the same score: "
                 "are they copies of one image?"
             )
-
-
-def folds(
-    n: int, k: int, random_state: int, labels: NDArray[np.int64] | None = None
-) -> list[NDArray[np.bool_]]:
-    """A random partition of n rows into at most k folds of nearly equal size, as masks.
-
-    With labels (n,), each fold gets its share of each.
-    """
-    order = np.random.default_rng(random_state).permutation(n)
-    if labels is not None:
-        order = order[np.argsort(labels[order], kind="stable")]
-    return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
-
-
-def first_by_name(images: EncodedImages) -> EncodedImages:
-    """The one image whose name sorts first: a ``source_reference`` that no random state changes."""
-    return images.subset(np.array([min(range(len(images)), key=lambda row: images.names[row])]))
-
-
-def _check_labels(labels: NDArray[np.int64], n: int) -> None:
-    if labels.shape != (n,) or not np.isin(labels, (0, 1)).all():
-        raise ConfigError(f"target_labels must hold one 0 or 1 for each of the {n} pool images")
 
 
 def parse_config(method: type[Method], options: Mapping[str, Any]) -> MethodConfig:

@@ -21,6 +21,8 @@ METHODS: Registry[type[Method]] = Registry(
         "source_only": "twofold.methods.source_only:SourceOnly",
         "frozen_source": "twofold.methods.frozen_source:FrozenSource",
         "target_only": "twofold.methods.target_only:TargetOnly",
+        "padim": "twofold.methods.padim:Padim",
+        "patchcore": "twofold.methods.patchcore:Patchcore",
         "oracle": "twofold.methods.oracle:Oracle",
         "biost": "twofold.methods.biost:Biost",
         "tsa": "twofold.methods.tsa:Tsa",

@@ -21,7 +21,9 @@ from twofold.thresholds import (
     fit_threshold,
     images_needed,
     percentiles,
+    pool_contamination,
     presumed_normal,
+    upper_tail,
 )
 
 Array = NDArray[np.float64]
@@ -170,15 +172,62 @@ def test_fit_threshold(origin: str) -> None:
     before = scores.copy()
     threshold, presumed = fit_threshold(scores, 0.05, origin)  # type: ignore[arg-type]
     assert np.array_equal(scores, before)
-    expected = np.sort(scores[presumed_normal(scores)] if origin == "target" else scores)
+    pool = origin == "target"
+    expected = np.sort(scores[presumed_normal(scores, upper_tail(scores))] if pool else scores)
     assert np.array_equal(presumed, expected)
+    found = pool_contamination(scores, tail=upper_tail(scores), random_state=0)
+    above = int((scores > conformal_quantile(expected, 0.05)).sum())
     assert threshold == Threshold(
         value=conformal_quantile(expected, 0.05),
         false_alarm_rate=0.05,
         origin=origin,  # type: ignore[arg-type]
         n_presumed=len(expected),
         presumed_share=len(expected) / 200,
+        contamination=(found.low, found.share, found.high) if pool else (0, 0, 0),
+        rate_bound=pytest.approx((above + 1) / 201 / (1 - (found.high if pool else 0.0))),
     )
+
+
+def test_the_bound_holds_wherever_the_anomalies_score() -> None:
+    """Anomalies that all score like normals, or above them, or far above."""
+    rng = np.random.default_rng(0)
+    for factor in (1.0, 3.0, 50.0):
+        alarms, bounds = [], []
+        for _ in range(60):
+            scores = rng.lognormal(0, 0.3, 300)
+            scores[:60] *= factor
+            threshold, _ = fit_threshold(scores, 0.05, "target")
+            alarms.append((rng.lognormal(0, 0.3, 2000) > threshold.value).mean())
+            bounds.append(threshold.rate_bound)
+        assert np.mean(alarms) <= np.mean(bounds)
+
+
+def test_the_upper_tail_of_a_pool() -> None:
+    rng = np.random.default_rng(0)
+    symmetric = [upper_tail(rng.lognormal(0, 0.3, 400)) for _ in range(50)]
+    assert 1.0 <= np.mean(symmetric) < 1.1
+    skewed = np.exp(rng.gumbel(size=4000))
+    assert 1.3 < upper_tail(skewed) < 1.7
+    assert upper_tail(skewed * 7) == pytest.approx(upper_tail(skewed))
+    contaminated = np.concatenate([skewed, np.full(800, 1e6)])
+    assert upper_tail(contaminated) == pytest.approx(upper_tail(skewed), abs=0.15)
+    assert upper_tail(np.ones(100)) == 1.0
+    assert upper_tail(skewed[:1]) == 1.0
+
+
+def test_a_long_tail_of_normals_is_hardly_taken_for_contamination() -> None:
+    """Skewed normals lose the rate under a symmetric cut, and hold it nearly under their own."""
+    rng = np.random.default_rng(0)
+    told, untold, shares = [], [], []
+    for _ in range(60):
+        pool, fresh = (np.exp(rng.gumbel(size=n)) for n in (500, 2000))
+        threshold, _ = fit_threshold(pool, 0.05, "target")
+        told.append((fresh > threshold.value).mean())
+        untold.append((fresh > conformal_quantile(pool[presumed_normal(pool)], 0.05)).mean())
+        shares.append(threshold.contamination[1])
+    assert np.mean(untold) > 0.07
+    assert 0.045 < np.mean(told) < 0.065
+    assert np.mean(shares) < 0.04
 
 
 def test_too_few_images_says_how_many() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.thresholds.contamination import LEAST_SCORES, Contamination, estimate_contamination
 
 __all__ = [
     "Threshold",
@@ -18,13 +19,19 @@ __all__ = [
     "fit_threshold",
     "images_needed",
     "percentiles",
+    "pool_contamination",
     "presumed_normal",
+    "upper_tail",
 ]
 
 Array = NDArray[np.float64]
 
 # The cut of the robust bulk: in a pool without anomalies it loses 0.5% of the images.
 _CUT = 0.995
+# The point that belongs to the normals while anomalies are up to 30% of a pool.
+_INNER = 0.7
+# Beyond this point of the normals' distribution anomalies are counted.
+_FAR = 0.98
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,10 @@ class Threshold:
             normals, so that the rate holds for the source and only hopefully for the target.
         n_presumed: presumed normals it rests on.
         presumed_share: their share of the calibration images, in (0, 1].
+        contamination: (low, share, high), the estimated share of anomalies among the calibration
+            images; zeros for a source.
+        rate_bound: in (0, 1]: a new normal image is called anomalous with at most this
+            probability, wherever the anomalies score, as long as they are at most the high end.
     """
 
     value: float
@@ -45,6 +56,8 @@ class Threshold:
     origin: Literal["target", "source"]
     n_presumed: int
     presumed_share: float
+    contamination: tuple[float, float, float]
+    rate_bound: float
 
 
 def images_needed(false_alarm_rate: float) -> int:
@@ -90,7 +103,7 @@ def conformal_quantile(scores: Array, false_alarm_rate: float) -> float:
     return float(np.sort(scores)[min(rank, n) - 1])
 
 
-def presumed_normal(scores: Array) -> NDArray[np.bool_]:
+def presumed_normal(scores: Array, tail: float = 1.0) -> NDArray[np.bool_]:
     """The bulk of a contaminated sample, judged by its clean lower half.
 
     Anomalies score high, so the median and the spread below it belong to the normals as long as
@@ -100,6 +113,7 @@ def presumed_normal(scores: Array) -> NDArray[np.bool_]:
 
     Args:
         scores: float64 (n,), larger = more anomalous.
+        tail: how much longer the upper half of normals is than the lower, see :func:`upper_tail`.
 
     Returns:
         bool (n,); never empty for n >= 1.
@@ -107,11 +121,48 @@ def presumed_normal(scores: Array) -> NDArray[np.bool_]:
     values = np.log(scores) if (scores > 0).all() else scores
     center = np.median(values)
     spread = center - np.quantile(values, norm.cdf(-1.0))
-    return np.asarray(values <= center + norm.ppf(_CUT) * spread)
+    return np.asarray(values <= center + norm.ppf(_CUT) * tail * spread)
+
+
+def upper_tail(scores: Array) -> float:
+    """How much farther the pool's normals reach above their median than below it, at least 1.
+
+    The largest of many patch distances leans to the right even on a logarithmic scale, and a pool
+    cannot tell a long tail of normals from anomalies by its ends. Its inner part can: the spread
+    between the normals' median and their 70% point, relative to the spread below. Both quantiles
+    are those of the lowest ``1 - share`` of the scores, where the share of anomalies beyond the
+    normals' tail is estimated under that tail (Storey 2002), until the two agree.
+
+    Args:
+        scores: float64 (n,) of a pool, out of sample, n >= 1.
+
+    Returns:
+        The ratio; 1 where half of the scores are copies.
+    """
+    values = np.sort(np.log(scores) if (scores > 0).all() else scores)
+    share = tail = 0.0
+    for _ in range(20):
+        center, lower, upper = np.quantile(
+            values, np.array([0.5, norm.cdf(-1.0), _INNER]) * (1.0 - share)
+        )
+        if center <= lower:
+            return 1.0
+        tail = max(1.0, float((upper - center) / norm.ppf(_INNER) / (center - lower)))
+        beyond = float((values > center + norm.ppf(_FAR) * tail * (center - lower)).mean())
+        before, share = share, float(np.clip((beyond + _FAR - 1.0) / _FAR, 0.0, 0.5))
+        if abs(share - before) < 1e-3:
+            break
+        # Half a step: the two pull against each other, and a whole one may swing for ever.
+        share = 0.5 * (share + before)
+    return tail
 
 
 def fit_threshold(
-    scores: Array, false_alarm_rate: float, origin: Literal["target", "source"]
+    scores: Array,
+    false_alarm_rate: float,
+    origin: Literal["target", "source"],
+    *,
+    random_state: int = 0,
 ) -> tuple[Threshold, Array]:
     """Threshold from out-of-sample scores of a pool or of the source.
 
@@ -119,6 +170,7 @@ def fit_threshold(
         scores: float64 (n,); a target pool's may hold anomalies, a source's holds none.
         false_alarm_rate: in (0, 1).
         origin: see :class:`Threshold`.
+        random_state: of the resamples of the estimated contamination.
 
     Returns:
         The threshold, and the sorted scores of the presumed normals.
@@ -127,21 +179,61 @@ def fit_threshold(
         NotEnoughImagesError: too few presumed normals for the rate.
     """
     needed = images_needed(false_alarm_rate)
-    presumed = scores[presumed_normal(scores)] if origin == "target" else scores
+    n = len(scores)
+    tail = upper_tail(scores) if origin == "target" and n else 1.0
+    presumed = scores[presumed_normal(scores, tail)] if origin == "target" else scores
     if len(presumed) < needed:
         raise NotEnoughImagesError(
             f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} presumed normal "
-            f"{origin} images, got {len(presumed)} of {len(scores)}: give more images or ask for "
+            f"{origin} images, got {len(presumed)} of {n}: give more images or ask for "
             f"a rate of at least {_possible_rate(len(presumed))}"
         )
+    found = Contamination(0.0, 0.0, 0.0)
+    if origin == "target":
+        found = pool_contamination(scores, tail=tail, random_state=random_state)
+    value = conformal_quantile(presumed, false_alarm_rate)
     threshold = Threshold(
-        value=conformal_quantile(presumed, false_alarm_rate),
+        value=value,
         false_alarm_rate=false_alarm_rate,
         origin=origin,
         n_presumed=len(presumed),
-        presumed_share=len(presumed) / len(scores),
+        presumed_share=len(presumed) / n,
+        contamination=(found.low, found.share, found.high),
+        rate_bound=_rate_bound(np.sort(scores), value, found.high),
     )
     return threshold, np.sort(presumed)
+
+
+def pool_contamination(scores: Array, *, tail: float, random_state: int) -> Contamination:
+    """The estimated share of anomalies in a pool, allowing for the normals' upper tail.
+
+    Args:
+        scores: float64 (n,), out of sample.
+        tail: see :func:`upper_tail`; what lies above the median is drawn in by it.
+        random_state: of the resamples.
+
+    Returns:
+        The estimate; of fewer than ten scores nothing can be said but that normals prevail.
+    """
+    if len(scores) < LEAST_SCORES:
+        return Contamination(0.0, 0.0, 0.5)
+    positive = bool((scores > 0).all())
+    values = np.log(scores) if positive else np.asarray(scores, dtype=np.float64)
+    center = np.median(values)
+    values = np.where(values > center, center + (values - center) / tail, values)
+    return estimate_contamination(np.exp(values) if positive else values, random_state=random_state)
+
+
+def _rate_bound(ordered: Array, value: float, contamination: float) -> float:
+    """The rate at which the whole pool exceeds the threshold, all of it laid on the normals.
+
+    P(score > t) of the pool is at least (1 - contamination) times that of its normals.
+    """
+    n = len(ordered)
+    above = n - int(np.searchsorted(ordered, value, side="right"))
+    if contamination >= 1:
+        return 1.0
+    return min((above + 1) / (n + 1) / (1.0 - contamination), 1.0)
 
 
 def percentiles(scores: Array, reference: Array) -> Array:

@@ -1,0 +1,114 @@
+"""Evidence and verdict before anything is fitted to decide with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twofold.detector.fitting import look_at
+from twofold.detector.reading import DetectorProgress, Reader
+from twofold.encoders.encoder import load_encoder
+from twofold.encoders.engine import EngineKind
+from twofold.encoders.registry import DEFAULT_ENCODER
+from twofold.errors import NotEnoughImagesError
+from twofold.evidence import Findings, judge
+from twofold.images import ImageInput, Problem, find_images
+from twofold.methods import METHODS, FitData, parse_config
+from twofold.thresholds import Contamination, pool_contamination, upper_tail
+
+__all__ = ["Check", "check_pair"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is known about a source and a target before a detector decides anything.
+
+    Attributes:
+        n_source: usable source images.
+        n_target: usable target images.
+        verdict: see :class:`twofold.evidence.Verdict`.
+        reasons: of the verdict.
+        contamination: (low, share, high) of the target, with a 90% interval.
+        findings: None where there are too few images.
+        choices: what `auto` would settle.
+        problems: unusable images.
+    """
+
+    n_source: int
+    n_target: int
+    verdict: str
+    reasons: tuple[str, ...]
+    contamination: tuple[float, float, float]
+    findings: Findings | None
+    choices: dict[str, float]
+    problems: tuple[Problem, ...]
+
+
+def check_pair(
+    source: ImageInput,
+    target: ImageInput,
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    weights: str | Path | None = None,
+    false_alarm_rate: float = 0.05,
+    random_state: int = 0,
+    strict: bool = False,
+    engine: EngineKind = "auto",
+    progress: DetectorProgress | None = None,
+) -> Check:
+    """Study two sets of images; `auto`'s closed form ranks the target, and nothing is kept.
+
+    Args:
+        source: normal images.
+        target: unlabelled images.
+        encoder: its id.
+        weights: a local file with its weights.
+        false_alarm_rate: that a threshold would be wanted for.
+        random_state: of all that is random.
+        strict: fail on the first unusable image.
+        engine: of frozen inference.
+        progress: told about long work.
+
+    Raises:
+        TwofoldError: the images or weights cannot be used.
+    """
+    near, far = find_images(source), find_images(target)
+    auto = METHODS.load("auto")
+    method = auto(load_encoder(encoder, weights), parse_config(auto, {}))
+    outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
+    reader = Reader.of(method.encoder, outputs, engine=engine, strict=strict, progress=progress)
+    data = FitData(reader.read(near, "source"), reader.read(far, "target"))
+    pool = data.target_pool
+    assert pool is not None
+    problems = data.source.problems + pool.problems
+    empty = Check(len(data.source), len(pool), "", (), (0.0, 0.0, 0.5), None, {}, problems)
+    try:
+        method.fit(data, random_state=random_state)
+        scores = method.reference(data, random_state=random_state).scores
+    except NotEnoughImagesError:
+        unknown = Contamination(0.0, 0.0, 0.5)
+        few = judge(
+            None,
+            unknown,
+            n_source=len(data.source),
+            n_target=len(pool),
+            false_alarm_rate=false_alarm_rate,
+        )
+        return replace(empty, verdict=few.verdict, reasons=few.reasons)
+    found = pool_contamination(scores, tail=upper_tail(scores), random_state=random_state)
+    findings, verdict = look_at(
+        data.source,
+        pool,
+        scores,
+        found,
+        false_alarm_rate=false_alarm_rate,
+        random_state=random_state,
+    )
+    return replace(
+        empty,
+        verdict=verdict.verdict,
+        reasons=verdict.reasons,
+        contamination=(found.low, found.share, found.high),
+        findings=findings,
+        choices=method.choices(),
+    )

@@ -1,0 +1,126 @@
+"""From encoded images to everything a fitted detector consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import power_normalise
+from twofold.encoders.encode import EncodedImages
+from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judge, study
+from twofold.methods import FitData, Method, Reference
+from twofold.thresholds import Contamination, Threshold, fit_threshold
+
+__all__ = ["Fitted", "fit_method", "look_at"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted method with its decision rule.
+
+    Attributes:
+        threshold: the decision rule.
+        evidence: about the fit.
+        reference: float64 (m,), sorted scores of the presumed normals.
+    """
+
+    threshold: Threshold
+    evidence: Evidence
+    reference: Array
+
+
+def fit_method(
+    method: Method,
+    data: FitData,
+    pool: EncodedImages | None,
+    *,
+    false_alarm_rate: float,
+    random_state: int,
+    studied: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Fitted:
+    """Fit a method, its threshold, and gather the evidence.
+
+    Args:
+        method: freshly made; fitted afterwards.
+        data: exactly what it declares.
+        pool: the target images for the evidence, with their pooled vectors; the method may not
+            see them.
+        false_alarm_rate: stated.
+        random_state: of everything.
+        studied: whether to run the tests behind the verdict, which take some seconds.
+        progress: told about the training.
+    """
+    method.fit(data, random_state=random_state, progress=progress)
+    reference = method.reference(data, random_state=random_state)
+    threshold, presumed = fit_threshold(
+        reference.scores, false_alarm_rate, reference.origin, random_state=random_state
+    )
+    findings: Findings | None = None
+    verdict: Verdict | None = None
+    if studied and pool is not None:
+        low, share, high = threshold.contamination
+        findings, verdict = look_at(
+            data.source,
+            pool,
+            _pool_scores(method, reference, pool),
+            Contamination(share, low, high),
+            false_alarm_rate=false_alarm_rate,
+            random_state=random_state,
+        )
+    evidence = collect_evidence(
+        data.source,
+        pool,
+        threshold,
+        verdict=verdict,
+        findings=findings,
+        choices=method.choices(),
+    )
+    return Fitted(threshold, evidence, presumed)
+
+
+def _pool_scores(method: Method, reference: Reference, pool: EncodedImages) -> Array:
+    """Out of sample where the method was fitted on the pool; otherwise it has not seen it."""
+    return reference.scores if reference.origin == "target" else method.score(pool)
+
+
+def look_at(
+    source: EncodedImages,
+    pool: EncodedImages,
+    adapted: Array,
+    contamination: Contamination,
+    *,
+    false_alarm_rate: float,
+    random_state: int,
+) -> tuple[Findings | None, Verdict]:
+    """Findings and verdict on a source and a pool.
+
+    Args:
+        source: usable images with their pooled vectors.
+        pool: likewise.
+        adapted: float64 (n,) scores of the pool.
+        contamination: of the pool.
+        false_alarm_rate: that a threshold is wanted for.
+        random_state: of all that is random.
+    """
+    findings = study(
+        power_normalise(source["pooled"]),
+        power_normalise(pool["pooled"]),
+        names=pool.names,
+        adapted=adapted,
+        contamination=contamination,
+        random_state=random_state,
+    )
+    verdict = judge(
+        findings,
+        contamination,
+        n_source=len(source),
+        n_target=len(pool),
+        false_alarm_rate=false_alarm_rate,
+    )
+    return findings, verdict

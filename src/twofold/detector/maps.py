@@ -1,0 +1,109 @@
+"""Anomaly maps at the size of their images, and pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from twofold.detector.reading import Reader
+from twofold.errors import ConfigError
+from twofold.images import ImageSet, Problem
+from twofold.methods import METHODS, Method
+
+__all__ = ["ImageMap", "draw_overlay", "iterate_maps", "require_maps"]
+
+Map = NDArray[np.float32]
+
+# Of a pure colour, so that the picture stays visible below it.
+_OPACITY = 0.65
+
+
+@dataclass(frozen=True)
+class ImageMap:
+    """The anomaly map of one image, or why there is none.
+
+    Attributes:
+        row: among the images as given.
+        name: of the image.
+        image: as decoded, RGB; None where it is unusable.
+        values: float32 (h, w), larger = more anomalous; None likewise.
+        problem: why it is unusable.
+    """
+
+    row: int
+    name: str
+    image: Image.Image | None = None
+    values: Map | None = None
+    problem: Problem | None = None
+
+
+def require_maps(method: Method) -> None:
+    """Refuse a method that cannot say where an anomaly is.
+
+    Raises:
+        ConfigError: naming the methods that can.
+    """
+    if method.has_maps(method.config):
+        return
+    able = [name for name in METHODS.ids() if (m := METHODS.load(name)).has_maps(m.Config())]
+    hint = " (or its option locality=both)" if method.id in able else ""
+    raise ConfigError(
+        f"method {method.id} with these options has no anomaly maps: fit with "
+        f"{', '.join(able)}{hint}"
+    )
+
+
+def iterate_maps(method: Method, reader: Reader, images: ImageSet) -> Iterator[ImageMap]:
+    """The map of each image at its own size, in order; one decoded image in memory at a time.
+
+    Args:
+        method: fitted, with maps.
+        reader: of the method's outputs.
+        images: as found.
+    """
+    for rows, encoded in reader.chunks(images):
+        grids = method.anomaly_map(encoded)
+        places = {int(row): index for index, row in enumerate(encoded.kept)}
+        problems = {problem.path: problem for problem in encoded.problems}
+        for offset, row in enumerate(rows):
+            name = images.names[row]
+            if offset not in places:
+                yield ImageMap(int(row), name, problem=problems[name])
+                continue
+            image = images.load(int(row)).decode()
+            values = _resized(grids[places[offset]], image.size)
+            yield ImageMap(int(row), name, image, values)
+
+
+def _resized(grid: NDArray[np.float64], size: tuple[int, int]) -> Map:
+    """(g, g) -> float32 (h, w); the whole image was squeezed into the square, so this undoes it."""
+    width, height = size
+    values = torch.from_numpy(grid)[None, None].float()
+    spread = interpolate(values, size=(height, width), mode="bilinear", align_corners=False)
+    return np.asarray(spread[0, 0].numpy(), dtype=np.float32)
+
+
+def draw_overlay(image: Image.Image, values: Map, low: float, high: float) -> Image.Image:
+    """The image with its map in colour, the same colours for every image of a detector.
+
+    Args:
+        image: RGB.
+        values: float32 (h, w) of the same size.
+        low: up to here nothing is coloured; yellow begins.
+        high: from here on fully red.
+
+    Returns:
+        RGB, the size of the image.
+    """
+    heat = np.clip((values - low) / (high - low), 0.0, 1.0)[..., None]
+    colour = np.concatenate([np.full_like(heat, 255.0), 255.0 * (1.0 - heat), 0.0 * heat], axis=2)
+    opacity = _OPACITY * np.sqrt(heat)
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    mixed = (1.0 - opacity) * pixels + opacity * colour
+    return Image.fromarray(np.asarray(np.rint(mixed), dtype=np.uint8))

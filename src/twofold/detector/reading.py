@@ -1,0 +1,105 @@
+"""From images to arrays, the way one detector reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.detector.inputs import require_usable
+from twofold.encoders.cache import default_cache
+from twofold.encoders.encode import EncodedImages, FrozenEncoder
+from twofold.encoders.encoder import Encoder, load_encoder
+from twofold.encoders.engine import EngineKind
+from twofold.images import ImageSet
+from twofold.methods import Method
+
+__all__ = ["DetectorProgress", "Reader"]
+
+DetectorProgress = Callable[[str, int, int], None]
+"""Called with (what is being done, steps done, steps in all)."""
+
+# Images scored at a time: memory stays flat however many there are.
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Encodes images with one encoder.
+
+    Attributes:
+        encoder: loaded.
+        frozen: the same with the outputs that fit and score read.
+        engine: of frozen inference.
+        strict: fail on the first unusable image.
+        progress: told about long work.
+    """
+
+    encoder: Encoder
+    frozen: FrozenEncoder
+    engine: EngineKind
+    strict: bool
+    progress: DetectorProgress | None
+
+    @classmethod
+    def of(
+        cls,
+        encoder: Encoder,
+        outputs: Sequence[str],
+        *,
+        engine: EngineKind,
+        strict: bool = False,
+        progress: DetectorProgress | None = None,
+    ) -> Reader:
+        """For these outputs of an encoder."""
+        frozen = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=engine)
+        return cls(encoder, frozen, engine, strict, progress)
+
+    def reporter(self, what: str) -> Callable[[int, int], None] | None:
+        """A progress callback that says what is being done."""
+        return None if self.progress is None else partial(self.progress, what)
+
+    def read(self, images: ImageSet, what: str) -> EncodedImages:
+        """All images at once.
+
+        Raises:
+            NotEnoughImagesError: none of them can be used.
+        """
+        report = self.reporter(f"encode {what}")
+        return require_usable(self.frozen.encode(images, strict=self.strict, progress=report), what)
+
+    def read_shots(self, images: ImageSet, method: Method) -> EncodedImages:
+        """Target images known to be normal, with the outputs the method wants of them."""
+        frozen = FrozenEncoder(
+            self.encoder,
+            method.shot_outputs(method.config),
+            cache=default_cache(),
+            engine=self.engine,
+        )
+        return require_usable(frozen.encode(images, strict=self.strict), "shot")
+
+    def select(
+        self, images: ImageSet, method: Method, weights: str | Path | None
+    ) -> EncodedImages | None:
+        """The target as the method's second encoder sees it, if it has one."""
+        name = method.selection_encoder(method.config)
+        if name is None:
+            return None
+        frozen = FrozenEncoder(
+            load_encoder(name, weights), cache=default_cache(), engine=self.engine
+        )
+        report = self.reporter(f"encode with {name}")
+        return frozen.encode(images, strict=self.strict, progress=report)
+
+    def chunks(self, images: ImageSet) -> Iterator[tuple[NDArray[np.int64], EncodedImages]]:
+        """The images in portions, with their rows among those given."""
+        report = self.reporter("score")
+        for start in range(0, len(images), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(images)))
+            yield rows, self.frozen.encode(images.subset(rows), strict=self.strict)
+            if report is not None:
+                report(int(rows[-1]) + 1, len(images))

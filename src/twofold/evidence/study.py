@@ -1,0 +1,119 @@
+"""Everything that can be said about a source and a pool without labels, gathered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from twofold.evidence.dominance import multimodality, stability
+from twofold.evidence.kinship import kinship
+from twofold.evidence.ranking import disagreement, extremes
+from twofold.evidence.shift import mmd_test, two_sample_test
+from twofold.thresholds import Contamination
+
+__all__ = ["Findings", "study"]
+
+Array = NDArray[np.float64]
+
+# Below, hardly any of the statistics is defined, and none says anything.
+LEAST_IMAGES = 10
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Label-free findings about one pair of sets; fractions throughout.
+
+    Attributes:
+        shift_auroc: how well a classifier tells source from target on held-out images: 0.5 no
+            shift, 1 told apart without error.
+        shift_p_value: of no shift, from that classifier (permutations).
+        mmd: squared maximum mean discrepancy, unbiased; about 0 without shift, at most 2.
+        mmd_p_value: of no shift (permutations).
+        kinship: how far the target varies like the source, 0 chance to 1 like itself.
+        dominant_share: share of the pool in the larger of two clusters (K-means, K = 2).
+        stability: agreement of the dominant cluster over subsamples for K = 2, 3, 5, in [0, 1].
+        stability_across: how far the dominant clusters of different K lie within each other.
+        two_modes_p_value: of the pool being one mode.
+        minor_share: share of the smaller side of its best split in two.
+        kendall: agreement of the adapted ranking with that of distances to the source, in [-1, 1].
+        top_overlap: share of the top tenth both rankings have in common.
+        chance_overlap: what unrelated rankings would share.
+        most_like_source: the target images nearest to the source normals, nearest first.
+        least_like_source: the farthest, farthest first.
+    """
+
+    shift_auroc: float
+    shift_p_value: float
+    mmd: float
+    mmd_p_value: float
+    kinship: float
+    dominant_share: float
+    stability: tuple[float, ...]
+    stability_across: float
+    two_modes_p_value: float
+    minor_share: float
+    kendall: float
+    top_overlap: float
+    chance_overlap: float
+    most_like_source: tuple[str, ...]
+    least_like_source: tuple[str, ...]
+
+
+def study(
+    source: Array,
+    target: Array,
+    *,
+    names: tuple[str, ...],
+    adapted: Array,
+    contamination: Contamination,
+    random_state: int,
+) -> Findings | None:
+    """Run every test of this room on one pair.
+
+    Args:
+        source: float64 (m, d) normalised vectors of the source normals.
+        target: float64 (n, d) of the pool.
+        names: (n,) of the target images.
+        adapted: float64 (n,) out-of-sample scores of the pool under the adapted detector.
+        contamination: of the pool.
+        random_state: of all that is random here.
+
+    Returns:
+        The findings; None with fewer than ten images on a side. Some seconds at 2,000 + 2,000.
+    """
+    if min(len(source), len(target)) < LEAST_IMAGES:
+        return None
+    distances = np.square(target - source.mean(axis=0)).sum(axis=1)
+    aside = int(np.ceil(contamination.high * len(target)))
+    # Presumed anomalies say nothing of how the target's normals vary.
+    kept = np.argsort(adapted, kind="stable")[: max(len(target) - aside, len(target) // 2, 8)]
+    # Many small products: threads that wait for each other make them many times slower.
+    with threadpool_limits(1):
+        told = two_sample_test(source, target, random_state=random_state)
+        mmd = mmd_test(source, target, random_state=random_state)
+        stable = stability(target, random_state=random_state)
+        modes = multimodality(target, random_state=random_state)
+        related = kinship(source, target[kept], random_state=random_state)
+    ranks = disagreement(adapted, distances)
+    nearest, farthest = extremes(distances, names, min(_SHOWN, len(names)))
+    return Findings(
+        shift_auroc=told.auroc,
+        shift_p_value=told.p_value,
+        mmd=mmd.value,
+        mmd_p_value=mmd.p_value,
+        kinship=related,
+        dominant_share=stable.shares[0],
+        stability=stable.agreement,
+        stability_across=stable.across,
+        two_modes_p_value=modes.p_value,
+        minor_share=modes.minor_share,
+        kendall=ranks.kendall,
+        top_overlap=ranks.top_overlap,
+        chance_overlap=ranks.chance_overlap,
+        most_like_source=nearest,
+        least_like_source=farthest,
+    )

@@ -1,0 +1,181 @@
+"""What the methods on patch features alone share: their data, cross-fits, maps and saved arrays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.patches import patch_channels, patches_name
+from twofold.errors import NotEnoughImagesError
+from twofold.methods._maps import MapScale, map_scale
+from twofold.methods._mixture import Steps
+from twofold.methods.base import FitData, Method, MethodConfig, Need, Progress, Reference, folds
+
+__all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+# Each fold leaves 80% of the images to its fit: close to the final one.
+_FOLDS = 5
+# Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
+# two, and so the whole needs one more.
+_LEAST = 3
+# Of a pool, this share of the least odd images stands for the normals in the scale of the maps,
+# as in `auto`; the anomalies among the others would stretch the colours.
+_PRESUMED = 0.75
+
+
+class PatchConfig(MethodConfig):
+    """Which images are taken as normal, and which patches of them."""
+
+    # Under a shift the target's own images are the nearest to its normals, at the price of the
+    # anomalies among them; "source" is the method as published, trained on clean normals.
+    fit_on: Literal["source", "pool"] = "pool"
+    # None: the stage maps of strides 8 and 16, or all an encoder has.
+    layers: tuple[int, ...] | None = Field(default=None, min_length=1)
+    # Of PatchCore: three places forgive a displacement by one.
+    neighbourhood: int = Field(default=3, ge=1, le=15)
+
+    @field_validator("neighbourhood")
+    @classmethod
+    def _odd(cls, side: int) -> int:
+        if side % 2 == 0:
+            raise ValueError("must be odd, so that it has a middle")
+        return side
+
+
+class PatchModel(Protocol):
+    """What normal patches are like; each image is judged by itself, bit by bit."""
+
+    def distances(self, patches: Floats) -> Array:
+        """How odd each patch of (n, c, g, g) is, float64 (n, g * g), none negative."""
+        ...  # pragma: no cover
+
+    def scores(self, patches: Floats) -> Array:
+        """How odd each image of (n, c, g, g) is, float64 (n,), none negative."""
+        ...  # pragma: no cover
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What it consists of."""
+        ...  # pragma: no cover
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """Scores by fits that have not seen their image, and of which images they are."""
+
+    scores: Array
+    digests: tuple[str, ...] = ()
+    random_state: int = 0
+
+
+class PatchMethod(Method):
+    """A model of normal patches, of the source or of the whole pool; nothing is left out.
+
+    Subclasses say how a model is fitted and restored.
+    """
+
+    needs = frozenset({"target_pool"})
+    Config = PatchConfig
+    config: PatchConfig
+
+    @classmethod
+    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
+        """Nothing but the source, where that is what the fit is on."""
+        assert isinstance(config, PatchConfig)
+        return frozenset() if config.fit_on == "source" else cls.needs
+
+    @classmethod
+    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
+        """Patches alone."""
+        assert isinstance(config, PatchConfig)
+        return (patches_name(config.layers, config.neighbourhood),)
+
+    @classmethod
+    def has_maps(cls, config: Any) -> bool:
+        """Always."""
+        del config
+        return True
+
+    @abstractmethod
+    def _model(self, patches: Floats, random_state: int) -> PatchModel:
+        """Fit to normal images (n, c, g, g), n >= 2."""
+
+    @abstractmethod
+    def _restored(self, state: dict[str, NDArray[Any]], channels: int) -> PatchModel:
+        """Inverse of its :meth:`PatchModel.state`; ValueError if it is not."""
+
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+        patches, tell = self._patches(self._known(data)), Steps(progress, _FOLDS + 1)
+        if len(patches) < _LEAST:
+            raise NotEnoughImagesError(
+                f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
+                f"got {len(patches)}"
+            )
+        self.model_ = self._model(patches, random_state)
+        tell.step()
+        scores, distances = self._cross_fit(patches, random_state, tell)
+        share = 1.0 if self.config.fit_on == "source" else _PRESUMED
+        self.maps_ = map_scale(distances[scores <= np.quantile(scores, share)])
+        self._outside = _Outside(scores, self._known(data).digests, random_state)
+
+    def _known(self, data: FitData) -> EncodedImages:
+        images = data.source if self.config.fit_on == "source" else data.target_pool
+        assert images is not None
+        return images
+
+    def _patches(self, images: EncodedImages) -> Floats:
+        return images[self.outputs(self.config)[0]]
+
+    def _cross_fit(self, patches: Floats, random_state: int, tell: Steps) -> tuple[Array, Array]:
+        """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
+        n = len(patches)
+        scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
+        for fold in folds(n, _FOLDS, random_state):
+            model = self._model(patches[~fold], random_state)
+            scores[fold] = model.scores(patches[fold])
+            distances[fold] = model.distances(patches[fold])
+            tell.step()
+        return scores, distances
+
+    def _check_scores(self, scores: Array) -> None:
+        """Judged by what a fit has not seen: a bank of all patches is near to all its images."""
+        del scores
+        super()._check_scores(self._outside.scores)
+
+    def _score(self, images: EncodedImages) -> Array:
+        return self.model_.scores(self._patches(images))
+
+    def _reference(self, data: FitData, random_state: int) -> Reference:
+        known, found = self._known(data), self._outside
+        # The threshold asks for the scores of the fit next; they are there already.
+        if (found.digests, found.random_state) != (known.digests, random_state):
+            scores, _ = self._cross_fit(self._patches(known), random_state, Steps(None, 0))
+            found = _Outside(scores)
+        return Reference(found.scores, "source" if self.config.fit_on == "source" else "target")
+
+    def anomaly_map(self, images: EncodedImages) -> Array:
+        """See :meth:`Method.anomaly_map`."""
+        self._require_fitted()
+        return self.maps_.standardise(self.model_.distances(self._patches(images)))
+
+    def map_range(self) -> tuple[float, float]:
+        """See :meth:`Method.map_range`."""
+        self._require_fitted()
+        return self.maps_.low, self.maps_.high
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return self.model_.state() | {"maps": self.maps_.array()}
+
+    def _restore(self, state: dict[str, NDArray[Any]]) -> None:
+        name = self.outputs(self.config)[0]
+        self.maps_ = MapScale.of(state["maps"])
+        self.model_ = self._restored(state, patch_channels(name, self.encoder))
+        self._outside = _Outside(np.empty(0))

@@ -1,0 +1,223 @@
+"""Two ways of looking at an image: as one vector, and as patches at their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks
+from twofold.errors import NotEnoughImagesError
+from twofold.methods.base import folds
+from twofold.patches import (
+    PatchGaussians,
+    PatchMoments,
+    SourceWeight,
+    as_places,
+    choose_source_weight,
+    fit_trimmed_patches,
+    patch_moments,
+    place_weight,
+    top_mean,
+)
+
+__all__ = [
+    "GlobalView",
+    "LocalData",
+    "LocalView",
+    "Scale",
+    "cross_fit_global",
+    "cross_fit_local",
+    "fit_global",
+    "fit_local",
+    "scale_of",
+]
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# Five folds leave 80% of the pool to each fit: close to the final one, and cheap from a warm start.
+_FOLDS = 5
+# Scores of copies are equal; their logarithms still need a spread to be divided by.
+_LEAST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where normal scores lie on the logarithmic scale.
+
+    Attributes:
+        center: median of the logarithms.
+        spread: from the median down to the point that one sixth lies below (one standard deviation
+            of a normal distribution): anomalies score high and hardly touch that side.
+    """
+
+    center: float
+    spread: float
+
+    def standardise(self, scores: Array) -> Array:
+        """Positive scores in units of normal spreads above the normal median."""
+        return np.asarray((np.log(np.maximum(scores, 1e-300)) - self.center) / self.spread)
+
+
+def scale_of(scores: Array) -> Scale:
+    """The scale of a sample of out-of-sample scores, most of them of normals.
+
+    Args:
+        scores: float64 (n,), positive, n >= 1.
+    """
+    values = np.log(np.maximum(scores, 1e-300))
+    center = float(np.median(values))
+    spread = center - float(np.quantile(values, norm.cdf(-1.0)))
+    return Scale(center, max(spread, _LEAST_SPREAD))
+
+
+@dataclass(frozen=True)
+class GlobalView:
+    """A robust Gaussian of whole-image vectors.
+
+    Attributes:
+        model: the fit.
+        kept: the presumed normals of the pool, bool (n,).
+    """
+
+    model: Gaussian
+    kept: Mask
+
+    def scores(self, vectors: Array) -> Array:
+        """Squared Mahalanobis distances, float64 (n,)."""
+        return in_blocks(self.model.squared_distances, vectors)
+
+
+def fit_global(
+    source: Array | None, pool: Array, *, trim: float, shrinkage: Shrinkage
+) -> GlobalView:
+    """Fit to the pool's central part, and the moved source if there is one.
+
+    Args:
+        source: (m, d) normalised source vectors, or None.
+        pool: (n, d) normalised pool vectors.
+        trim: see :func:`twofold.densities.fit_trimmed`.
+        shrinkage: see :func:`twofold.densities.fit_gaussian`.
+    """
+    return GlobalView(*fit_trimmed(source, pool, trim=trim, shrinkage=shrinkage))
+
+
+def cross_fit_global(
+    view: GlobalView,
+    source: Array | None,
+    pool: Array,
+    *,
+    trim: float,
+    shrinkage: Shrinkage,
+    random_state: int,
+) -> Array:
+    """The pool's scores, each from a fit that has not seen its image, float64 (n,)."""
+    scores = np.empty(len(pool))
+    for fold in folds(len(pool), _FOLDS, random_state):
+        # From the rows kept by the full fit, one concentration step settles what the missing fold
+        # changes.
+        model, _ = fit_trimmed(
+            source,
+            pool[~fold],
+            trim=trim,
+            shrinkage=shrinkage,
+            start=view.kept[~fold],
+            max_iterations=1,
+        )
+        scores[fold] = in_blocks(model.squared_distances, pool[fold])
+    return scores
+
+
+@dataclass(frozen=True)
+class LocalView:
+    """One robust Gaussian a place of patch features.
+
+    Attributes:
+        model: the fit.
+        kept: the presumed normals of the pool, bool (n,).
+        source_weight: how much the source was let in, and why.
+        share: how much the place explains, see :func:`twofold.patches.place_weight`.
+        weight: what the local score deserves for it, in [0, 1].
+    """
+
+    model: PatchGaussians
+    kept: Mask
+    source_weight: SourceWeight
+    share: float
+    weight: float
+
+    def scores(self, patches: NDArray[np.floating]) -> Array:
+        """Mean squared distance of each image's oddest patches, float64 (n,)."""
+        return top_mean(self.model.squared_distances(patches))
+
+
+@dataclass(frozen=True)
+class LocalData:
+    """What local fits share: the source's moments, the pool by place."""
+
+    source: PatchMoments | None
+    places: Floats
+
+    @classmethod
+    def of(cls, source: Floats | None, pool: Floats) -> LocalData:
+        """From patch features (n, c, g, g)."""
+        near = None if source is None else patch_moments(as_places(source))
+        return cls(near, as_places(pool))
+
+
+def fit_local(
+    data: LocalData, *, trim: float, source_weight: float | None, random_state: int
+) -> LocalView:
+    """Fit to the pool's most normal images, with as much of the source as makes them likely.
+
+    Args:
+        data: the patches.
+        trim: share of the pool that is left out.
+        source_weight: in [0, 1]; None chooses by held-out likelihood.
+        random_state: of the halves that are held out.
+
+    Raises:
+        NotEnoughImagesError: one target image alone.
+    """
+    n = data.places.shape[1]
+    if n < 2:
+        raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
+    chosen = SourceWeight(1.0 if source_weight is None else source_weight, {})
+    model, kept = fit_trimmed_patches(
+        data.source, data.places, trim=trim, source_weight=chosen.weight
+    )
+    if source_weight is None:
+        chosen = choose_source_weight(data.source, data.places, kept, random_state=random_state)
+        if chosen.weight != 1.0:
+            model, kept = fit_trimmed_patches(
+                data.source, data.places, trim=trim, source_weight=chosen.weight, start=kept
+            )
+    share, weight = place_weight(patch_moments(data.places, kept))
+    return LocalView(model, kept, chosen, share, weight)
+
+
+def cross_fit_local(
+    view: LocalView, data: LocalData, *, trim: float, random_state: int
+) -> tuple[Array, Array]:
+    """The pool's scores and patch distances, each from a fit that has not seen its image.
+
+    Returns:
+        float64 (n,) and float64 (n, p).
+    """
+    n = data.places.shape[1]
+    distances = np.empty((n, len(data.places)))
+    for fold in folds(n, _FOLDS, random_state):
+        model, _ = fit_trimmed_patches(
+            data.source,
+            np.ascontiguousarray(data.places[:, ~fold]),
+            trim=trim,
+            source_weight=view.source_weight.weight,
+            start=view.kept[~fold],
+            max_iterations=1,
+        )
+        distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
+    return top_mean(distances), distances

@@ -1,0 +1,34 @@
+"""Densities of patch features.
+
+Patch features are float32 (n, c, g, g): n images, c channels, a grid of g x g places.
+"""
+
+from twofold.patches.gaussians import (
+    TOP_SHARE,
+    PatchGaussians,
+    PatchMoments,
+    as_places,
+    fit_patch_gaussians,
+    patch_moments,
+    top_mean,
+)
+from twofold.patches.robust import (
+    SourceWeight,
+    choose_source_weight,
+    fit_trimmed_patches,
+    place_weight,
+)
+
+__all__ = [
+    "TOP_SHARE",
+    "PatchGaussians",
+    "PatchMoments",
+    "SourceWeight",
+    "as_places",
+    "choose_source_weight",
+    "fit_patch_gaussians",
+    "fit_trimmed_patches",
+    "patch_moments",
+    "place_weight",
+    "top_mean",
+]

@@ -1,0 +1,237 @@
+"""One shrunk Gaussian a place of the patch grid, from streaming moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import shrinkage_intensity
+from twofold.errors import CollapseError, NotEnoughImagesError
+
+__all__ = [
+    "MIN_IMAGES",
+    "TOP_SHARE",
+    "PatchGaussians",
+    "PatchMoments",
+    "as_places",
+    "fit_patch_gaussians",
+    "patch_moments",
+    "top_mean",
+]
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# An image is as odd as its oddest twentieth: a defect covers a few places, and the maximum alone
+# would hang on one patch of noise.
+TOP_SHARE = 0.05
+# Images per matrix product: a fixed shape, so that an image's bits do not depend on its neighbours.
+_BLOCK = 64
+# One image alone varies nowhere.
+MIN_IMAGES = 2
+
+
+def as_places(patches: NDArray[np.floating]) -> Floats:
+    """(n, c, g, g) -> contiguous float32 (g * g, n, c): the images of one place side by side."""
+    n, c = patches.shape[:2]
+    return np.ascontiguousarray(
+        np.asarray(patches, dtype=np.float32).reshape(n, c, -1).transpose(2, 0, 1)
+    )
+
+
+@dataclass(frozen=True)
+class PatchMoments:
+    """What a set of images contributes to a fit.
+
+    Attributes:
+        n: images.
+        mean: float64 (p, c).
+        covariance: float64 (p, c, c), biased, around the own mean.
+        fourth: float64 (p,), mean of the squared squared distance to the mean.
+    """
+
+    n: int
+    mean: Array
+    covariance: Array
+    fourth: Array
+
+
+def patch_moments(places: Floats, rows: Mask | None = None) -> PatchMoments:
+    """First, second and fourth moments of each place; O(n p c^2) time, O(p c^2) memory.
+
+    Args:
+        places: see :func:`as_places`, (p, n, c).
+        rows: images that count, bool (n,); all by default.
+    """
+    p, n, c = places.shape
+    count = n if rows is None else int(rows.sum())
+    mean, covariance, fourth = np.empty((p, c)), np.empty((p, c, c)), np.empty(p)
+    for place in range(p):
+        values = places[place] if rows is None else places[place][rows]
+        mean[place] = values.mean(axis=0, dtype=np.float64)
+        centred = values - mean[place].astype(np.float32)
+        covariance[place] = (centred.T @ centred) / np.float32(count)
+        squares = np.einsum("nc,nc->n", centred, centred, dtype=np.float64)
+        fourth[place] = np.square(squares).mean()
+    return PatchMoments(count, mean, covariance, fourth)
+
+
+@dataclass(frozen=True)
+class PatchGaussians:
+    """One Gaussian a place.
+
+    Attributes:
+        mean: float32 (p, c).
+        whitening: float32 (p, c, c); the squared distance of a centred x is ``|W x|^2``.
+        log_determinant: float64 (p,), of the covariances.
+    """
+
+    mean: Floats
+    whitening: Floats
+    log_determinant: Array
+
+    def squared_distances(self, patches: NDArray[np.floating]) -> Array:
+        """Squared Mahalanobis distance of each patch, float64 (n, p).
+
+        Args:
+            patches: (n, c, g, g) with g * g = p.
+        """
+        n = len(patches)
+        found = np.empty((n, len(self.mean)))
+        # In float64, where BLAS gives a row the same bits wherever it stands in a block.
+        mean, whitening = self.mean.astype(np.float64), self.whitening.astype(np.float64)
+        for start in range(0, n, _BLOCK):
+            chunk = patches[start : start + _BLOCK]
+            block = np.zeros((_BLOCK, *patches.shape[1:]), dtype=np.float32)
+            block[: len(chunk)] = chunk
+            distances = _whitened_squares(as_places(block).astype(np.float64), mean, whitening)
+            found[start : start + _BLOCK] = distances.T[: len(chunk)]
+        return found
+
+    def of_places(self, places: Floats) -> Array:
+        """Likewise of all images at once in float32, float64 (n, p): for fits, twice as fast."""
+        return _whitened_squares(places, self.mean, self.whitening).T
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
+        return {
+            "mean": self.mean,
+            "whitening": self.whitening,
+            "log_determinant": self.log_determinant,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, NDArray[np.generic]], channels: int) -> PatchGaussians:
+        """Inverse of :meth:`state`.
+
+        Raises:
+            ValueError: the shapes do not belong together, or to patches of so many channels.
+        """
+        mean, whitening, logdet = (state[name] for name in ("mean", "whitening", "log_determinant"))
+        p = len(mean)
+        if mean.shape != (p, channels) or whitening.shape != (p, channels, channels):
+            raise ValueError(f"patch Gaussians of shapes {mean.shape} and {whitening.shape}")
+        if logdet.shape != (p,) or not p:
+            raise ValueError(f"log_determinant of shape {logdet.shape}")
+        return cls(
+            mean.astype(np.float32, copy=False),
+            whitening.astype(np.float32, copy=False),
+            logdet.astype(np.float64, copy=False),
+        )
+
+
+def _whitened_squares(
+    places: NDArray[np.floating], mean: NDArray[np.floating], whitening: NDArray[np.floating]
+) -> Array:
+    """Squared distances (p, n) of patches by place, in the inputs' own precision."""
+    found = np.empty(places.shape[:2])
+    for place in range(len(places)):
+        white = (places[place] - mean[place]) @ whitening[place].T
+        found[place] = np.einsum("nc,nc->n", white, white, dtype=np.float64)
+    return found
+
+
+def fit_patch_gaussians(
+    target: PatchMoments,
+    source: PatchMoments | None = None,
+    *,
+    source_weight: float = 1.0,
+    regularisation: float | None = None,
+) -> PatchGaussians:
+    """A shrunk Gaussian at each place, on the target and the source moved onto its mean.
+
+    The mean is the target's, so a shift of the mean costs nothing at any place; the covariance is
+    the average of both domains' own, the source's images counting ``source_weight`` each. It is
+    shrunk towards a multiple of the identity (Ledoit & Wolf 2004) that is the same at all places:
+    where hardly anything ever varies, such as on a blank background, the variance of a place alone
+    would turn rounding into anomalies.
+
+    Args:
+        target: moments of presumed target normals, at least 2.
+        source: moments of source normals.
+        source_weight: in [0, 1].
+        regularisation: None shrinks; a number > 0 instead adds that share of the mean variance of
+            all places and channels to every variance (PaDiM).
+
+    Raises:
+        NotEnoughImagesError: fewer than two target images.
+        CollapseError: no place of any image differs from another image's.
+
+    Cost O(p c^3) time, whatever the number of images.
+    """
+    if target.n < MIN_IMAGES:
+        raise NotEnoughImagesError(
+            f"patch Gaussians need at least {MIN_IMAGES} target images, got {target.n}"
+        )
+    n, covariance, fourth = float(target.n), target.covariance, target.fourth
+    if source is not None and source_weight > 0:
+        extra = source.n * source_weight
+        share = extra / (n + extra)
+        covariance = (1 - share) * covariance + share * source.covariance
+        fourth = (1 - share) * fourth + share * source.fourth
+        n += extra
+    p, c, _ = covariance.shape
+    level = float(np.trace(covariance, axis1=1, axis2=2).mean()) / c
+    scale = float(np.square(target.mean).sum(axis=1).mean()) / c
+    if level <= 1e-12 * max(scale, 1e-300):
+        raise CollapseError(f"all {target.n} images have the same patches: nothing to tell apart")
+    whitening, logdet = np.empty((p, c, c), dtype=np.float32), np.empty(p)
+    for place in range(p):
+        kept = covariance[place]
+        intensity = _intensity(kept, float(fourth[place]), n) if regularisation is None else 0.0
+        spread = (1.0 - intensity) * kept
+        spread.flat[:: c + 1] += (regularisation or intensity) * level
+        # The eigenvalues are at least what was added, up to float32 rounding of the moments.
+        values, vectors = np.linalg.eigh(spread)
+        values = np.maximum(values, 1e-6 * level)
+        whitening[place] = (vectors / np.sqrt(values)).T
+        logdet[place] = np.log(values).sum()
+    return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
+
+
+def _intensity(covariance: Array, fourth: float, n: float) -> float:
+    """Ledoit-Wolf's for one place, in [1 / n, 1]."""
+    found = shrinkage_intensity(
+        trace=float(np.trace(covariance)),
+        frobenius=float(np.square(covariance).sum()),
+        fourth=fourth,
+        n=max(round(n), 1),
+        d=len(covariance),
+        kind="ledoit_wolf",
+    )
+    # Ledoit-Wolf can find nothing to shrink in a handful of images: as for whole images.
+    return min(max(found, 1.0 / n), 1.0)
+
+
+def top_mean(distances: Array, share: float = TOP_SHARE) -> Array:
+    """Mean of each row's largest values, float64 (n,): an image's score from its patches'.
+
+    Args:
+        distances: float64 (n, p).
+        share: of the places, in (0, 1]; at least one place.
+    """
+    k = max(1, round(share * distances.shape[1]))
+    return np.asarray(np.partition(distances, -k, axis=1)[:, -k:].mean(axis=1))

@@ -1,0 +1,152 @@
+"""Patch Gaussians on a contaminated pool: robust fit, the source's part, what a place explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import ConfigError
+from twofold.patches.gaussians import (
+    MIN_IMAGES,
+    PatchGaussians,
+    PatchMoments,
+    fit_patch_gaussians,
+    patch_moments,
+    top_mean,
+)
+
+__all__ = ["SourceWeight", "choose_source_weight", "fit_trimmed_patches", "place_weight"]
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# What the source may count for beside an equal number of target images.
+_WEIGHTS = (0.0, 0.3, 1.0)
+
+
+def fit_trimmed_patches(
+    source: PatchMoments | None,
+    places: Floats,
+    *,
+    trim: float,
+    source_weight: float = 1.0,
+    start: Mask | None = None,
+    max_iterations: int = 5,
+) -> tuple[PatchGaussians, Mask]:
+    """Fit to the pool's most normal images: concentration steps as in FAST-MCD, on whole images.
+
+    The scarcity argument one level down: an anomalous image is anomalous in a few places, so most
+    patches at a place are normal; but its other patches are its own, and whoever may be anomalous
+    is better left out whole.
+
+    Args:
+        source: moments of the source normals, or None.
+        places: of the pool, (p, n, c).
+        trim: share of the pool left out, in [0, 0.5].
+        source_weight: see :func:`fit_patch_gaussians`.
+        start: images kept at first, bool (n,).
+        max_iterations: the kept set hardly moves after three steps; the bound guards against
+            cycles.
+
+    Returns:
+        The fit and the kept images, bool (n,).
+    """
+    if not 0 <= trim <= 0.5:
+        raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
+    n = places.shape[1]
+    n_keep = max(int(np.ceil(n * (1.0 - trim))), min(MIN_IMAGES, n))
+    kept = np.ones(n, dtype=np.bool_)
+    if start is not None and start.sum() >= MIN_IMAGES:
+        kept = start.copy()
+    for step in range(max_iterations):
+        moments = patch_moments(places, kept)
+        model = fit_patch_gaussians(moments, source, source_weight=source_weight)
+        if step == max_iterations - 1 or n_keep == n == kept.sum():
+            break
+        order = np.argsort(top_mean(model.of_places(places)), kind="stable")
+        nearest = np.zeros(n, dtype=np.bool_)
+        nearest[order[:n_keep]] = True
+        if np.array_equal(nearest, kept):
+            break
+        kept = nearest
+    return model, kept
+
+
+@dataclass(frozen=True)
+class SourceWeight:
+    """How much a source image counts beside a target image, and why.
+
+    Attributes:
+        weight: the chosen one.
+        log_likelihoods: weight -> mean held-out log-likelihood of a target patch.
+    """
+
+    weight: float
+    log_likelihoods: dict[float, float]
+
+
+def choose_source_weight(
+    source: PatchMoments | None,
+    places: Floats,
+    kept: Mask,
+    *,
+    random_state: int,
+    weights: Sequence[float] = _WEIGHTS,
+) -> SourceWeight:
+    """The weight under which presumed normals that were held out are most likely.
+
+    Where the source varies like the target it lends directions of normal variation; where it does
+    not (other cells, other lighting) it widens the wrong ones, and the likelihood says so. Two
+    halves, each scored by the other.
+
+    Args:
+        source: moments of the source normals.
+        places: of the pool, (p, n, c).
+        kept: presumed normals, bool (n,).
+        random_state: of the halves.
+        weights: to choose from.
+    """
+    rows = np.flatnonzero(kept)
+    if source is None or len(rows) < 2 * MIN_IMAGES:
+        # Too few to hold any out: what little there is needs the source.
+        return SourceWeight(0.0 if source is None else 1.0, {})
+    order = np.random.default_rng(random_state).permutation(rows)
+    found = dict.fromkeys(weights, 0.0)
+    for half in (order[::2], order[1::2]):
+        inside = np.isin(np.arange(len(kept)), half)
+        moments = patch_moments(places, inside)
+        held_out = np.ascontiguousarray(places[:, kept & ~inside])
+        for weight in weights:
+            model = fit_patch_gaussians(moments, source, source_weight=weight)
+            distances = model.of_places(held_out)
+            found[weight] -= 0.25 * float((distances + model.log_determinant).mean())
+    # Ties (a source without spread) go to the weight that is not swayed by the source.
+    best = max(weights, key=lambda weight: (found[weight], -weight))
+    return SourceWeight(best, found)
+
+
+def place_weight(moments: PatchMoments) -> tuple[float, float]:
+    """How much the place of a patch says about it, and the weight local scores deserve for it.
+
+    One Gaussian a place describes objects that are always seen alike (a part in its fixture, a
+    solar cell); for animals anywhere in a picture it describes little. The share of the variance of
+    all patches that lies between the places' means says which is the case: the correlation ratio
+    (Fisher 1925), R^2 of the place.
+
+    Args:
+        moments: of presumed target normals.
+
+    Returns:
+        The share R^2 in [0, 1], and the weight: local and global scores weigh like the squares of
+        the explained and the unexplained share, ``R^4 / (R^4 + (1 - R^2)^2)``. At one half both
+        weigh the same; squares let the better of two clearly different views decide nearly alone.
+    """
+    within = float(np.trace(moments.covariance, axis1=1, axis2=2).mean())
+    between = float(np.square(moments.mean - moments.mean.mean(axis=0)).sum(axis=1).mean())
+    if within + between <= 0:
+        return 0.0, 0.0
+    share = between / (within + between)
+    return share, share**2 / (share**2 + (1.0 - share) ** 2)

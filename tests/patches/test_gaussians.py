@@ -1,0 +1,209 @@
+"""Gaussians of patches against slow loops, scipy and scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.distance import mahalanobis
+from sklearn.covariance import ledoit_wolf_shrinkage
+from tests.patches.patch_worlds import draw
+
+from twofold.errors import CollapseError, NotEnoughImagesError
+from twofold.patches import (
+    PatchGaussians,
+    PatchMoments,
+    as_places,
+    fit_patch_gaussians,
+    patch_moments,
+    top_mean,
+)
+
+Array = NDArray[np.float64]
+
+
+def moments(patches: NDArray[np.float32], rows: Any = None) -> PatchMoments:
+    return patch_moments(as_places(patches), rows)
+
+
+def slow_covariances(
+    target: NDArray[np.float32], source: NDArray[np.float32] | None, weight: float
+) -> list[Array]:
+    """Place by place; Ledoit-Wolf's intensity by scikit-learn where there is one domain."""
+    n, c, g, _ = target.shape
+    rows = [target[:, :, i, j].astype(np.float64) for i in range(g) for j in range(g)]
+    kept = [np.cov(place, rowvar=False, bias=True) for place in rows]
+    total = float(n)
+    if source is not None:
+        near = [source[:, :, i, j].astype(np.float64) for i in range(g) for j in range(g)]
+        lent = [np.cov(place, rowvar=False, bias=True) for place in near]
+        total = n + weight * len(source)
+        kept = [
+            (n * own + weight * len(source) * other) / total
+            for own, other in zip(kept, lent, strict=True)
+        ]
+    level = np.mean([np.trace(covariance) / c for covariance in kept])
+    shrunk = []
+    for place, covariance in enumerate(kept):
+        centred = rows[place] - rows[place].mean(axis=0)
+        if source is not None:
+            # Weights of 1 alone: then the average is that of all deviations together.
+            assert weight == 1.0
+            centred = np.concatenate([centred, near[place] - near[place].mean(axis=0)])
+        intensity = max(ledoit_wolf_shrinkage(centred, assume_centered=True), 1 / total)
+        shrunk.append((1 - intensity) * covariance + intensity * level * np.eye(c))
+    return shrunk
+
+
+def test_places_side_by_side() -> None:
+    patches = draw(5, c=4, g=3)
+    places = as_places(patches)
+    assert places.shape == (9, 5, 4)
+    assert places.dtype == np.float32
+    assert places.flags.c_contiguous
+    for n, i, j in ((0, 0, 0), (4, 2, 1), (3, 1, 2)):
+        assert np.array_equal(places[3 * i + j, n], patches[n, :, i, j])
+    assert as_places(patches.astype(np.float64)).dtype == np.float32
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_moments_are_those_of_slow_loops(masked: bool) -> None:
+    patches = draw(12)
+    rows = np.arange(12) % 3 != 0 if masked else None
+    found = moments(patches, rows)
+    kept = patches if rows is None else patches[rows]
+    assert found.n == len(kept)
+    for place in range(9):
+        values = kept.reshape(len(kept), 6, 9)[:, :, place].astype(np.float64)
+        mean = values.mean(axis=0)
+        np.testing.assert_allclose(found.mean[place], mean, rtol=1e-5, atol=1e-6)
+        expected = sum(np.outer(x - mean, x - mean) for x in values) / len(values)
+        np.testing.assert_allclose(found.covariance[place], expected, atol=1e-5)
+        fourth = np.mean([float((x - mean) @ (x - mean)) ** 2 for x in values])
+        assert found.fourth[place] == pytest.approx(fourth, rel=1e-5)
+
+
+def test_moments_do_not_lose_a_small_spread_on_a_large_mean() -> None:
+    patches = draw(50)
+    near, far = moments(patches), moments(patches + np.float32(100))
+    np.testing.assert_allclose(far.covariance, near.covariance, atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [4, 12, 300])
+@pytest.mark.parametrize("with_source", [False, True])
+def test_equals_an_independent_fit_with_scikit_learns_intensity(n: int, with_source: bool) -> None:
+    target, test = draw(n), draw(5, seed=1)
+    source = draw(2 * n, seed=2, mean=5.0) if with_source else None
+    near = None if source is None else moments(source)
+    model = fit_patch_gaussians(moments(target), near)
+    distances = model.squared_distances(test)
+    assert distances.shape == (5, 9)
+    assert distances.dtype == np.float64
+    for place, covariance in enumerate(slow_covariances(target, source, 1.0)):
+        mean = target.reshape(n, 6, 9)[:, :, place].astype(np.float64).mean(axis=0)
+        inverse = np.linalg.inv(covariance)
+        for image in range(5):
+            expected = mahalanobis(test[image].reshape(6, 9)[:, place], mean, inverse) ** 2
+            assert distances[image, place] == pytest.approx(expected, rel=1e-3)
+        assert model.log_determinant[place] == pytest.approx(
+            np.linalg.slogdet(covariance)[1], rel=1e-4, abs=1e-3
+        )
+
+
+def test_a_shift_of_the_source_costs_nothing() -> None:
+    target, source = draw(20), draw(30, seed=1)
+    near, far = (
+        fit_patch_gaussians(moments(target), moments(source + np.float32(shift)))
+        for shift in (0, 5)
+    )
+    test = draw(5, seed=2)
+    np.testing.assert_allclose(near.squared_distances(test), far.squared_distances(test), rtol=1e-3)
+
+
+def test_the_source_counts_as_much_as_it_is_told() -> None:
+    """As many images, weight 1: the plain average; weight 0: as if it were not there."""
+    target, source = moments(draw(300)), moments(draw(300, seed=1, world=7))
+    none, zero = fit_patch_gaussians(target), fit_patch_gaussians(target, source, source_weight=0)
+    assert np.array_equal(none.whitening, zero.whitening)
+    tight = 1e-9  # Nearly nothing added: the covariances themselves.
+    model = fit_patch_gaussians(target, source, regularisation=tight)
+    third = fit_patch_gaussians(target, source, source_weight=0.5, regularisation=tight)
+    for place in range(9):
+        own, lent = target.covariance[place], source.covariance[place]
+        for fitted, expected in ((model, (own + lent) / 2), (third, (2 * own + lent) / 3)):
+            precision = fitted.whitening[place].T.astype(np.float64) @ fitted.whitening[place]
+            np.testing.assert_allclose(np.linalg.inv(precision), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_given_regularisation_replaces_the_shrinkage() -> None:
+    target = moments(draw(5))
+    level = np.trace(target.covariance, axis1=1, axis2=2).mean() / 6
+    model = fit_patch_gaussians(target, regularisation=0.5)
+    for place in range(9):
+        precision = model.whitening[place].T.astype(np.float64) @ model.whitening[place]
+        expected = target.covariance[place] + 0.5 * level * np.eye(6)
+        np.testing.assert_allclose(np.linalg.inv(precision), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_place_where_nothing_varies_gets_a_spread_from_the_others() -> None:
+    patches = draw(40)
+    patches[:, :, 0, 0] = 3.0
+    model = fit_patch_gaussians(moments(patches))
+    test = draw(4, seed=1)
+    test[:, :, 0, 0] = 3.0 + 1e-6
+    distances = model.squared_distances(test)
+    assert np.isfinite(distances).all()
+    assert distances[:, 0].max() < 1e-3 * np.median(distances)
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])
+def test_an_image_is_judged_by_itself(n: int) -> None:
+    model, test = fit_patch_gaussians(moments(draw(30))), draw(130, seed=1)
+    whole = model.squared_distances(test)
+    assert np.array_equal(model.squared_distances(test[:n]), whole[:n])
+    np.testing.assert_allclose(model.of_places(as_places(test)), whole, rtol=1e-5)
+    assert model.squared_distances(test[:0]).shape == (0, 9)
+
+
+def test_its_state_rebuilds_it_bit_by_bit() -> None:
+    model, test = fit_patch_gaussians(moments(draw(30))), draw(7, seed=1)
+    again = PatchGaussians.from_state(dict(model.state()), 6)
+    assert np.array_equal(again.squared_distances(test), model.squared_distances(test))
+    assert np.array_equal(again.log_determinant, model.log_determinant)
+
+
+@pytest.mark.parametrize("name", ["mean", "whitening", "log_determinant"])
+def test_arrays_that_do_not_belong_together_are_refused(name: str) -> None:
+    state = fit_patch_gaussians(moments(draw(30))).state()
+    for bad in (state[name][:-1], state[name][..., :-1], np.concatenate([state[name]] * 2)):
+        with pytest.raises(ValueError, match="shape"):
+            PatchGaussians.from_state(state | {name: bad}, 6)
+    with pytest.raises(ValueError, match="shapes"):
+        PatchGaussians.from_state(dict(state), 5)
+    with pytest.raises(ValueError, match="shape"):
+        PatchGaussians.from_state({name: array[:0] for name, array in state.items()}, 6)
+
+
+def test_one_image_is_not_enough_and_two_are() -> None:
+    with pytest.raises(NotEnoughImagesError, match="at least 2 target images, got 1"):
+        fit_patch_gaussians(moments(draw(1)))
+    distances = fit_patch_gaussians(moments(draw(2))).squared_distances(draw(5, seed=1))
+    assert np.isfinite(distances).all()
+    assert (distances > 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1000.3])
+def test_copies_collapse(value: float) -> None:
+    same = np.full((9, 6, 3, 3), value, dtype=np.float32)
+    with pytest.raises(CollapseError, match="all 9 images have the same patches"):
+        fit_patch_gaussians(moments(same))
+
+
+def test_the_mean_of_the_largest() -> None:
+    distances = np.random.default_rng(0).normal(size=(4, 40))
+    for share, k in ((0.05, 2), (0.001, 1), (0.25, 10), (1.0, 40)):
+        expected = [np.mean(sorted(row)[-k:]) for row in distances]
+        np.testing.assert_allclose(top_mean(distances, share), expected)
+    np.testing.assert_allclose(top_mean(distances), top_mean(distances, 0.05))
