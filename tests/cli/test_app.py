@@ -19,7 +19,10 @@ from twofold.errors import BundleError
 
 Run = Callable[..., Result]
 
-COMMANDS = {"fit", "score", "evaluate", "methods", "encoders", "doctor", "demo", "bench", "tables"}
+COMMANDS = {
+    *("fit", "score", "evaluate", "check", "methods", "encoders", "doctor", "demo", "bench"),
+    "tables",
+}
 
 
 def process(*arguments: object) -> subprocess.CompletedProcess[str]:

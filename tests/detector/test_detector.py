@@ -19,7 +19,7 @@ from tests.support.bad_files import write_bad_files
 
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
-from twofold.detector import detector as module
+from twofold.detector import reading
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import (
     ConfigError,
@@ -405,8 +405,12 @@ def test_copies_across_are_counted(make: Make, world: toy.World) -> None:
 def test_one_folder_twice(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
     write(tmp_path / "a", world.pool)
     with pytest.warns(UserWarning, match="is one folder given twice") as caught:
-        make().fit(tmp_path / "a", tmp_path / "a")
-    assert len(caught) == 1
+        detector = make().fit(tmp_path / "a", tmp_path / "a")
+    verdict, note = (str(one.message) for one in caught)
+    assert verdict.startswith("no shift: source detector suffices (source and target look alike: ")
+    assert note.startswith("source and target hold the same 80 images")
+    assert {one.filename for one in caught} == {__file__}
+    assert detector.evidence_.verdict == "no shift: source detector suffices"
 
 
 def test_a_clean_fit_is_silent(make: Make, world: toy.World) -> None:
@@ -414,6 +418,7 @@ def test_a_clean_fit_is_silent(make: Make, world: toy.World) -> None:
         warnings.simplefilter("error")
         detector = make().fit(world.source, world.pool)
     assert detector.evidence_.notes == ()
+    assert detector.evidence_.verdict == "adapt"
     assert (detector.evidence_.n_source, detector.evidence_.n_target) == (60, 80)
 
 
@@ -425,7 +430,7 @@ def test_chunks_change_nothing(
 ) -> None:
     whole = fitted.score(world.test)
     for chunk in (1, 7, 60, 61):
-        monkeypatch.setattr(module, "_CHUNK", chunk)
+        monkeypatch.setattr(reading, "_CHUNK", chunk)
         parts = fitted.score(world.test)
         assert same(whole.scores, parts.scores)
         assert same(whole.anomalous, parts.anomalous)
@@ -442,7 +447,7 @@ def test_chunks_keep_problems_in_place(
     paths: list[Path] = write(tmp_path / "t", world.test)
     paths[4] = paths[17] = tmp_path / "missing.png"
     whole = fitted.score(paths)
-    monkeypatch.setattr(module, "_CHUNK", 5)
+    monkeypatch.setattr(reading, "_CHUNK", 5)
     parts = fitted.score(paths)
     assert same(whole.scores, parts.scores)
     assert whole.problems == parts.problems
@@ -452,7 +457,7 @@ def test_chunks_keep_problems_in_place(
 def test_progress_reaches_the_end(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 25)
+    monkeypatch.setattr(reading, "_CHUNK", 25)
     seen: dict[str, list[tuple[int, int]]] = {}
 
     def progress(what: str, done: int, total: int) -> None:
@@ -460,7 +465,7 @@ def test_progress_reaches_the_end(
 
     detector = make("paper", options=QUICK, progress=progress).fit(world.source, world.pool)
     detector.predict(world.test)
-    assert list(seen) == ["encode source", "encode target", "train", "score"]
+    assert list(seen) == ["encode source", "encode target", "fit", "score"]
     for steps in seen.values():
         assert steps[-1][0] == steps[-1][1]
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)

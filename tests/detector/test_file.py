@@ -21,6 +21,7 @@ from tests.support import toy
 from twofold import Detector
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import BundleError, NotFittedError, WeightsError
+from twofold.evidence import ADAPT, Findings
 from twofold.methods import METHODS
 
 Make = Callable[..., Detector]
@@ -85,7 +86,6 @@ def load(path: Path, **options: Any) -> Detector:
     detector = Detector.load(path, **options)
     # The toy's own engine, which gives the bits of the fixture.
     detector.engine = "torch"
-    detector._frozen = detector._frozen_encoder(detector.method_.outputs(detector.method_.config))
     return detector
 
 
@@ -110,6 +110,10 @@ def test_every_method_comes_back(make: Make, world: toy.World, name: str, tmp_pa
     assert same(one.anomalous, two.anomalous)
     assert loaded.threshold_ == detector.threshold_
     assert loaded.evidence_ == detector.evidence_
+    assert isinstance(loaded.evidence_.findings, Findings)
+    assert loaded.evidence_.verdict == ADAPT
+    assert loaded.threshold_.contamination == loaded.evidence_.contamination
+    assert same(one.p_values, two.p_values)
     assert (loaded.random_state_, loaded.random_state) == (9, 9)
     assert (loaded.method, loaded.encoder, loaded.false_alarm_rate) == (name, toy.ENCODER, 0.1)
     assert loaded.method_.config == detector.method_.config
@@ -125,6 +129,35 @@ def test_a_loaded_detector_can_be_fitted_again(model: Path, world: toy.World) ->
     fresh = Detector("auto", toy.ENCODER, weights="random", engine="torch")
     fresh.fit(other.source, other.pool)
     assert same(detector.decision_function(world.test), fresh.decision_function(world.test))
+
+
+@pytest.mark.parametrize("locality", ["global", "local", "both"])
+def test_what_it_looks_at_comes_back(
+    make: Make, world: toy.World, locality: str, tmp_path: Path
+) -> None:
+    detector = make(locality=locality).fit(world.source, world.pool)
+    detector.save(tmp_path / "m")
+    loaded = load(tmp_path / "m", weights="random")
+    assert loaded.method_.config == detector.method_.config
+    assert loaded.method_.choices() == detector.method_.choices() == detector.evidence_.choices
+    assert same(loaded.decision_function(world.test), detector.decision_function(world.test))
+    if locality != "global":
+        assert same(loaded.anomaly_map(world.test), detector.anomaly_map(world.test))
+        assert loaded.method_.map_range() == detector.method_.map_range()
+    again = loaded.fit(world.source, world.pool)
+    assert same(again.decision_function(world.test), detector.decision_function(world.test))
+
+
+def test_a_verdict_against_and_too_few_images_come_back(
+    make: Make, world: toy.World, tmp_path: Path
+) -> None:
+    with pytest.warns(UserWarning, match="do not trust: too few target images"):
+        detector = make(false_alarm_rate=0.2).fit(world.source, world.pool[:9])
+    assert detector.evidence_.findings is None
+    detector.save(tmp_path / "m")
+    loaded = load(tmp_path / "m", weights="random")
+    assert loaded.evidence_ == detector.evidence_
+    assert loaded.evidence_.verdict == "do not trust: too few target images"
 
 
 def test_problems_and_copies_come_back(make: Make, world: toy.World, tmp_path: Path) -> None:
@@ -314,6 +347,15 @@ def test_a_changed_header(model: Path, changes: dict[str, Any], match: str) -> N
         ("n_presumed", 1.5),
         ("presumed_share", 1.5),
         ("presumed_share", 0.0),
+        ("contamination", None),
+        ("contamination", 0.1),
+        ("contamination", [0.0, 0.1]),
+        ("contamination", [0.0, 0.1, 1.5]),
+        ("contamination", [0.0, -0.1, 0.5]),
+        ("contamination", [0.0, "0.1", 0.5]),
+        ("rate_bound", 0.0),
+        ("rate_bound", 1.5),
+        ("rate_bound", "0.1"),
     ],
 )
 def test_a_changed_threshold(model: Path, field: str, value: Any) -> None:
@@ -338,6 +380,15 @@ def test_a_threshold_that_is_no_number(model: Path, value: float) -> None:
         ("problems", 3),
         ("notes", [1]),
         ("threshold_origin", 7),
+        ("contamination", [0.0, 0.1]),
+        ("contamination", [0.0, "0.1", 0.2]),
+        ("verdict", None),
+        ("reasons", "because"),
+        ("reasons", [1]),
+        ("findings", {"shift_auroc": 0.5}),
+        ("findings", 0.5),
+        ("choices", {"local_weight": "half"}),
+        ("choices", [0.5]),
     ],
 )
 def test_changed_evidence(model: Path, field: str, value: Any) -> None:
@@ -355,9 +406,7 @@ def test_an_unknown_encoder_or_another_preprocessing(model: Path) -> None:
     refused(model, "weights_sha256")
 
 
-@pytest.mark.parametrize(
-    "other", [name for name in METHODS.ids() if name not in ("auto", "target_only")]
-)
+@pytest.mark.parametrize("other", [name for name in METHODS.ids() if name != "auto"])
 def test_tensors_of_another_method(model: Path, other: str) -> None:
     forge(model, method=other, configuration={})
     refused(model, f"do not fit method {other}")
@@ -373,8 +422,8 @@ def test_tensors_of_a_trained_method_under_a_simpler_name(
 
 
 def _halve(tensors: dict[str, NDArray[Any]]) -> None:
-    tensors["method.mean"] = tensors["method.mean"][:16]
-    tensors["method.basis"] = np.ascontiguousarray(tensors["method.basis"][:, :16])
+    tensors["method.whole.mean"] = tensors["method.whole.mean"][:16]
+    tensors["method.whole.basis"] = np.ascontiguousarray(tensors["method.whole.basis"][:, :16])
 
 
 def _set(name: str, value: NDArray[Any]) -> Callable[[dict[str, NDArray[Any]]], None]:
@@ -388,10 +437,16 @@ def _set(name: str, value: NDArray[Any]) -> Callable[[dict[str, NDArray[Any]]], 
     ("change", "match"),
     [
         (_halve, "expected 32 dimensions"),
-        (_set("method.mean", np.zeros((1, toy.DIM))), "do not fit"),
-        (_set("method.scalars", np.zeros(3)), "do not fit"),
+        (_set("method.whole.mean", np.zeros((1, toy.DIM))), "do not fit"),
+        (_set("method.whole.scalars", np.zeros(3)), "do not fit"),
+        (_set("method.whole.scale", np.array([0.0, 0.0])), "do not fit"),
+        (_set("method.local.scale", np.array([0.0, np.inf])), "not finite"),
+        (_set("method.local.maps", np.array([0.0, 1.0, 3.0, 2.0, 0.0])), "do not fit"),
+        (_set("method.local.choices", np.zeros(2)), "do not fit"),
+        (_set("method.weight", np.array([1.5])), "do not fit"),
         (_set("method.extra", np.zeros(3)), "do not fit"),
-        (lambda tensors: tensors.pop("method.mean"), "do not fit"),
+        (lambda tensors: tensors.pop("method.whole.mean"), "do not fit"),
+        (lambda tensors: tensors.pop("method.local.maps"), "do not fit"),
         (lambda tensors: tensors.pop("reference"), "reference"),
         (_set("reference", np.zeros(0)), "reference"),
         (_set("reference", np.zeros((3, 2))), "reference"),

@@ -207,3 +207,17 @@ def test_the_mean_of_the_largest() -> None:
         expected = [np.mean(sorted(row)[-k:]) for row in distances]
         np.testing.assert_allclose(top_mean(distances, share), expected)
     np.testing.assert_allclose(top_mean(distances), top_mean(distances, 0.05))
+
+
+def test_shared_moments_are_those_of_all_patches() -> None:
+    rng = np.random.default_rng(3)
+    patches = rng.normal(size=(20, 4, 3, 3)) + rng.normal(size=(4, 3, 3))
+    moments = patch_moments(as_places(patches), shared=True)
+    rows = patches.transpose(0, 2, 3, 1).reshape(-1, 4)
+    for place in range(9):
+        np.testing.assert_allclose(moments.mean[place], rows.mean(axis=0), atol=1e-5)
+        expected = np.cov(rows.T, bias=True)
+        np.testing.assert_allclose(moments.covariance[place], expected, atol=1e-4)
+    distances = fit_patch_gaussians(moments).squared_distances(patches)
+    moved = fit_patch_gaussians(moments).squared_distances(patches[:, :, ::-1])
+    np.testing.assert_allclose(np.sort(distances, axis=1), np.sort(moved, axis=1), rtol=1e-6)

@@ -176,8 +176,22 @@ def test_the_share_is_the_explained_part_of_the_variance() -> None:
     rows = patches.transpose(0, 2, 3, 1).reshape(50, 9, 6).astype(np.float64)
     total = np.square(rows - rows.mean(axis=(0, 1))).sum()
     within = np.square(rows - rows.mean(axis=0)).sum()
-    assert share == pytest.approx(1 - within / total, rel=1e-5)
+    spread = within / (9 * 49)  # Unbiased.
+    apart = (total - within) / (9 * 50) - spread / 50  # Less what fifty images give by chance.
+    assert share == pytest.approx(apart / (apart + spread), rel=1e-5)
     assert weight == pytest.approx(share**2 / (share**2 + (1 - share) ** 2))
+
+
+def test_a_few_images_explain_no_more_than_many() -> None:
+    """Without the correction, three images without any structure would give a share of a third."""
+    rng = np.random.default_rng(0)
+    shares = [
+        place_weight(patch_moments(as_places(rng.normal(size=(3, 6, 5, 5)).astype(np.float32))))[0]
+        for _ in range(100)
+    ]
+    assert np.mean(shares) < 0.05
+    one = rng.normal(size=(1, 6, 5, 5)).astype(np.float32)
+    assert place_weight(patch_moments(as_places(one))) == (0.0, 0.0)
 
 
 def test_patches_that_never_vary_say_nothing() -> None:

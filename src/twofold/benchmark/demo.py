@@ -65,7 +65,7 @@ def run_demo(out: Path, report: Report) -> dict[str, Any]:
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder()
-    frozen = FrozenEncoder(encoder, cache=default_cache())
+    frozen = FrozenEncoder(encoder, _outputs(), cache=default_cache())
     domains = {name: _encode(name, frozen, report) for name in DOMAINS}
     directions: dict[str, Any] = {}
     files: list[str] = []
@@ -111,8 +111,7 @@ def _fit(
     name: str, encoder: Encoder, source: _Domain, target: _Domain, split: Split, state: int
 ) -> Detector:
     method_class = METHODS.load(name)
-    trained = "training" in method_class.Config.model_fields
-    method = method_class(encoder, parse_config(method_class, _TRAINING if trained else {}))
+    method = method_class(encoder, parse_config(method_class, _options(method_class)))
     pool = target.encoded.subset(split.pool)
     data = FitData(
         source=source.encoded.subset(source.cells.labels == 0),
@@ -123,6 +122,18 @@ def _fit(
         # What they say (a threshold that rests on the source) is a column of the table.
         warnings.simplefilter("ignore", UserWarning)
         return Detector(method=name, random_state=state).fit_encoded(method, data, pool=pool)
+
+
+def _outputs() -> tuple[str, ...]:
+    """What any of the methods reads."""
+    wanted: dict[str, None] = {}
+    for method in map(METHODS.load, DEMO_METHODS):
+        wanted |= dict.fromkeys(method.outputs(parse_config(method, _options(method))))
+    return tuple(wanted)
+
+
+def _options(method: type[Method]) -> dict[str, Any]:
+    return _TRAINING if "training" in method.Config.model_fields else {}
 
 
 def _test(

@@ -6,7 +6,7 @@ import json
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ _METHOD = "method."
 _REFERENCE = "reference"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
     return DetectorFile(
         method=method,
         threshold=Threshold(**header.threshold.model_dump()),
-        evidence=_parse_evidence(header.evidence, path),
+        evidence=_parse(Evidence, header.evidence, path),
         reference=_reference(bundle, path),
         random_state=header.random_state,
     )
@@ -167,17 +168,10 @@ def _reference(bundle: Bundle, path: Path) -> NDArray[np.float64]:
     return scores
 
 
-def _parse(model: type[_Header], content: Any, path: Path) -> _Header:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise _bad(path, error) from error
-
-
-def _parse_evidence(content: dict[str, Any], path: Path) -> Evidence:
+def _parse(model: type[T], content: Any, path: Path) -> T:
     try:
         # As JSON, where strict typing still takes a list for a tuple.
-        return TypeAdapter(Evidence).validate_json(json.dumps(content), strict=True)
+        return TypeAdapter(model).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise _bad(path, error) from error
 

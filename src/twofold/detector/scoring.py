@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class Scoring:
     strict: bool
     progress: DetectorProgress | None
     _reference: Array
+    _last_reader: Reader | None = None
 
     def decision_function(self, images: ImageInput) -> Array:
         """Anomaly scores, float64 (n,), larger = more anomalous, never clamped.
@@ -144,11 +146,14 @@ class Scoring:
             raise NotFittedError("this Detector is not fitted: call fit first")
 
     def _reader(self, method: Method, *more: str) -> Reader:
-        outputs = (*method.outputs(method.config), *more)
-        return Reader.of(
-            method.encoder,
-            outputs,
-            engine=self.engine,
-            strict=self.strict,
-            progress=self.progress,
-        )
+        """Of a method's outputs; the last one is used again, as compiling takes seconds."""
+        outputs = tuple(dict.fromkeys((*method.outputs(method.config), *more)))
+        last = self._last_reader
+        if (
+            last is None
+            or last.encoder is not method.encoder
+            or (last.frozen.outputs, last.engine) != (outputs, self.engine)
+        ):
+            last = Reader.of(method.encoder, outputs, engine=self.engine)
+        self._last_reader = replace(last, strict=self.strict, progress=self.progress)
+        return self._last_reader

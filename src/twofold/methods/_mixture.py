@@ -42,7 +42,7 @@ class Views:
     Attributes:
         weight: of the local score, in [0, 1].
         whole: the global view, or None.
-        whole_scale: of its scores; only where there are two.
+        whole_scale: of its scores.
         local: the local view, or None.
         local_scale: of its scores.
         maps: of its patches.
@@ -112,7 +112,7 @@ class Views:
             model = Gaussian.from_state(under(arrays, "whole."))
             check_gaussian(model, dim)
             whole = GlobalView(model, _NOBODY)
-            whole_scale = None if channels is None else _scale(arrays["whole.scale"])
+            whole_scale = _scale(arrays["whole.scale"])
         if channels is not None:
             share, own, source = (float(value) for value in arrays["local.choices"])
             gaussians = PatchGaussians.from_state(under(arrays, "local."), channels)

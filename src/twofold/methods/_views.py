@@ -157,16 +157,16 @@ class LocalView:
 
 @dataclass(frozen=True)
 class LocalData:
-    """What local fits share: the source's moments, the pool by place."""
+    """What local fits share: the source's moments, the pool by place, and whether places count."""
 
     source: PatchMoments | None
     places: Floats
+    shared: bool = False
 
     @classmethod
-    def of(cls, source: Floats | None, pool: Floats) -> LocalData:
-        """From patch features (n, c, g, g)."""
-        near = None if source is None else patch_moments(as_places(source))
-        return cls(near, as_places(pool))
+    def of(cls, source: Floats, pool: Floats, *, shared: bool = False) -> LocalData:
+        """From patch features (n, c, g, g); ``shared`` gives all places one Gaussian."""
+        return cls(patch_moments(as_places(source), shared=shared), as_places(pool), shared)
 
 
 def fit_local(
@@ -188,13 +188,20 @@ def fit_local(
         raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
     chosen = SourceWeight(1.0 if source_weight is None else source_weight, {})
     model, kept = fit_trimmed_patches(
-        data.source, data.places, trim=trim, source_weight=chosen.weight
+        data.source, data.places, trim=trim, source_weight=chosen.weight, shared=data.shared
     )
     if source_weight is None:
-        chosen = choose_source_weight(data.source, data.places, kept, random_state=random_state)
+        chosen = choose_source_weight(
+            data.source, data.places, kept, shared=data.shared, random_state=random_state
+        )
         if chosen.weight != 1.0:
             model, kept = fit_trimmed_patches(
-                data.source, data.places, trim=trim, source_weight=chosen.weight, start=kept
+                data.source,
+                data.places,
+                trim=trim,
+                source_weight=chosen.weight,
+                shared=data.shared,
+                start=kept,
             )
     share, weight = place_weight(patch_moments(data.places, kept))
     return LocalView(model, kept, chosen, share, weight)
@@ -216,6 +223,7 @@ def cross_fit_local(
             np.ascontiguousarray(data.places[:, ~fold]),
             trim=trim,
             source_weight=view.source_weight.weight,
+            shared=data.shared,
             start=view.kept[~fold],
             max_iterations=1,
         )

@@ -59,12 +59,16 @@ class PatchMoments:
     fourth: Array
 
 
-def patch_moments(places: Floats, rows: Mask | None = None) -> PatchMoments:
+def patch_moments(
+    places: Floats, rows: Mask | None = None, *, shared: bool = False
+) -> PatchMoments:
     """First, second and fourth moments of each place; O(n p c^2) time, O(p c^2) memory.
 
     Args:
         places: see :func:`as_places`, (p, n, c).
         rows: images that count, bool (n,); all by default.
+        shared: give every place the moments of the patches of all places: for surfaces without
+            fixed places, such as a texture.
     """
     p, n, c = places.shape
     count = n if rows is None else int(rows.sum())
@@ -76,7 +80,19 @@ def patch_moments(places: Floats, rows: Mask | None = None) -> PatchMoments:
         covariance[place] = (centred.T @ centred) / np.float32(count)
         squares = np.einsum("nc,nc->n", centred, centred, dtype=np.float64)
         fourth[place] = np.square(squares).mean()
-    return PatchMoments(count, mean, covariance, fourth)
+    moments = PatchMoments(count, mean, covariance, fourth)
+    return _shared(moments) if shared else moments
+
+
+def _shared(moments: PatchMoments) -> PatchMoments:
+    """Moments of all places together, for each of them."""
+    mean = np.broadcast_to(moments.mean.mean(axis=0), moments.mean.shape)
+    apart = moments.mean - mean
+    pooled = moments.covariance.mean(axis=0) + apart.T @ apart / len(apart)
+    covariance = np.broadcast_to(pooled, moments.covariance.shape)
+    # Of the fourth moment, what lies between places is small beside what lies within.
+    fourth = np.full(len(apart), float(moments.fourth.mean()))
+    return PatchMoments(moments.n, mean, covariance, fourth)
 
 
 @dataclass(frozen=True)

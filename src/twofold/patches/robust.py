@@ -34,6 +34,7 @@ def fit_trimmed_patches(
     trim: float,
     source_weight: float = 1.0,
     start: Mask | None = None,
+    shared: bool = False,
     max_iterations: int = 5,
 ) -> tuple[PatchGaussians, Mask]:
     """Fit to the pool's most normal images: concentration steps as in FAST-MCD, on whole images.
@@ -48,6 +49,7 @@ def fit_trimmed_patches(
         trim: share of the pool left out, in [0, 0.5].
         source_weight: see :func:`fit_patch_gaussians`.
         start: images kept at first, bool (n,).
+        shared: see :func:`twofold.patches.patch_moments`; the source's moments likewise.
         max_iterations: the kept set hardly moves after three steps; the bound guards against
             cycles.
 
@@ -62,7 +64,7 @@ def fit_trimmed_patches(
     if start is not None and start.sum() >= MIN_IMAGES:
         kept = start.copy()
     for step in range(max_iterations):
-        moments = patch_moments(places, kept)
+        moments = patch_moments(places, kept, shared=shared)
         model = fit_patch_gaussians(moments, source, source_weight=source_weight)
         if step == max_iterations - 1 or n_keep == n == kept.sum():
             break
@@ -94,6 +96,7 @@ def choose_source_weight(
     kept: Mask,
     *,
     random_state: int,
+    shared: bool = False,
     weights: Sequence[float] = _WEIGHTS,
 ) -> SourceWeight:
     """The weight under which presumed normals that were held out are most likely.
@@ -107,6 +110,7 @@ def choose_source_weight(
         places: of the pool, (p, n, c).
         kept: presumed normals, bool (n,).
         random_state: of the halves.
+        shared: see :func:`twofold.patches.patch_moments`.
         weights: to choose from.
     """
     rows = np.flatnonzero(kept)
@@ -117,7 +121,7 @@ def choose_source_weight(
     found = dict.fromkeys(weights, 0.0)
     for half in (order[::2], order[1::2]):
         inside = np.isin(np.arange(len(kept)), half)
-        moments = patch_moments(places, inside)
+        moments = patch_moments(places, inside, shared=shared)
         held_out = np.ascontiguousarray(places[:, kept & ~inside])
         for weight in weights:
             model = fit_patch_gaussians(moments, source, source_weight=weight)
@@ -134,7 +138,7 @@ def place_weight(moments: PatchMoments) -> tuple[float, float]:
     One Gaussian a place describes objects that are always seen alike (a part in its fixture, a
     solar cell); for animals anywhere in a picture it describes little. The share of the variance of
     all patches that lies between the places' means says which is the case: the correlation ratio
-    (Fisher 1925), R^2 of the place.
+    (Fisher 1925), R^2 of the place, less what chance gives it (Kelley 1935).
 
     Args:
         moments: of presumed target normals.
@@ -144,8 +148,13 @@ def place_weight(moments: PatchMoments) -> tuple[float, float]:
         the explained and the unexplained share, ``R^4 / (R^4 + (1 - R^2)^2)``. At one half both
         weigh the same; squares let the better of two clearly different views decide nearly alone.
     """
-    within = float(np.trace(moments.covariance, axis1=1, axis2=2).mean())
+    n = moments.n
+    if n < 2:
+        return 0.0, 0.0
+    within = float(np.trace(moments.covariance, axis1=1, axis2=2).mean()) * n / (n - 1)
     between = float(np.square(moments.mean - moments.mean.mean(axis=0)).sum(axis=1).mean())
+    # The means of a few images differ by chance alone.
+    between = max(between - within / n, 0.0)
     if within + between <= 0:
         return 0.0, 0.0
     share = between / (within + between)
