@@ -18,7 +18,7 @@ def scores(values: list[float], threshold: float = 2.0) -> Scores:
     flags = np.where(np.isnan(array), -1, array > threshold).astype(np.int64)
     names = tuple(f"{i}.png" for i in range(len(array)))
     bad = tuple(Problem(n, "empty file") for n, v in zip(names, array, strict=True) if np.isnan(v))
-    return Scores(names, array, np.full(len(array), 50.0), flags, bad)
+    return Scores(names, array, np.full(len(array), 50.0), flags, bad, np.full(len(array), 0.5))
 
 
 def test_figures_leave_out_unusable_images() -> None:

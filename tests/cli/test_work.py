@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -51,6 +54,14 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert content["evidence"]["n_source"] == 40
     assert content["evidence"]["n_target"] == 44
     assert content["evidence"]["problems"] == []
+    assert content["evidence"]["verdict"] == "adapt"
+    assert content["evidence"]["reasons"][0].startswith("a shift ")
+    assert content["evidence"]["findings"]["shift_auroc"] > 0.75
+    assert set(content["evidence"]["choices"]) == {"local_weight", "place_share", "source_weight"}
+    low, share, high = content["threshold"]["contamination"]
+    assert 0 <= low <= share <= high <= 1
+    assert content["evidence"]["contamination"] == [low, share, high]
+    assert 0 < content["threshold"]["rate_bound"] <= 1
     assert sorted(path.name for path in (world / "model").iterdir()) == [
         "detector.json",
         "tensors.safetensors",
@@ -78,6 +89,7 @@ def test_fit_in_words_and_options(world: Path, run: Run, tmp_path: Path) -> None
         *("--false-alarm-rate", 0.1, "--random-state", 3, "--option", "shrinkage=oas"),
     )
     assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("verdict: adapt\n")
     assert "target_only fitted on 40 source and 44 target images" in result.stdout
     assert "10% false alarms" in result.stdout
     saved = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
@@ -95,6 +107,24 @@ def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None
     assert f"skipped {folder / 'note.png'}: not an image" in result.stderr
     one_line(run(*arguments, "--out", tmp_path / "n", "--strict"), code=1, word="note.png")
     assert not (tmp_path / "n").exists()
+
+
+@pytest.mark.parametrize("locality", ["global", "local"])
+def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, locality: str) -> None:
+    arguments = ("fit", "--source", world / "source", "--target", world / "target")
+    result = run(*arguments, "--out", tmp_path / "m", "--locality", locality, "--json")
+    assert result.exit_code == 0, result.stderr
+    weight = json.loads(result.stdout)["evidence"]["choices"]["local_weight"]
+    assert weight == (0.0 if locality == "global" else 1.0)
+    saved = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
+    assert saved["configuration"]["locality"] == locality
+    scored = run("score", tmp_path / "m", world / "normal", "--maps", tmp_path / "maps")
+    if locality == "local":
+        assert scored.exit_code == 0, scored.stderr
+        assert len(list((tmp_path / "maps").iterdir())) == 12
+    else:
+        one_line(scored, code=2, word="locality=both")
+        assert not (tmp_path / "maps").exists()
 
 
 def test_embedded_weights_are_in_the_model(world: Path, run: Run, tmp_path: Path) -> None:
@@ -121,6 +151,9 @@ def test_embedded_weights_are_in_the_model(world: Path, run: Run, tmp_path: Path
         (("--option", "trim=NaN"), "option trim"),
         (("--option", "trim=much"), "option trim"),
         (("--option", "trim=0.1", "--option", "trim.more=1"), "not a group"),
+        (("--locality", "middle"), "option locality"),
+        (("--locality", "local", "--option", "locality=global"), "locality is given twice"),
+        (("--locality", "local", "--method", "target_only"), "option locality"),
         (("--method", "paper", "--option", "training.epochs=0"), "training.epochs"),
         (("--method", "oracle", "--option", "training.trainable=head"), "target_labels"),
     ],
@@ -250,6 +283,143 @@ def test_a_folder_in_place_of_the_file_is_one_line(world: Path, run: Run, tmp_pa
     result = run("score", world / "model", world / "normal", "--out", tmp_path)
     one_line(result, code=1, word=str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------------------------------- score, all together
+
+
+def test_a_false_discovery_rate_decides_on_all_together(world: Path, run: Run) -> None:
+    images = (world / "normal", world / "anomalous")
+    alone = rows_of(run("score", world / "model", *images).stdout)
+    found = {}
+    for rate in ("0.01", "0.3"):
+        result = run("score", world / "model", *images, "--false-discovery-rate", rate)
+        assert result.exit_code == 0, result.stderr
+        rows = rows_of(result.stdout)
+        for row, expected in zip(rows, alone, strict=True):
+            assert {**row, "anomalous": ""} == {**expected, "anomalous": ""}
+        found[rate] = [row["anomalous"] for row in rows]
+    # Of 40-odd presumed normals, no p-value is below a hundredth: nothing can be reported.
+    assert found["0.01"] == ["0"] * 20
+    assert found["0.3"][12:] == ["1"] * 8
+    assert [row["anomalous"] for row in alone] != found["0.01"]
+
+
+@pytest.mark.parametrize("rate", ["0", "1", "-0.1", "1.5", "nan"])
+def test_an_impossible_false_discovery_rate_is_one_line(
+    world: Path, run: Run, tmp_path: Path, rate: str
+) -> None:
+    out = tmp_path / "scores.csv"
+    arguments = ("score", world / "model", world / "normal", "--out", out)
+    result = run(*arguments, f"--false-discovery-rate={rate}")
+    one_line(result, code=2, word="false_discovery_rate must lie strictly between 0 and 1")
+    assert not out.exists()
+    assert run(*arguments, "--false-discovery-rate", "often").exit_code == 2
+
+
+# -------------------------------------------------------------------------------- score, maps
+
+
+def test_maps_are_pictures_of_the_images(world: Path, run: Run, tmp_path: Path) -> None:
+    folder, out = tmp_path / "new" / "maps", tmp_path / "scores.csv"
+    arguments = ("score", world / "model", world / "mixed", world / "anomalous", "--out", out)
+    result = run(*arguments, "--maps", folder)
+    assert result.exit_code == 0, result.stderr
+    names = [Path(row["image"]).stem for row in rows_of(out.read_text(encoding="utf-8"))]
+    wanted = [f"{row:06}_{name}.png" for row, name in enumerate(names) if name != "damaged"]
+    assert sorted(path.name for path in folder.iterdir()) == wanted
+    assert len(wanted) == 11
+    for name in wanted:
+        with Image.open(folder / name) as picture:
+            assert (picture.size, picture.mode, picture.format) == ((48, 48), "RGB", "PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "scores.csv"]
+    plain = run("score", world / "model", world / "mixed", world / "anomalous")
+    assert out.read_text(encoding="utf-8") == plain.stdout
+    # A second time the same pictures, over the first ones.
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run(*arguments, "--maps", folder).exit_code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_defects_are_coloured_and_normal_images_hardly(
+    world: Path, run: Run, tmp_path: Path
+) -> None:
+    changed = {}
+    for name in ("normal", "anomalous"):
+        assert run("score", world / "model", world / name, "--maps", tmp_path / name).exit_code == 0
+        shares = []
+        pairs = zip(
+            sorted((world / name).iterdir()), sorted((tmp_path / name).iterdir()), strict=True
+        )
+        for image, drawn in pairs:
+            with Image.open(image) as one, Image.open(drawn) as two:
+                shares.append(float((np.asarray(one) != np.asarray(two)).any(axis=2).mean()))
+        changed[name] = shares
+    assert min(changed["anomalous"]) > 0.1
+    assert float(np.median(changed["normal"])) < float(np.median(changed["anomalous"])) / 2
+
+
+def test_no_name_leads_out_of_the_folder(world: Path, run: Run, tmp_path: Path) -> None:
+    near = tmp_path / "images"
+    names = [
+        *("..%2f..%2fup.png", "..\\..\\up.png", "two words.png", "größe 大小.png", "...png"),
+        *(
+            "-rf.png",
+            "a:b*c?.png",
+            "line\nbreak.png",
+            "\u202egnp.png",
+            "CON.png",
+            "x" * 200 + ".png",
+        ),
+        *("same.png", "same.jpg", "same.png.png", "sub/same.png", "sub/../same2.png"),
+    ]
+    paths = []
+    (near / "sub").mkdir(parents=True)
+    for name in names:
+        shutil.copy(world / "normal" / "000.png", near / name)
+        paths.append(near / name)
+    folder = tmp_path / "out" / "maps"
+    result = run("score", world / "model", *paths, "--out", tmp_path / "s.csv", "--maps", folder)
+    assert result.exit_code == 0, result.stderr
+    written = sorted(path.name for path in folder.iterdir())
+    assert [name[:7] for name in written] == [f"{row:06}_" for row in range(len(names))]
+    for name in written:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+\.png", name)
+        assert len(name) < 100
+        assert (folder / name).is_file()
+    assert written[2] == "000002_two_words.png"
+    everything = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert everything == {*(p.resolve() for p in paths), tmp_path / "s.csv", *folder.iterdir()}
+
+
+def test_a_method_without_maps_is_refused_before_any_work(
+    world: Path, run: Run, tmp_path: Path
+) -> None:
+    model, out, folder = tmp_path / "m", tmp_path / "s.csv", tmp_path / "maps"
+    fitted = run(
+        *("fit", "--source", world / "source", "--target", world / "target"),
+        *("--out", model, "--method", "target_only"),
+    )
+    assert fitted.exit_code == 0, fitted.stderr
+    # The images do not even have to be there.
+    for images in (world / "normal", world / "gone"):
+        result = run("score", model, images, "--out", out, "--maps", folder)
+        one_line(result, code=2, word="method target_only with these options has no anomaly maps")
+        assert not out.exists()
+        assert not folder.exists()
+
+
+def test_a_file_in_place_of_the_maps_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:
+    file, out = tmp_path / "maps", tmp_path / "s.csv"
+    file.write_text("kept", encoding="utf-8")
+    for folder in (file, file / "inside"):
+        result = run("score", world / "model", world / "normal", "--out", out, "--maps", folder)
+        one_line(result, code=2, word=f"--maps {folder}: ")
+        assert file.read_text(encoding="utf-8") == "kept"
+        assert not out.exists()
+
+
+# ---------------------------------------------------------------------------------- bad models
 
 
 def test_a_damaged_model_is_refused(world: Path, run: Run, tmp_path: Path) -> None:

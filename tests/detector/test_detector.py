@@ -20,6 +20,8 @@ from tests.support.bad_files import write_bad_files
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
 from twofold.detector import reading
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.engine import Engine, EngineKind, make_engine
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import (
     ConfigError,
@@ -404,11 +406,13 @@ def test_copies_across_are_counted(make: Make, world: toy.World) -> None:
 
 def test_one_folder_twice(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
     write(tmp_path / "a", world.pool)
-    with pytest.warns(UserWarning, match="is one folder given twice") as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         detector = make().fit(tmp_path / "a", tmp_path / "a")
     verdict, note = (str(one.message) for one in caught)
     assert verdict.startswith("no shift: source detector suffices (source and target look alike: ")
-    assert note.startswith("source and target hold the same 80 images")
+    assert note == "source and target hold the same 80 images: is one folder given twice?"
+    assert {one.category for one in caught} == {UserWarning}
     assert {one.filename for one in caught} == {__file__}
     assert detector.evidence_.verdict == "no shift: source detector suffices"
 
@@ -471,6 +475,105 @@ def test_progress_reaches_the_end(
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)
     assert seen["encode source"][-1] == (60, 60)
     assert seen["score"] == [(25, 60), (50, 60), (60, 60)]
+
+
+def test_the_network_is_compiled_once(
+    make: Make, fitted: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, ...]] = []
+
+    def counted(encoder: Encoder, outputs: tuple[str, ...], kind: EngineKind) -> Engine:
+        made.append(outputs)
+        return make_engine(encoder, outputs, kind)
+
+    monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
+    detector = make().fit(world.source, world.pool)
+    for _ in range(3):
+        detector.predict(world.test[:2])
+        detector.anomaly_map(world.test[:2])
+    assert len(made) == 1
+    # A method that looks at other outputs than the evidence: once for the fit, once for scoring.
+    made.clear()
+    other = make("padim").fit(world.source, world.pool)
+    for _ in range(3):
+        other.predict(world.test[:2])
+    assert len(made) == 2
+    made.clear()
+    detector.save(tmp_path / "m")
+    loaded = Detector.load(tmp_path / "m", weights="random")
+    loaded.engine = "torch"
+    for _ in range(3):
+        scores = loaded.decision_function(world.test)
+    assert same(scores, fitted.decision_function(world.test))
+    assert len(made) == 1
+    # Settings changed in between take effect all the same.
+    seen: list[str] = []
+    loaded.strict, loaded.progress = True, lambda what, done, total: seen.append(what)
+    with pytest.raises(ImageSourceError):
+        loaded.predict([tmp_path / "missing.png"])
+    loaded.predict(world.test[:2])
+    assert seen == ["score"]
+    loaded.engine = "steam"  # type: ignore[assignment]
+    with pytest.raises(ConfigError, match="unknown engine"):
+        loaded.predict(world.test[:2])
+
+
+def test_a_false_discovery_rate(fitted: Detector, world: toy.World) -> None:
+    alone = fitted.predict(world.test)
+    together = fitted.predict(world.test, false_discovery_rate=0.1)
+    result = fitted.score(world.test, false_discovery_rate=0.1)
+    assert same(together, result.anomalous)
+    assert set(together.tolist()) == {0, 1}
+    assert ((result.p_values > 0) & (result.p_values <= 1)).all()
+    assert result.p_values[together == 1].max() < result.p_values[together == 0].min()
+    assert (together[world.test_labels == 1] == 1).mean() > 0.8
+    # One image alone can never be reported at a rate below 1 / (presumed normals + 1).
+    assert alone[world.test_labels == 1].any()
+    assert not fitted.predict(world.test[:1], false_discovery_rate=0.001).any()
+    # Before the images are even looked for.
+    for rate in (0.0, 1.0, float("nan")):
+        with pytest.raises(ConfigError, match="false_discovery_rate must lie strictly between"):
+            fitted.predict("nowhere", false_discovery_rate=rate)
+
+
+def test_locality(make: Make, fitted: Detector, world: toy.World) -> None:
+    def scores(**options: Any) -> NDArray[Any]:
+        return make(**options).fit(world.source, world.pool).decision_function(world.test)
+
+    for locality in ("global", "local", "both"):
+        assert same(scores(locality=locality), scores(options={"locality": locality}))
+    assert same(scores(locality="both"), fitted.decision_function(world.test))
+    assert not same(scores(locality="global"), scores(locality="local"))
+    assert same(scores(locality="local", options={"locality": "local"}), scores(locality="local"))
+    with pytest.raises(ConfigError, match="locality is given twice: local and global"):
+        scores(locality="local", options={"locality": "global"})
+    with pytest.raises(ConfigError, match="option locality"):
+        scores(locality="middle")
+    with pytest.raises(ConfigError, match="option locality"):
+        scores(method="target_only", locality="local")
+
+
+def test_evidence_of_a_fit(fitted: Detector, world: toy.World, make: Make) -> None:
+    evidence = fitted.evidence_
+    assert evidence.findings is not None
+    assert evidence.contamination == fitted.threshold_.contamination
+    assert evidence.choices == fitted.method_.choices()
+    # A method that reads something else has the same facts about the images.
+    with pytest.warns(UserWarning, match="rests on source images"):
+        other = make("frozen_source").fit(world.source, world.pool).evidence_
+    assert other.findings is not None
+    for name in ("shift_auroc", "mmd", "stability", "two_modes_p_value", "most_like_source"):
+        assert getattr(other.findings, name) == getattr(evidence.findings, name)
+    # Without a target there is nothing to study, and an encoding that is shared is not.
+    with pytest.warns(UserWarning, match="rests on source images"):
+        alone = make("frozen_source").fit(world.source).evidence_
+    assert (alone.verdict, alone.findings) == ("not studied", None)
+    method = METHODS.load("auto")
+    data = toy.fit_data(method, toy.encode_world(world))
+    shared = make().fit_encoded(method(toy.encoder()), data).evidence_
+    assert (shared.verdict, shared.findings, shared.reasons) == ("not studied", None, ())
+    asked = make().fit_encoded(method(toy.encoder()), data, studied=True).evidence_
+    assert asked.findings == evidence.findings
 
 
 def test_encoded_images_give_the_same(make: Make, fitted: Detector, world: toy.World) -> None:

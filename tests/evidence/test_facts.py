@@ -9,7 +9,7 @@ import pytest
 from tests.support import toy
 
 from twofold.encoders.encode import EncodedImages
-from twofold.evidence import collect_evidence
+from twofold.evidence import ADAPT, NO_SHIFT, NOT_STUDIED, Verdict, collect_evidence
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
@@ -76,3 +76,28 @@ def test_problems_of_both_folders() -> None:
     target = replace(images(3, 4), problems=(two,))
     assert collect_evidence(source, target, THRESHOLD).problems == (one, two)
     assert collect_evidence(source, None, THRESHOLD).problems == (one,)
+
+
+def test_what_was_not_studied_says_so() -> None:
+    evidence = collect_evidence(images(1, 2, 3), images(4, 5), THRESHOLD)
+    assert (evidence.verdict, evidence.reasons, evidence.findings) == (NOT_STUDIED, (), None)
+    assert evidence.choices == {}
+    assert evidence.contamination == THRESHOLD.contamination == (0.0, 0.0, 0.1)
+
+
+def test_a_verdict_other_than_adapt_is_the_first_note() -> None:
+    against = Verdict(NO_SHIFT, ("they look alike", "and so on"))
+    evidence = collect_evidence(images(1, 2, 3), images(3, 4), THRESHOLD, verdict=against)
+    assert (evidence.verdict, evidence.reasons) == (against.verdict, against.reasons)
+    assert evidence.notes == (
+        "no shift: source detector suffices (they look alike; and so on)",
+        "1 target image(s) are also in the source: they count twice",
+    )
+    given = {"weight": 0.5}
+    trusted = Verdict(ADAPT, ("a shift",))
+    evidence = collect_evidence(
+        images(1, 2, 3), images(4, 5), THRESHOLD, verdict=trusted, choices=given
+    )
+    assert (evidence.verdict, evidence.reasons, evidence.notes) == (ADAPT, ("a shift",), ())
+    assert evidence.choices == given
+    assert evidence.choices is not given

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+# By the first words of a verdict.
+_NEXT = {
+    "adapt": "fit a detector: twofold fit --source ... --target ... --out MODEL",
+    "no shift": "a detector of the source will do: twofold fit --method frozen_source ...",
+    "do not trust": "mend what is named above, or test a detector on images you have labelled: "
+    "twofold evaluate",
+}
+
 
 @command
 def check(
@@ -57,30 +65,44 @@ def _print(found: Check) -> None:
     typer.echo(f"verdict: {found.verdict}")
     for reason in found.reasons:
         typer.echo(f"  {reason}")
-    typer.echo(f"{found.n_source} source and {found.n_target} target images")
+    typer.echo(f"what next: {_NEXT[found.verdict.partition(':')[0]]}")
+    typer.echo(f"\n{found.n_source} source and {found.n_target} target images")
     facts = found.findings
     if facts is None:
         return
-    low, share, high = (100 * value for value in found.contamination)
+    low, share, high = (f"{value:.0%}" for value in found.contamination)
+    stable = " ".join(f"{value:.2f}" for value in facts.stability)
     lines = (
         (
             "shift",
-            f"AUROC {facts.shift_auroc:.2f} (p {facts.shift_p_value:.3f}), MMD {facts.mmd:.3f}",
+            f"AUROC {facts.shift_auroc:.2f} of telling source from target (0.5 guessing, 1 "
+            f"always), p {facts.shift_p_value:.3f}",
         ),
-        ("kinship of variations", f"{facts.kinship:.2f} (0 chance, 1 as the target itself)"),
-        ("dominant share (K = 2)", f"{100 * facts.dominant_share:.0f}%"),
-        ("stability (K = 2, 3, 5)", " ".join(f"{value:.2f}" for value in facts.stability)),
-        ("one mode", f"p {facts.two_modes_p_value:.3f}, minor side {100 * facts.minor_share:.0f}%"),
-        ("contamination", f"at least about {share:.0f}% ({low:.0f}% to {high:.0f}%)"),
+        ("", f"MMD {facts.mmd:.3f} (0 none), p {facts.mmd_p_value:.3f}"),
+        ("kinship", f"{facts.kinship:.2f} (does the target vary like the source? 0 no, 1 yes)"),
+        ("anomalies in target", f"at least about {share} (90% interval {low} to {high})"),
         (
-            "adapted against source ranking",
-            f"tau {facts.kendall:.2f}, {100 * facts.top_overlap:.0f}% of the top tenth in common",
+            "one group or two",
+            f"p {facts.two_modes_p_value:.3f} for one (small: two); the best split leaves "
+            f"{facts.minor_share:.0%} on its smaller side",
+        ),
+        ("dominant cluster", f"{facts.dominant_share:.0%} of the target (the larger of two)"),
+        ("its stability", f"{stable} with 2, 3, 5 clusters (1 always the same images)"),
+        (
+            "does adapting matter",
+            f"tau {facts.kendall:.2f} of adapted scores and distances to the source (1 same order)",
+        ),
+        (
+            "",
+            f"{facts.top_overlap:.0%} of the oddest tenth in common "
+            f"({facts.chance_overlap:.0%} by chance)",
         ),
     )
     for name, value in lines:
-        typer.echo(f"{name:>32}  {value}")
+        typer.echo(f"{name:>21}  {value}")
     for name, images in (
         ("most like the source", facts.most_like_source),
         ("least like the source", facts.least_like_source),
     ):
-        typer.echo(f"{name:>32}  {', '.join(images)}")
+        for place, image in enumerate(images):
+            typer.echo(f"{name if place == 0 else '':>21}  {image}")

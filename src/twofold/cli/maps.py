@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 from twofold.detector import Detector
 from twofold.detector.maps import draw_overlay
 from twofold.errors import UsageError
+from twofold.files import write_whole
 from twofold.images import ImageInput
 
 __all__ = ["write_maps"]
@@ -42,7 +44,8 @@ def write_maps(detector: Detector, images: ImageInput, folder: Path) -> int:
             continue
         # Only the last part of a name, and only plain characters: nothing leaves the folder.
         stem = _STRANGE.sub("_", Path(item.name.replace("\\", "/")).stem) or "image"
-        picture = draw_overlay(item.image, item.values, low, high)
-        picture.save(folder / f"{item.row:06d}_{stem[:80]}.png")
+        picture = io.BytesIO()
+        draw_overlay(item.image, item.values, low, high).save(picture, "PNG")
+        write_whole(folder / f"{item.row:06d}_{stem[:80]}.png", picture.getvalue())
         written += 1
     return written

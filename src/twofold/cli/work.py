@@ -129,6 +129,10 @@ def score(
     with progress_bar() as progress:
         detector = _load(model, weights, strict, progress)
         given = images[0] if len(images) == 1 else list(images)
+        if maps is not None:
+            from twofold.detector.maps import require_maps  # noqa: PLC0415 - imports torch
+
+            require_maps(detector.method_)  # before the work of scoring
         result = detector.score(given, false_discovery_rate=false_discovery_rate)
         if maps is not None:
             from twofold.cli.maps import write_maps  # noqa: PLC0415 - imports torch

@@ -10,11 +10,10 @@ from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.errors import NotEnoughImagesError
-from twofold.evidence import Findings, judge
+from twofold.evidence import LEAST_IMAGES, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import METHODS, FitData, parse_config
-from twofold.thresholds import Contamination, pool_contamination, upper_tail
+from twofold.thresholds import Contamination, images_needed, pool_contamination, upper_tail
 
 __all__ = ["Check", "check_pair"]
 
@@ -72,6 +71,7 @@ def check_pair(
     Raises:
         TwofoldError: the images or weights cannot be used.
     """
+    images_needed(false_alarm_rate)  # A bad rate fails before any work.
     near, far = find_images(source), find_images(target)
     auto = METHODS.load("auto")
     method = auto(load_encoder(encoder, weights), parse_config(auto, {}))
@@ -82,19 +82,17 @@ def check_pair(
     assert pool is not None
     problems = data.source.problems + pool.problems
     empty = Check(len(data.source), len(pool), "", (), (0.0, 0.0, 0.5), None, {}, problems)
-    try:
-        method.fit(data, random_state=random_state)
-        scores = method.reference(data, random_state=random_state).scores
-    except NotEnoughImagesError:
-        unknown = Contamination(0.0, 0.0, 0.5)
+    if min(len(data.source), len(pool)) < LEAST_IMAGES:
         few = judge(
             None,
-            unknown,
+            Contamination(share=0.0, low=0.0, high=0.5),
             n_source=len(data.source),
             n_target=len(pool),
             false_alarm_rate=false_alarm_rate,
         )
         return replace(empty, verdict=few.verdict, reasons=few.reasons)
+    method.fit(data, random_state=random_state)
+    scores = method.reference(data, random_state=random_state).scores
     found = pool_contamination(scores, tail=upper_tail(scores), random_state=random_state)
     findings, verdict = look_at(
         data.source,

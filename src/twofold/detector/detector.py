@@ -130,10 +130,11 @@ class Detector(Scoring):
         method = method_class(self._encoder, config)
         # The evidence is about whole images, whatever the method looks at.
         reader = self._reader(method, "pooled")
+        known = reader.read(near, "source")
         pool = None if far is None else reader.read(far, "target")
         data = hand_over(
             method,
-            reader.read(near, "source"),
+            known,
             pool=pool,
             shots=None if few is None else reader.read_shots(few, method),
             anomalies=None if odd is None else reader.read(odd, "source anomaly"),

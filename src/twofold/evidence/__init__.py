@@ -1,12 +1,13 @@
 """What is known about a fit without any label."""
 
 from twofold.evidence.facts import NOT_STUDIED, Evidence, collect_evidence
-from twofold.evidence.study import Findings, study
+from twofold.evidence.study import LEAST_IMAGES, Findings, study
 from twofold.evidence.verdict import ADAPT, DO_NOT_TRUST, NO_SHIFT, Verdict, judge
 
 __all__ = [
     "ADAPT",
     "DO_NOT_TRUST",
+    "LEAST_IMAGES",
     "NOT_STUDIED",
     "NO_SHIFT",
     "Evidence",

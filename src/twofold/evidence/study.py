@@ -14,7 +14,7 @@ from twofold.evidence.ranking import disagreement, extremes
 from twofold.evidence.shift import mmd_test, two_sample_test
 from twofold.thresholds import Contamination
 
-__all__ = ["Findings", "study"]
+__all__ = ["LEAST_IMAGES", "Findings", "study"]
 
 Array = NDArray[np.float64]
 
