@@ -186,25 +186,48 @@ def fit_local(
     n = data.places.shape[1]
     if n < 2:
         raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
-    chosen = SourceWeight(1.0 if source_weight is None else source_weight, {})
-    model, kept = fit_trimmed_patches(
-        data.source, data.places, trim=trim, source_weight=chosen.weight, shared=data.shared
-    )
     if source_weight is None:
+        chosen, model, kept = _fit_chosen(data, trim=trim, random_state=random_state)
+    else:
+        chosen = SourceWeight(source_weight, {})
+        model, kept = fit_trimmed_patches(
+            data.source, data.places, trim=trim, source_weight=source_weight, shared=data.shared
+        )
+    share, weight = place_weight(patch_moments(data.places, kept))
+    return LocalView(model, kept, chosen, share, weight)
+
+
+def _fit_chosen(
+    data: LocalData, *, trim: float, random_state: int
+) -> tuple[SourceWeight, PatchGaussians, Mask]:
+    """From two starts, one that believes the source and one that does not, to the likelier fit.
+
+    Concentration steps confirm what they start from: a source that varies in other directions would
+    choose the images that look like it, and those would then speak for it. As in FAST-MCD the
+    better of several starts counts, here by held-out likelihood.
+    """
+    best: tuple[float, SourceWeight, Mask] | None = None
+    for start in (1.0, 0.0):
+        _, kept = fit_trimmed_patches(
+            data.source, data.places, trim=trim, source_weight=start, shared=data.shared
+        )
         chosen = choose_source_weight(
             data.source, data.places, kept, shared=data.shared, random_state=random_state
         )
-        if chosen.weight != 1.0:
-            model, kept = fit_trimmed_patches(
-                data.source,
-                data.places,
-                trim=trim,
-                source_weight=chosen.weight,
-                shared=data.shared,
-                start=kept,
-            )
-    share, weight = place_weight(patch_moments(data.places, kept))
-    return LocalView(model, kept, chosen, share, weight)
+        value = chosen.log_likelihoods.get(chosen.weight, -np.inf)
+        if best is None or value > best[0]:
+            best = value, chosen, kept
+    assert best is not None
+    _, chosen, kept = best
+    model, kept = fit_trimmed_patches(
+        data.source,
+        data.places,
+        trim=trim,
+        source_weight=chosen.weight,
+        shared=data.shared,
+        start=kept,
+    )
+    return chosen, model, kept
 
 
 def cross_fit_local(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky
+from scipy.linalg.lapack import dtrtri
 
 from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
@@ -220,11 +222,11 @@ def fit_patch_gaussians(
         intensity = _intensity(kept, float(fourth[place]), n) if regularisation is None else 0.0
         spread = (1.0 - intensity) * kept
         spread.flat[:: c + 1] += (regularisation or intensity) * level
-        # The eigenvalues are at least what was added, up to float32 rounding of the moments.
-        values, vectors = np.linalg.eigh(spread)
-        values = np.maximum(values, 1e-6 * level)
-        whitening[place] = (vectors / np.sqrt(values)).T
-        logdet[place] = np.log(values).sum()
+        # The moments are of float32, so the smallest eigenvalues may be lost to rounding.
+        spread.flat[:: c + 1] += 1e-6 * level
+        lower = cholesky(spread, lower=True, overwrite_a=True, check_finite=False)
+        whitening[place] = dtrtri(lower, lower=1)[0]
+        logdet[place] = 2.0 * np.log(np.diagonal(lower)).sum()
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
 
 
