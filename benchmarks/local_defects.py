@@ -300,7 +300,7 @@ def main() -> None:
     for number, piece in enumerate(strips):
         sheet.paste(piece, (0, number * piece.height))
     # Few colours: a third of the bytes, and no difference to the eye.
-    sheet.quantize(128).save(options.out / "overlays.png", optimize=True)
+    sheet.quantize(255).save(options.out / "overlays.png", optimize=True)
 
 
 if __name__ == "__main__":
