@@ -127,7 +127,7 @@ def outcome(case: Case, encoder: Any) -> dict[str, Any]:
         "contamination": [found.low, found.share, found.high],
         "true_contamination": float(odd.mean()),
         "pool_auroc": auroc(scores[~odd], scores[odd]) if 0 < odd.sum() < len(odd) else None,
-        "findings": None if findings is None else asdict(findings),
+        "findings": None if findings is None else _figures(asdict(findings)),
         "alarms": {},
     }
     if case.test_normals is not None:
@@ -141,6 +141,11 @@ def outcome(case: Case, encoder: Any) -> dict[str, Any]:
             alarms = int((fresh > threshold.value).sum())
             row["alarms"][str(rate)] = [alarms, len(fresh), threshold.rate_bound]
     return row
+
+
+def _figures(findings: dict[str, Any]) -> dict[str, Any]:
+    """Without names of files, which belong to one machine."""
+    return {name: value for name, value in findings.items() if not name.endswith("_like_source")}
 
 
 def print_verdicts(rows: list[dict[str, Any]]) -> None:

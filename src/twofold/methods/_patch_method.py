@@ -16,6 +16,7 @@ from twofold.errors import NotEnoughImagesError
 from twofold.methods._maps import MapScale, map_scale
 from twofold.methods._mixture import Steps
 from twofold.methods.base import FitData, Method, MethodConfig, Need, Progress, Reference, folds
+from twofold.threads import one_thread
 
 __all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
 
@@ -119,7 +120,8 @@ class PatchMethod(Method):
                 f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
                 f"got {len(patches)}"
             )
-        self.model_ = self._model(patches, random_state)
+        with one_thread():
+            self.model_ = self._model(patches, random_state)
         tell.step()
         scores, distances = self._cross_fit(patches, random_state, tell)
         share = 1.0 if self.config.fit_on == "source" else _PRESUMED
@@ -139,9 +141,10 @@ class PatchMethod(Method):
         n = len(patches)
         scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
         for fold in folds(n, _FOLDS, random_state):
-            model = self._model(patches[~fold], random_state)
-            scores[fold] = model.scores(patches[fold])
-            distances[fold] = model.distances(patches[fold])
+            with one_thread():
+                model = self._model(patches[~fold], random_state)
+                scores[fold] = model.scores(patches[fold])
+                distances[fold] = model.distances(patches[fold])
             tell.step()
         return scores, distances
 

@@ -22,6 +22,7 @@ from twofold.patches import (
     place_weight,
     top_mean,
 )
+from twofold.threads import one_thread
 
 __all__ = [
     "GlobalView",
@@ -152,7 +153,8 @@ class LocalView:
 
     def scores(self, patches: NDArray[np.floating]) -> Array:
         """Mean squared distance of each image's oddest patches, float64 (n,)."""
-        return top_mean(self.model.squared_distances(patches))
+        with one_thread():
+            return top_mean(self.model.squared_distances(patches))
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,9 @@ class LocalData:
     @classmethod
     def of(cls, source: Floats, pool: Floats, *, shared: bool = False) -> LocalData:
         """From patch features (n, c, g, g); ``shared`` gives all places one Gaussian."""
-        return cls(patch_moments(as_places(source), shared=shared), as_places(pool), shared)
+        with one_thread():
+            moments = patch_moments(as_places(source), shared=shared)
+        return cls(moments, as_places(pool), shared)
 
 
 def fit_local(
@@ -186,6 +190,13 @@ def fit_local(
     n = data.places.shape[1]
     if n < 2:
         raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
+    with one_thread():
+        return _fit_local(data, trim, source_weight, random_state)
+
+
+def _fit_local(
+    data: LocalData, trim: float, source_weight: float | None, random_state: int
+) -> LocalView:
     if source_weight is None:
         chosen, model, kept = _fit_chosen(data, trim=trim, random_state=random_state)
     else:
@@ -241,14 +252,15 @@ def cross_fit_local(
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
     for fold in folds(n, _FOLDS, random_state):
-        model, _ = fit_trimmed_patches(
-            data.source,
-            np.ascontiguousarray(data.places[:, ~fold]),
-            trim=trim,
-            source_weight=view.source_weight.weight,
-            shared=data.shared,
-            start=view.kept[~fold],
-            max_iterations=1,
-        )
-        distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
+        with one_thread():
+            model, _ = fit_trimmed_patches(
+                data.source,
+                np.ascontiguousarray(data.places[:, ~fold]),
+                trim=trim,
+                source_weight=view.source_weight.weight,
+                shared=data.shared,
+                start=view.kept[~fold],
+                max_iterations=1,
+            )
+            distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return top_mean(distances), distances
