@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks
 from twofold.errors import NotEnoughImagesError
@@ -23,6 +22,7 @@ from twofold.patches import (
     top_mean,
 )
 from twofold.threads import one_thread
+from twofold.thresholds import lower_spread
 
 __all__ = [
     "GlobalView",
@@ -70,9 +70,7 @@ def scale_of(scores: Array) -> Scale:
     Args:
         scores: float64 (n,), positive, n >= 1.
     """
-    values = np.log(np.maximum(scores, 1e-300))
-    center = float(np.median(values))
-    spread = center - float(np.quantile(values, norm.cdf(-1.0)))
+    center, spread = lower_spread(np.log(np.maximum(scores, 1e-300)))
     return Scale(center, max(spread, _LEAST_SPREAD))
 
 

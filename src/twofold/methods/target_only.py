@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from twofold.methods._density import DensityMethod
-from twofold.methods.base import FitData
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import Gaussian, in_blocks, power_normalise
+from twofold.encoders.encode import EncodedImages
+from twofold.methods._density import DensityConfig, check_gaussian
+from twofold.methods._views import GlobalView, cross_fit_global, fit_global
+from twofold.methods.base import FitData, Method, Progress, Reference
 
 __all__ = ["TargetOnly"]
 
+Array = NDArray[np.float64]
 
-class TargetOnly(DensityMethod):
+
+class TargetOnly(Method):
     """A trimmed, shrunk Gaussian on the target pool; the source is not looked at."""
 
     id = "target_only"
     summary = "robust Gaussian on the unlabelled target alone; ignores the source"
 
-    def _source(self, data: FitData) -> None:
-        del data
+    Config = DensityConfig
+    config: DensityConfig
+    needs = frozenset({"target_pool"})
+
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+        del random_state, progress
+        view = fit_global(None, _pool(data), trim=self.config.trim, shrinkage=self.config.shrinkage)
+        self.model_, self.kept_ = view.model, view.kept
+
+    def _score(self, images: EncodedImages) -> Array:
+        return in_blocks(self.model_.squared_distances, power_normalise(images["pooled"]))
+
+    def _reference(self, data: FitData, random_state: int) -> Reference:
+        scores = cross_fit_global(
+            GlobalView(self.model_, self.kept_),
+            None,
+            _pool(data),
+            trim=self.config.trim,
+            shrinkage=self.config.shrinkage,
+            random_state=random_state,
+        )
+        return Reference(scores, "target")
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return dict(self.model_.state())
+
+    def _restore(self, state: dict[str, NDArray[Any]]) -> None:
+        self.model_ = Gaussian.from_state(state)
+        check_gaussian(self.model_, self.encoder.spec.feature_dim)
+
+
+def _pool(data: FitData) -> Array:
+    assert data.target_pool is not None
+    return power_normalise(data.target_pool["pooled"])

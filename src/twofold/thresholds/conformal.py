@@ -18,6 +18,7 @@ __all__ = [
     "conformal_quantile",
     "fit_threshold",
     "images_needed",
+    "lower_spread",
     "percentiles",
     "pool_contamination",
     "presumed_normal",
@@ -119,9 +120,20 @@ def presumed_normal(scores: Array, tail: float = 1.0) -> NDArray[np.bool_]:
         bool (n,); never empty for n >= 1.
     """
     values = np.log(scores) if (scores > 0).all() else scores
-    center = np.median(values)
-    spread = center - np.quantile(values, norm.cdf(-1.0))
+    center, spread = lower_spread(values)
     return np.asarray(values <= center + norm.ppf(_CUT) * tail * spread)
+
+
+def lower_spread(values: Array) -> tuple[float, float]:
+    """Median, and the distance down to the point that one sixth lies below.
+
+    One standard deviation of a normal distribution, from the side that anomalies hardly touch.
+
+    Args:
+        values: float64 (n,), n >= 1, most of them of normals.
+    """
+    center = float(np.median(values))
+    return center, center - float(np.quantile(values, norm.cdf(-1.0)))
 
 
 def upper_tail(scores: Array) -> float:
