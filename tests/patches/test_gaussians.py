@@ -203,10 +203,11 @@ def test_copies_collapse(value: float) -> None:
 
 def test_the_mean_of_the_largest() -> None:
     distances = np.random.default_rng(0).normal(size=(4, 40))
-    for share, k in ((0.05, 2), (0.001, 1), (0.25, 10), (1.0, 40)):
-        expected = [np.mean(sorted(row)[-k:]) for row in distances]
-        np.testing.assert_allclose(top_mean(distances, share), expected)
-    np.testing.assert_allclose(top_mean(distances), top_mean(distances, 0.05))
+    for places in (1, 2, 10, 40):
+        expected = [np.mean(sorted(row)[-places:]) for row in distances]
+        np.testing.assert_allclose(top_mean(distances, places), expected)
+    np.testing.assert_allclose(top_mean(distances), top_mean(distances, 3))
+    np.testing.assert_allclose(top_mean(distances[:, :2]), distances[:, :2].mean(axis=1))
 
 
 def test_shared_moments_are_those_of_all_patches() -> None:

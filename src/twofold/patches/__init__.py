@@ -4,7 +4,7 @@ Patch features are float32 (n, c, g, g): n images, c channels, a grid of g x g p
 """
 
 from twofold.patches.gaussians import (
-    TOP_SHARE,
+    TOP_PLACES,
     PatchGaussians,
     PatchMoments,
     as_places,
@@ -20,7 +20,7 @@ from twofold.patches.robust import (
 )
 
 __all__ = [
-    "TOP_SHARE",
+    "TOP_PLACES",
     "PatchGaussians",
     "PatchMoments",
     "SourceWeight",

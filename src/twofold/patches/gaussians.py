@@ -14,7 +14,7 @@ from twofold.errors import CollapseError, NotEnoughImagesError
 
 __all__ = [
     "MIN_IMAGES",
-    "TOP_SHARE",
+    "TOP_PLACES",
     "PatchGaussians",
     "PatchMoments",
     "as_places",
@@ -27,9 +27,10 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# An image is as odd as its oddest twentieth: a defect covers a few places, and the maximum alone
-# would hang on one patch of noise.
-TOP_SHARE = 0.05
+# An image is as odd as its three oddest places. Pooling over a neighbourhood lets the smallest flaw
+# reach three places in each direction; more would drown it among normal places, and the maximum
+# alone would hang on one patch of noise.
+TOP_PLACES = 3
 # Images per matrix product: a fixed shape, so that an image's bits do not depend on its neighbours.
 _BLOCK = 64
 # One image alone varies nowhere.
@@ -244,12 +245,12 @@ def _intensity(covariance: Array, fourth: float, n: float) -> float:
     return min(max(found, 1.0 / n), 1.0)
 
 
-def top_mean(distances: Array, share: float = TOP_SHARE) -> Array:
+def top_mean(distances: Array, places: int = TOP_PLACES) -> Array:
     """Mean of each row's largest values, float64 (n,): an image's score from its patches'.
 
     Args:
         distances: float64 (n, p).
-        share: of the places, in (0, 1]; at least one place.
+        places: how many, >= 1; all p if there are fewer.
     """
-    k = max(1, round(share * distances.shape[1]))
+    k = min(places, distances.shape[1])
     return np.asarray(np.partition(distances, -k, axis=1)[:, -k:].mean(axis=1))
