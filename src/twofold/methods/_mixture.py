@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from twofold.densities import Gaussian
 from twofold.methods._arrays import under
 from twofold.methods._density import check_gaussian
+from twofold.methods._global_view import GlobalView
 from twofold.methods._maps import MapScale
-from twofold.methods._views import GlobalView, LocalView, Scale
+from twofold.methods._views import LocalView, Scale
 from twofold.methods.base import Progress
 from twofold.patches import PatchGaussians, SourceWeight
 

@@ -1,14 +1,14 @@
-"""Two ways of looking at an image: as one vector, and as patches at their places."""
+"""The local view of images, as patches at their places, and the scale of a view's scores."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks
-from twofold.errors import NotEnoughImagesError
+from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.methods.base import folds
 from twofold.patches import (
     PatchGaussians,
@@ -17,6 +17,7 @@ from twofold.patches import (
     as_places,
     choose_source_weight,
     fit_trimmed_patches,
+    most_like_source,
     patch_moments,
     place_weight,
     top_mean,
@@ -25,13 +26,11 @@ from twofold.threads import one_thread
 from twofold.thresholds import lower_spread
 
 __all__ = [
-    "GlobalView",
+    "FOLDS",
     "LocalData",
     "LocalView",
     "Scale",
-    "cross_fit_global",
     "cross_fit_local",
-    "fit_global",
     "fit_local",
     "scale_of",
 ]
@@ -41,7 +40,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 # Five folds leave 80% of the pool to each fit: close to the final one, and cheap from a warm start.
-_FOLDS = 5
+FOLDS = 5
 # Scores of copies are equal; their logarithms still need a spread to be divided by.
 _LEAST_SPREAD = 1e-6
 
@@ -72,63 +71,6 @@ def scale_of(scores: Array) -> Scale:
     """
     center, spread = lower_spread(np.log(np.maximum(scores, 1e-300)))
     return Scale(center, max(spread, _LEAST_SPREAD))
-
-
-@dataclass(frozen=True)
-class GlobalView:
-    """A robust Gaussian of whole-image vectors.
-
-    Attributes:
-        model: the fit.
-        kept: the presumed normals of the pool, bool (n,).
-    """
-
-    model: Gaussian
-    kept: Mask
-
-    def scores(self, vectors: Array) -> Array:
-        """Squared Mahalanobis distances, float64 (n,)."""
-        return in_blocks(self.model.squared_distances, vectors)
-
-
-def fit_global(
-    source: Array | None, pool: Array, *, trim: float, shrinkage: Shrinkage
-) -> GlobalView:
-    """Fit to the pool's central part, and the moved source if there is one.
-
-    Args:
-        source: (m, d) normalised source vectors, or None.
-        pool: (n, d) normalised pool vectors.
-        trim: see :func:`twofold.densities.fit_trimmed`.
-        shrinkage: see :func:`twofold.densities.fit_gaussian`.
-    """
-    return GlobalView(*fit_trimmed(source, pool, trim=trim, shrinkage=shrinkage))
-
-
-def cross_fit_global(
-    view: GlobalView,
-    source: Array | None,
-    pool: Array,
-    *,
-    trim: float,
-    shrinkage: Shrinkage,
-    random_state: int,
-) -> Array:
-    """The pool's scores, each from a fit that has not seen its image, float64 (n,)."""
-    scores = np.empty(len(pool))
-    for fold in folds(len(pool), _FOLDS, random_state):
-        # From the rows kept by the full fit, one concentration step settles what the missing fold
-        # changes.
-        model, _ = fit_trimmed(
-            source,
-            pool[~fold],
-            trim=trim,
-            shrinkage=shrinkage,
-            start=view.kept[~fold],
-            max_iterations=1,
-        )
-        scores[fold] = in_blocks(model.squared_distances, pool[fold])
-    return scores
 
 
 @dataclass(frozen=True)
@@ -213,7 +155,9 @@ def _fit_chosen(
 
     Concentration steps confirm what they start from: a source that varies in other directions would
     choose the images that look like it, and those would then speak for it. As in FAST-MCD the
-    better of several starts counts, here by held-out likelihood.
+    better of several starts counts, here by held-out likelihood. Where that finds a source image to
+    be worth as much as one of the target, the source also says whom to start from: a flaw that many
+    images of the pool have in common would otherwise pass for normal.
     """
     best: tuple[float, SourceWeight, Mask] | None = None
     for start in (1.0, 0.0):
@@ -228,6 +172,10 @@ def _fit_chosen(
             best = value, chosen, kept
     assert best is not None
     _, chosen, kept = best
+    if data.source is not None and chosen.weight == 1.0 and chosen.log_likelihoods:
+        # A single image of the source, or copies of one, say nothing.
+        with suppress(NotEnoughImagesError, CollapseError):
+            kept = most_like_source(data.source, data.places, trim=trim)
     model, kept = fit_trimmed_patches(
         data.source,
         data.places,
@@ -249,7 +197,7 @@ def cross_fit_local(
     """
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
-    for fold in folds(n, _FOLDS, random_state):
+    for fold in folds(n, FOLDS, random_state):
         with one_thread():
             model, _ = fit_trimmed_patches(
                 data.source,

@@ -13,14 +13,13 @@ from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.methods._density import DensityConfig
+from twofold.methods._global_view import cross_fit_global, fit_global
 from twofold.methods._maps import map_scale
 from twofold.methods._mixture import Steps, Views
 from twofold.methods._views import (
     LocalData,
     LocalView,
-    cross_fit_global,
     cross_fit_local,
-    fit_global,
     fit_local,
     scale_of,
 )
@@ -111,7 +110,9 @@ class Auto(Method):
         config, pool = self.config, data.target_pool
         assert pool is not None
         near, far = (power_normalise(images["pooled"]) for images in (data.source, pool))
-        view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
+        view = fit_global(
+            near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state
+        )
         tell.step()
         scores = cross_fit_global(
             view, near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twofold.densities import Gaussian, in_blocks, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods._density import DensityConfig, check_gaussian
-from twofold.methods._views import GlobalView, cross_fit_global, fit_global
+from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
 from twofold.methods.base import FitData, Method, Progress, Reference
 
 __all__ = ["TargetOnly"]

@@ -16,6 +16,7 @@ from twofold.patches.robust import (
     SourceWeight,
     choose_source_weight,
     fit_trimmed_patches,
+    most_like_source,
     place_weight,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "choose_source_weight",
     "fit_patch_gaussians",
     "fit_trimmed_patches",
+    "most_like_source",
     "patch_moments",
     "place_weight",
     "top_mean",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,13 @@ from twofold.patches.gaussians import (
     top_mean,
 )
 
-__all__ = ["SourceWeight", "choose_source_weight", "fit_trimmed_patches", "place_weight"]
+__all__ = [
+    "SourceWeight",
+    "choose_source_weight",
+    "fit_trimmed_patches",
+    "most_like_source",
+    "place_weight",
+]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -75,6 +81,26 @@ def fit_trimmed_patches(
             break
         kept = nearest
     return model, kept
+
+
+def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Mask:
+    """The pool's images that vary as the source does, bool (n,): a start for a fit.
+
+    The source's covariances around the pool's medians, which a minority of anomalies hardly moves.
+    A flaw that many images of the pool have in common is no part of their spread.
+
+    Args:
+        source: moments of at least 2 images.
+        places: of the pool, (p, n, c).
+        trim: share of the pool that is not taken.
+    """
+    n = places.shape[1]
+    center = np.median(places, axis=1).astype(np.float64)
+    model = fit_patch_gaussians(replace(source, mean=center))
+    order = np.argsort(top_mean(model.of_places(places)), kind="stable")
+    kept = np.zeros(n, dtype=np.bool_)
+    kept[order[: int(np.ceil(n * (1.0 - trim)))]] = True
+    return kept
 
 
 @dataclass(frozen=True)
