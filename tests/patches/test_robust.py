@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,8 +15,10 @@ from twofold.patches import (
     choose_source_weight,
     fit_patch_gaussians,
     fit_trimmed_patches,
+    most_like_source,
     patch_moments,
     place_weight,
+    top_mean,
 )
 
 
@@ -87,6 +91,21 @@ def test_refusals() -> None:
         fit_trimmed_patches(None, places[:, :1], trim=0.25)
     with pytest.raises(CollapseError):
         fit_trimmed_patches(None, np.ones_like(places), trim=0.25)
+
+
+def test_the_source_knows_a_flaw_that_half_as_many_as_all_have_in_common() -> None:
+    patches, odd = planted(odd=20)
+    source = patch_moments(as_places(draw(80, seed=3) + np.float32(5)))
+    start = most_like_source(source, as_places(patches), trim=0.25)
+    assert start.sum() == 45
+    assert (start & odd).sum() == 5  # 40 are normal
+    center = np.median(as_places(patches), axis=1)
+    distances = np.empty((len(patches), len(center)))
+    for place, mean in enumerate(center):
+        moved = replace(source, mean=np.broadcast_to(mean, source.mean.shape))
+        whole = fit_patch_gaussians(moved).of_places(as_places(patches))
+        distances[:, place] = whole[:, place]
+    assert set(np.flatnonzero(start)) == set(np.argsort(top_mean(distances))[:45])
 
 
 def test_a_source_that_varies_in_other_directions_is_not_let_in() -> None:
