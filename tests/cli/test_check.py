@@ -18,6 +18,7 @@ FORMS = ("adapt", "no shift: source detector suffices", "do not trust: ")
 KEYS = {
     *("n_source", "n_target", "verdict", "reasons", "contamination", "findings", "choices"),
     "problems",
+    "notes",
 }
 
 
@@ -68,6 +69,12 @@ def test_in_words(world: Path, run: Run) -> None:
         for image in content["findings"][name]:
             assert any(line.endswith(f"  {image}") for line in lines)
     assert all(len(line) < 120 for line in lines if str(world) not in line)
+
+
+def test_one_folder_given_twice_is_said(world: Path, run: Run) -> None:
+    result = run("check", "--source", world / "source", "--target", world / "source")
+    assert result.exit_code == 0
+    assert "source and target hold the same 40 images: is one folder given twice?" in result.stderr
 
 
 def test_the_same_domain(world: Path, run: Run, tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def check(
         )
     for problem in found.problems:
         say(f"skipped {problem.path}: {problem.reason}")
+    for note in found.notes:
+        say(f"note: {note}")
     if as_json:
         print_json(asdict(found))
         return

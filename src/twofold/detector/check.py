@@ -10,7 +10,7 @@ from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.evidence import LEAST_IMAGES, Findings, judge
+from twofold.evidence import LEAST_IMAGES, Findings, copy_notes, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import METHODS, FitData, parse_config
 from twofold.thresholds import Contamination, images_needed, pool_contamination, upper_tail
@@ -31,6 +31,7 @@ class Check:
         findings: None where there are too few images.
         choices: what `auto` would settle.
         problems: unusable images.
+        notes: copies within and across the sets, a line each.
     """
 
     n_source: int
@@ -41,6 +42,7 @@ class Check:
     findings: Findings | None
     choices: dict[str, float]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
 
 
 def check_pair(
@@ -81,7 +83,8 @@ def check_pair(
     pool = data.target_pool
     assert pool is not None
     problems = data.source.problems + pool.problems
-    empty = Check(len(data.source), len(pool), "", (), (0.0, 0.0, 0.5), None, {}, problems)
+    notes = copy_notes(data.source, pool)
+    empty = Check(len(data.source), len(pool), "", (), (0.0, 0.0, 0.5), None, {}, problems, notes)
     if min(len(data.source), len(pool)) < LEAST_IMAGES:
         few = judge(
             None,

@@ -87,7 +87,7 @@ def collect_evidence(
         n_copies_target=len(far) - len(set(far)),
         threshold_origin=threshold.origin,
         presumed_normal_share=threshold.presumed_share,
-        notes=_notes(source, target, across, threshold, verdict),
+        notes=_notes(source, target, threshold, verdict),
         contamination=threshold.contamination,
         verdict=NOT_STUDIED if verdict is None else verdict.verdict,
         reasons=() if verdict is None else verdict.reasons,
@@ -96,24 +96,33 @@ def collect_evidence(
     )
 
 
+def copy_notes(source: EncodedImages, target: EncodedImages | None) -> tuple[str, ...]:
+    """A line for each kind of copies, within and across the sets; content is compared by hash."""
+    notes = []
+    near = set(source.digests)
+    far = () if target is None else target.digests
+    across = sum(digest in near for digest in far)
+    if target is not None and set(far) == near:
+        notes.append(f"source and target hold the same {across} images: is one folder given twice?")
+    elif across:
+        notes.append(f"{across} target image(s) are also in the source: they count twice")
+    for name, digests in (("source", source.digests), ("target", far)):
+        copies = len(digests) - len(set(digests))
+        if copies:
+            notes.append(f"{copies} {name} image(s) repeat another {name} image")
+    return tuple(notes)
+
+
 def _notes(
     source: EncodedImages,
     target: EncodedImages | None,
-    across: int,
     threshold: Threshold,
     verdict: Verdict | None,
 ) -> tuple[str, ...]:
     notes = []
     if verdict is not None and verdict.verdict != ADAPT:
         notes.append(f"{verdict.verdict} ({'; '.join(verdict.reasons)})")
-    if target is not None and set(target.digests) == set(source.digests):
-        notes.append(f"source and target hold the same {across} images: is one folder given twice?")
-    elif across:
-        notes.append(f"{across} target image(s) are also in the source: they count twice")
-    for name, images in (("source", source), ("target", target)):
-        copies = 0 if images is None else len(images) - len(set(images.digests))
-        if copies:
-            notes.append(f"{copies} {name} image(s) repeat another {name} image")
+    notes += copy_notes(source, target)
     if threshold.origin == "source":
         notes.append(
             "the threshold rests on source images: on the target its false-alarm rate is unknown"
