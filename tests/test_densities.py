@@ -73,18 +73,6 @@ def test_equals_scikit_learn_and_an_explicit_inverse(
 
 
 @each_shape
-@each_shrinkage
-def test_the_log_determinant_is_that_of_the_explicit_covariance(
-    shape: tuple[int, int], kind: Shrinkage
-) -> None:
-    rows = normal(*shape)
-    model = fit_gaussian(rows, shrinkage=kind)
-    covariance, _ = reference(rows - rows.mean(axis=0), kind)
-    expected = np.linalg.slogdet(covariance)[1]
-    np.testing.assert_allclose(model.log_determinant(), expected, rtol=1e-6, atol=1e-6)
-
-
-@each_shape
 def test_a_given_mean_is_used(shape: tuple[int, int]) -> None:
     train, test = normal(*shape), normal(25, shape[1], seed=1)
     mean = train.mean(axis=0) + 0.3

@@ -105,15 +105,6 @@ class Gaussian:
             return inside
         return np.asarray(np.maximum(_row_squares(centred) - inside, 0.0) / self.floor)
 
-    def log_determinant(self) -> float:
-        """Of the covariance; O(r^3) time."""
-        r, d = self.basis.shape
-        if r == d:
-            return float(-2.0 * np.linalg.slogdet(self.basis)[1])
-        # The inverse is (I - W' W) / floor, and I - W' W has the determinant of I - W W'.
-        inner = np.eye(r) - self.basis @ self.basis.T
-        return float(d * np.log(self.floor) - np.linalg.slogdet(inner)[1])
-
     def state(self) -> dict[str, Array]:
         """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
         scalars = np.array([self.floor, self.shrinkage])

@@ -110,9 +110,7 @@ class Auto(Method):
         config, pool = self.config, data.target_pool
         assert pool is not None
         near, far = (power_normalise(images["pooled"]) for images in (data.source, pool))
-        view = fit_global(
-            near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state
-        )
+        view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
         tell.step()
         scores = cross_fit_global(
             view, near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state
