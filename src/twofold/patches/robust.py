@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import central, n_central
 from twofold.errors import ConfigError
 from twofold.patches.gaussians import (
     MIN_IMAGES,
@@ -65,18 +66,16 @@ def fit_trimmed_patches(
     if not 0 <= trim <= 0.5:
         raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
     n = places.shape[1]
-    n_keep = max(int(np.ceil(n * (1.0 - trim))), min(MIN_IMAGES, n))
+    count = n_central(n, trim)
     kept = np.ones(n, dtype=np.bool_)
     if start is not None and start.sum() >= MIN_IMAGES:
         kept = start.copy()
     for step in range(max_iterations):
         moments = patch_moments(places, kept, shared=shared)
         model = fit_patch_gaussians(moments, source, source_weight=source_weight)
-        if step == max_iterations - 1 or n_keep == n == kept.sum():
+        if step == max_iterations - 1 or count == n == kept.sum():
             break
-        order = np.argsort(top_mean(model.of_places(places)), kind="stable")
-        nearest = np.zeros(n, dtype=np.bool_)
-        nearest[order[:n_keep]] = True
+        nearest = central(top_mean(model.of_places(places)), count)
         if np.array_equal(nearest, kept):
             break
         kept = nearest
@@ -94,13 +93,9 @@ def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Ma
         places: of the pool, (p, n, c).
         trim: share of the pool that is not taken.
     """
-    n = places.shape[1]
     center = np.median(places, axis=1).astype(np.float64)
     model = fit_patch_gaussians(replace(source, mean=center))
-    order = np.argsort(top_mean(model.of_places(places)), kind="stable")
-    kept = np.zeros(n, dtype=np.bool_)
-    kept[order[: int(np.ceil(n * (1.0 - trim)))]] = True
-    return kept
+    return central(top_mean(model.of_places(places)), n_central(places.shape[1], trim))
 
 
 @dataclass(frozen=True)

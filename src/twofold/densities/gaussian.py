@@ -1,8 +1,7 @@
-"""Densities on embeddings: a shrunk Gaussian, in the span of the data, and its robust fit."""
+"""A shrunk Gaussian, in the span of the data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,67 +12,19 @@ from scipy.linalg import cholesky, solve_triangular
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
 
 __all__ = [
+    "MIN_ROWS",
     "Gaussian",
     "Shrinkage",
     "fit_adapted_gaussian",
     "fit_gaussian",
-    "fit_trimmed",
-    "in_blocks",
-    "power_normalise",
-    "unit_rows",
+    "shrinkage_intensity",
 ]
 
 Array = NDArray[np.float64]
 Shrinkage = Literal["ledoit_wolf", "oas"]
 
 # Two images are the least from which any spread can be estimated.
-_MIN_ROWS = 2
-# Rows per matrix product: BLAS rounds differently for other shapes, so they all have this one.
-_BLOCK = 64
-
-
-def unit_rows(features: NDArray[np.floating]) -> Array:
-    """L2-normalise rows in float64; zero rows stay zero.
-
-    Args:
-        features: (n, d).
-    """
-    rows = np.asarray(features, dtype=np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(norms > 0, norms, 1.0), dtype=np.float64)
-
-
-def power_normalise(features: NDArray[np.floating]) -> Array:
-    """Signed square root, then L2 (Perronnin et al. 2010; RootSIFT, Arandjelovic & Zisserman 2012).
-
-    Pooled activations behind a ReLU are non-negative with a variance that grows with their mean;
-    the square root stabilises it, and unit length removes contrast. Euclidean distance between the
-    results is the Hellinger distance between the activations seen as histograms.
-
-    Args:
-        features: (n, d).
-
-    Returns:
-        float64 (n, d) with rows of length 1 (or 0 for a zero row).
-    """
-    values = np.asarray(features, dtype=np.float64)
-    return unit_rows(np.sign(values) * np.sqrt(np.abs(values)))
-
-
-def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
-    """Apply a function of rows in padded blocks: a row's bits do not depend on its neighbours.
-
-    Args:
-        function: (64, d) -> (64,), each value from its own row.
-        rows: (n, d).
-
-    Returns:
-        float64 (n,).
-    """
-    padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]))
-    padded[: len(rows)] = rows
-    blocks = [function(padded[start : start + _BLOCK]) for start in range(0, len(padded), _BLOCK)]
-    return np.concatenate([np.empty(0), *blocks])[: len(rows)]
+MIN_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -170,8 +121,8 @@ def fit_gaussian(
     """
     rows = np.asarray(features, dtype=np.float64)
     n, d = rows.shape
-    if n < _MIN_ROWS:
-        raise NotEnoughImagesError(f"a Gaussian needs at least {_MIN_ROWS} images, got {n}")
+    if n < MIN_ROWS:
+        raise NotEnoughImagesError(f"a Gaussian needs at least {MIN_ROWS} images, got {n}")
     center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
     centred = rows - center
     squares = _row_squares(centred)
@@ -248,57 +199,3 @@ def fit_adapted_gaussian(
     center = target.mean(axis=0)
     moved = source - source.mean(axis=0) + center
     return fit_gaussian(np.concatenate([moved, target]), mean=center, shrinkage=shrinkage)
-
-
-def fit_trimmed(
-    source: NDArray[np.floating] | None,
-    target: NDArray[np.floating],
-    *,
-    trim: float,
-    shrinkage: Shrinkage = "ledoit_wolf",
-    start: NDArray[np.bool_] | None = None,
-    max_iterations: int = 10,
-) -> tuple[Gaussian, NDArray[np.bool_]]:
-    """Fit to the pool's most central part: concentration steps as in FAST-MCD.
-
-    Start from the whole pool (or ``start``); fit, keep the ``1 - trim`` share of target rows
-    nearest to the fit, and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999,
-    C-steps). Source rows are known to be normal and are never trimmed.
-
-    Args:
-        source: (n_s, d) source normals, or None to use the target alone.
-        target: (n_t, d) the contaminated pool, n_t >= 2.
-        trim: share of the pool left out, in [0, 0.5].
-        shrinkage: see :func:`fit_gaussian`.
-        start: rows kept at first, bool (n_t,): a warm start.
-        max_iterations: C-steps rarely need more than five; the bound guards against cycles.
-
-    Returns:
-        The fit and the kept rows, bool (n_t,).
-    """
-    if not 0 <= trim <= 0.5:
-        raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
-    pool: Array = np.asarray(target, dtype=np.float64)
-    n_keep = max(int(np.ceil(len(pool) * (1.0 - trim))), min(_MIN_ROWS, len(pool)))
-    kept = np.ones(len(pool), dtype=np.bool_)
-    if start is not None and start.sum() >= _MIN_ROWS:
-        kept = start.copy()
-    for _ in range(max_iterations):
-        model = _fit_pooled(source, pool[kept], shrinkage)
-        order = np.argsort(model.squared_distances(pool), kind="stable")
-        nearest = np.zeros(len(pool), dtype=np.bool_)
-        nearest[order[:n_keep]] = True
-        if np.array_equal(nearest, kept):
-            break
-        kept = nearest
-    else:
-        model = _fit_pooled(source, pool[kept], shrinkage)
-    return model, kept
-
-
-def _fit_pooled(
-    source: NDArray[np.floating] | None, target: Array, shrinkage: Shrinkage
-) -> Gaussian:
-    if source is None:
-        return fit_gaussian(target, shrinkage=shrinkage)
-    return fit_adapted_gaussian(source, target, shrinkage=shrinkage)

@@ -1,0 +1,25 @@
+"""Densities on embeddings: a shrunk Gaussian, its robust fit, and the rows behind them."""
+
+from twofold.densities.gaussian import (
+    Gaussian,
+    Shrinkage,
+    fit_adapted_gaussian,
+    fit_gaussian,
+    shrinkage_intensity,
+)
+from twofold.densities.robust import central, fit_trimmed, n_central
+from twofold.densities.rows import in_blocks, power_normalise, unit_rows
+
+__all__ = [
+    "Gaussian",
+    "Shrinkage",
+    "central",
+    "fit_adapted_gaussian",
+    "fit_gaussian",
+    "fit_trimmed",
+    "in_blocks",
+    "n_central",
+    "power_normalise",
+    "shrinkage_intensity",
+    "unit_rows",
+]

@@ -1,0 +1,83 @@
+"""The robust fit of a Gaussian: to the most central part of a contaminated pool."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities.gaussian import (
+    MIN_ROWS,
+    Gaussian,
+    Shrinkage,
+    fit_adapted_gaussian,
+    fit_gaussian,
+)
+from twofold.errors import ConfigError
+
+__all__ = ["central", "fit_trimmed", "n_central"]
+
+Array = NDArray[np.float64]
+
+
+def n_central(n: int, trim: float) -> int:
+    """How many of n rows are left when a share ``trim`` is not: at least two, if there are two."""
+    return max(int(np.ceil(n * (1.0 - trim))), min(MIN_ROWS, n))
+
+
+def central(distances: Array, count: int) -> NDArray[np.bool_]:
+    """The ``count`` rows of the smallest distances, bool (n,); ties go to the first."""
+    kept = np.zeros(len(distances), dtype=np.bool_)
+    kept[np.argsort(distances, kind="stable")[:count]] = True
+    return kept
+
+
+def fit_trimmed(
+    source: NDArray[np.floating] | None,
+    target: NDArray[np.floating],
+    *,
+    trim: float,
+    shrinkage: Shrinkage = "ledoit_wolf",
+    start: NDArray[np.bool_] | None = None,
+    max_iterations: int = 10,
+) -> tuple[Gaussian, NDArray[np.bool_]]:
+    """Fit to the pool's most central part: concentration steps as in FAST-MCD.
+
+    Start from the whole pool (or ``start``); fit, keep the ``1 - trim`` share of target rows
+    nearest to the fit, and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999,
+    C-steps). Source rows are known to be normal and are never trimmed.
+
+    Args:
+        source: (n_s, d) source normals, or None to use the target alone.
+        target: (n_t, d) the contaminated pool, n_t >= 2.
+        trim: share of the pool left out, in [0, 0.5].
+        shrinkage: see :func:`fit_gaussian`.
+        start: rows kept at first, bool (n_t,): a warm start.
+        max_iterations: C-steps rarely need more than five; the bound guards against cycles.
+
+    Returns:
+        The fit and the kept rows, bool (n_t,).
+    """
+    if not 0 <= trim <= 0.5:
+        raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
+    pool: Array = np.asarray(target, dtype=np.float64)
+    count = n_central(len(pool), trim)
+    kept = np.ones(len(pool), dtype=np.bool_)
+    if start is not None and start.sum() >= MIN_ROWS:
+        kept = start.copy()
+    for _ in range(max_iterations):
+        model = _fit_pooled(source, pool[kept], shrinkage)
+        nearest = central(model.squared_distances(pool), count)
+        if np.array_equal(nearest, kept):
+            break
+        kept = nearest
+    else:
+        model = _fit_pooled(source, pool[kept], shrinkage)
+    return model, kept
+
+
+def _fit_pooled(
+    source: NDArray[np.floating] | None, target: Array, shrinkage: Shrinkage
+) -> Gaussian:
+    if source is None:
+        return fit_gaussian(target, shrinkage=shrinkage)
+    return fit_adapted_gaussian(source, target, shrinkage=shrinkage)
