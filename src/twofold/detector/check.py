@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from twofold.detector.fitting import look_at
@@ -10,12 +10,15 @@ from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.evidence import LEAST_IMAGES, Findings, copy_notes, judge
+from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
-from twofold.methods import METHODS, FitData, parse_config
+from twofold.methods import METHODS, FitData, Method, parse_config
 from twofold.thresholds import Contamination, images_needed, pool_contamination, upper_tail
 
 __all__ = ["Check", "check_pair"]
+
+# Of too few images nothing is known; half is the most that any method here could bear.
+_UNKNOWN = Contamination(share=0.0, low=0.0, high=0.5)
 
 
 @dataclass(frozen=True)
@@ -80,36 +83,43 @@ def check_pair(
     outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
     reader = Reader.of(method.encoder, outputs, engine=engine, strict=strict, progress=progress)
     data = FitData(reader.read(near, "source"), reader.read(far, "target"))
-    pool = data.target_pool
+    return _studied(method, data, false_alarm_rate, random_state)
+
+
+def _studied(method: Method, data: FitData, false_alarm_rate: float, random_state: int) -> Check:
+    """What is known about images that are read."""
+    source, pool = data.source, data.target_pool
     assert pool is not None
-    problems = data.source.problems + pool.problems
-    notes = copy_notes(data.source, pool)
-    empty = Check(len(data.source), len(pool), "", (), (0.0, 0.0, 0.5), None, {}, problems, notes)
-    if min(len(data.source), len(pool)) < LEAST_IMAGES:
-        few = judge(
+    if min(len(source), len(pool)) < LEAST_IMAGES:
+        findings, found, choices = None, _UNKNOWN, {}
+        verdict = judge(
             None,
-            Contamination(share=0.0, low=0.0, high=0.5),
-            n_source=len(data.source),
+            found,
+            n_source=len(source),
             n_target=len(pool),
             false_alarm_rate=false_alarm_rate,
         )
-        return replace(empty, verdict=few.verdict, reasons=few.reasons)
-    method.fit(data, random_state=random_state)
-    scores = method.reference(data, random_state=random_state).scores
-    found = pool_contamination(scores, tail=upper_tail(scores), random_state=random_state)
-    findings, verdict = look_at(
-        data.source,
-        pool,
-        scores,
-        found,
-        false_alarm_rate=false_alarm_rate,
-        random_state=random_state,
-    )
-    return replace(
-        empty,
+    else:
+        method.fit(data, random_state=random_state)
+        scores = method.reference(data, random_state=random_state).scores
+        found = pool_contamination(scores, tail=upper_tail(scores), random_state=random_state)
+        findings, verdict = look_at(
+            source,
+            pool,
+            scores,
+            found,
+            false_alarm_rate=false_alarm_rate,
+            random_state=random_state,
+        )
+        choices = method.choices()
+    return Check(
+        n_source=len(source),
+        n_target=len(pool),
         verdict=verdict.verdict,
         reasons=verdict.reasons,
         contamination=(found.low, found.share, found.high),
         findings=findings,
-        choices=method.choices(),
+        choices=choices,
+        problems=source.problems + pool.problems,
+        notes=Copies.of(source, pool).notes(),
     )

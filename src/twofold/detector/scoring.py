@@ -14,10 +14,10 @@ from twofold.detector.reading import DetectorProgress, Reader
 from twofold.detector.scores import Scores
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.engine import EngineKind
-from twofold.errors import ConfigError, ImageSourceError, NotFittedError
+from twofold.errors import ImageSourceError, NotFittedError
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import Method
-from twofold.thresholds import Threshold
+from twofold.thresholds import Threshold, check_rate
 
 __all__ = ["Scoring"]
 
@@ -72,11 +72,8 @@ class Scoring:
             ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
         """
         self._require_fitted()
-        if false_discovery_rate is not None and not 0 < false_discovery_rate < 1:
-            raise ConfigError(
-                f"false_discovery_rate must lie strictly between 0 and 1, not "
-                f"{false_discovery_rate}"
-            )
+        if false_discovery_rate is not None:
+            check_rate(false_discovery_rate, "false_discovery_rate")
         found = find_images(images)
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []

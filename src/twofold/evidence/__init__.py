@@ -1,6 +1,6 @@
 """What is known about a fit without any label."""
 
-from twofold.evidence.facts import NOT_STUDIED, Evidence, collect_evidence, copy_notes
+from twofold.evidence.facts import NOT_STUDIED, Copies, Evidence, collect_evidence
 from twofold.evidence.study import LEAST_IMAGES, Findings, study
 from twofold.evidence.verdict import ADAPT, DO_NOT_TRUST, NO_SHIFT, Verdict, judge
 
@@ -10,11 +10,11 @@ __all__ = [
     "LEAST_IMAGES",
     "NOT_STUDIED",
     "NO_SHIFT",
+    "Copies",
     "Evidence",
     "Findings",
     "Verdict",
     "collect_evidence",
-    "copy_notes",
     "judge",
     "study",
 ]

@@ -11,7 +11,7 @@ from twofold.evidence.verdict import ADAPT, Verdict
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
-__all__ = ["NOT_STUDIED", "Evidence", "collect_evidence"]
+__all__ = ["NOT_STUDIED", "Copies", "Evidence", "collect_evidence"]
 
 NOT_STUDIED = "not studied"
 
@@ -55,6 +55,49 @@ class Evidence:
     choices: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Images that are there more than once, by the hash of their content.
+
+    Attributes:
+        across: target images whose content is also in the source.
+        source: source images that repeat an earlier source image.
+        target: target images that repeat an earlier target image.
+        same: whether both sets hold the same images.
+    """
+
+    across: int
+    source: int
+    target: int
+    same: bool
+
+    @classmethod
+    def of(cls, source: EncodedImages, target: EncodedImages | None) -> Copies:
+        """Count them."""
+        near, digests = set(source.digests), () if target is None else target.digests
+        far = set(digests)
+        return cls(
+            across=sum(digest in near for digest in digests),
+            source=len(source) - len(near),
+            target=len(digests) - len(far),
+            same=target is not None and far == near,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each kind."""
+        notes = []
+        if self.same:
+            notes.append(
+                f"source and target hold the same {self.across} images: is one folder given twice?"
+            )
+        elif self.across:
+            notes.append(f"{self.across} target image(s) are also in the source: they count twice")
+        for name, copies in (("source", self.source), ("target", self.target)):
+            if copies:
+                notes.append(f"{copies} {name} image(s) repeat another {name} image")
+        return tuple(notes)
+
+
 def collect_evidence(
     source: EncodedImages,
     target: EncodedImages | None,
@@ -74,20 +117,18 @@ def collect_evidence(
         findings: likewise.
         choices: of the method.
     """
-    near = set(source.digests)
-    far = () if target is None else target.digests
-    across = sum(digest in near for digest in far)
+    copies = Copies.of(source, target)
     problems = source.problems + (() if target is None else target.problems)
     return Evidence(
         n_source=len(source),
-        n_target=len(far),
+        n_target=0 if target is None else len(target),
         problems=problems,
-        n_copies_across=across,
-        n_copies_source=len(source) - len(near),
-        n_copies_target=len(far) - len(set(far)),
+        n_copies_across=copies.across,
+        n_copies_source=copies.source,
+        n_copies_target=copies.target,
         threshold_origin=threshold.origin,
         presumed_normal_share=threshold.presumed_share,
-        notes=_notes(source, target, threshold, verdict),
+        notes=_notes(copies, threshold, verdict),
         contamination=threshold.contamination,
         verdict=NOT_STUDIED if verdict is None else verdict.verdict,
         reasons=() if verdict is None else verdict.reasons,
@@ -96,33 +137,11 @@ def collect_evidence(
     )
 
 
-def copy_notes(source: EncodedImages, target: EncodedImages | None) -> tuple[str, ...]:
-    """A line for each kind of copies, within and across the sets; content is compared by hash."""
-    notes = []
-    near = set(source.digests)
-    far = () if target is None else target.digests
-    across = sum(digest in near for digest in far)
-    if target is not None and set(far) == near:
-        notes.append(f"source and target hold the same {across} images: is one folder given twice?")
-    elif across:
-        notes.append(f"{across} target image(s) are also in the source: they count twice")
-    for name, digests in (("source", source.digests), ("target", far)):
-        copies = len(digests) - len(set(digests))
-        if copies:
-            notes.append(f"{copies} {name} image(s) repeat another {name} image")
-    return tuple(notes)
-
-
-def _notes(
-    source: EncodedImages,
-    target: EncodedImages | None,
-    threshold: Threshold,
-    verdict: Verdict | None,
-) -> tuple[str, ...]:
+def _notes(copies: Copies, threshold: Threshold, verdict: Verdict | None) -> tuple[str, ...]:
     notes = []
     if verdict is not None and verdict.verdict != ADAPT:
         notes.append(f"{verdict.verdict} ({'; '.join(verdict.reasons)})")
-    notes += copy_notes(source, target)
+    notes += copies.notes()
     if threshold.origin == "source":
         notes.append(
             "the threshold rests on source images: on the target its false-alarm rate is unknown"

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks
-from twofold.methods._views import FOLDS
-from twofold.methods.base import folds
+from twofold.methods.base import FOLDS, folds
 
 __all__ = ["GlobalView", "cross_fit_global", "fit_global"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,7 +14,17 @@ from twofold.encoders.patches import patch_channels, patches_name
 from twofold.errors import NotEnoughImagesError
 from twofold.methods._maps import MapScale, map_scale
 from twofold.methods._mixture import Steps
-from twofold.methods.base import FitData, Method, MethodConfig, Need, Progress, Reference, folds
+from twofold.methods._outside import Outside
+from twofold.methods.base import (
+    FOLDS,
+    FitData,
+    Method,
+    MethodConfig,
+    Need,
+    Progress,
+    Reference,
+    folds,
+)
 from twofold.threads import one_thread
 
 __all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
@@ -23,8 +32,6 @@ __all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
-# Each fold leaves 80% of the images to its fit: close to the final one.
-_FOLDS = 5
 # Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
 # two, and so the whole needs one more.
 _LEAST = 3
@@ -68,15 +75,6 @@ class PatchModel(Protocol):
         ...  # pragma: no cover
 
 
-@dataclass(frozen=True)
-class _Outside:
-    """Scores by fits that have not seen their image, and of which images they are."""
-
-    scores: Array
-    digests: tuple[str, ...] = ()
-    random_state: int = 0
-
-
 class PatchMethod(Method):
     """A model of normal patches, of the source or of the whole pool; nothing is left out.
 
@@ -86,6 +84,7 @@ class PatchMethod(Method):
     needs = frozenset({"target_pool"})
     Config = PatchConfig
     config: PatchConfig
+    _outside: Outside[Array] | None = None
 
     @classmethod
     def wanted(cls, config: MethodConfig) -> frozenset[Need]:
@@ -114,7 +113,7 @@ class PatchMethod(Method):
         """Inverse of its :meth:`PatchModel.state`; ValueError if it is not."""
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        patches, tell = self._patches(self._known(data)), Steps(progress, _FOLDS + 1)
+        patches, tell = self._patches(self._known(data)), Steps(progress, FOLDS + 1)
         if len(patches) < _LEAST:
             raise NotEnoughImagesError(
                 f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
@@ -126,7 +125,7 @@ class PatchMethod(Method):
         scores, distances = self._cross_fit(patches, random_state, tell)
         share = 1.0 if self.config.fit_on == "source" else _PRESUMED
         self.maps_ = map_scale(distances[scores <= np.quantile(scores, share)])
-        self._outside = _Outside(scores, self._known(data).digests, random_state)
+        self._outside = Outside(scores, self._known(data).digests, random_state)
 
     def _known(self, data: FitData) -> EncodedImages:
         images = data.source if self.config.fit_on == "source" else data.target_pool
@@ -140,7 +139,7 @@ class PatchMethod(Method):
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
         n = len(patches)
         scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
-        for fold in folds(n, _FOLDS, random_state):
+        for fold in folds(n, FOLDS, random_state):
             with one_thread():
                 model = self._model(patches[~fold], random_state)
                 scores[fold] = model.scores(patches[fold])
@@ -151,6 +150,7 @@ class PatchMethod(Method):
     def _check_scores(self, scores: Array) -> None:
         """Judged by what a fit has not seen: a bank of all patches is near to all its images."""
         del scores
+        assert self._outside is not None
         super()._check_scores(self._outside.scores)
 
     def _score(self, images: EncodedImages) -> Array:
@@ -159,10 +159,11 @@ class PatchMethod(Method):
     def _reference(self, data: FitData, random_state: int) -> Reference:
         known, found = self._known(data), self._outside
         # The threshold asks for the scores of the fit next; they are there already.
-        if (found.digests, found.random_state) != (known.digests, random_state):
+        if found is not None and found.are_of(known.digests, random_state):
+            scores = found.scores
+        else:
             scores, _ = self._cross_fit(self._patches(known), random_state, Steps(None, 0))
-            found = _Outside(scores)
-        return Reference(found.scores, "source" if self.config.fit_on == "source" else "target")
+        return Reference(scores, "source" if self.config.fit_on == "source" else "target")
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -181,4 +182,3 @@ class PatchMethod(Method):
         name = self.outputs(self.config)[0]
         self.maps_ = MapScale.of(state["maps"])
         self.model_ = self._restored(state, patch_channels(name, self.encoder))
-        self._outside = _Outside(np.empty(0))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.methods.base import folds
+from twofold.methods.base import FOLDS, folds
 from twofold.patches import (
     PatchGaussians,
     PatchMoments,
@@ -26,7 +26,6 @@ from twofold.threads import one_thread
 from twofold.thresholds import lower_spread
 
 __all__ = [
-    "FOLDS",
     "LocalData",
     "LocalView",
     "Scale",
@@ -39,8 +38,6 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# Five folds leave 80% of the pool to each fit: close to the final one, and cheap from a warm start.
-FOLDS = 5
 # Scores of copies are equal; their logarithms still need a spread to be divided by.
 _LEAST_SPREAD = 1e-6
 
@@ -101,7 +98,7 @@ class LocalView:
 class LocalData:
     """What local fits share: the source's moments, the pool by place, and whether places count."""
 
-    source: PatchMoments | None
+    source: PatchMoments
     places: Floats
     shared: bool = False
 
@@ -172,7 +169,7 @@ def _fit_chosen(
             best = value, chosen, kept
     assert best is not None
     _, chosen, kept = best
-    if data.source is not None and chosen.weight == 1.0 and chosen.log_likelihoods:
+    if chosen.weight == 1.0 and chosen.log_likelihoods:
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from twofold.methods._density import DensityConfig
 from twofold.methods._global_view import cross_fit_global, fit_global
 from twofold.methods._maps import map_scale
 from twofold.methods._mixture import Steps, Views
+from twofold.methods._outside import Outside
 from twofold.methods._views import (
     LocalData,
     LocalView,
@@ -49,16 +50,6 @@ class AutoConfig(DensityConfig):
     local_weight: float | None = Field(default=None, ge=0, le=1)
 
 
-@dataclass(frozen=True)
-class _Outside:
-    """Scores by fits that have not seen their image, and of which images they are."""
-
-    whole: Array | None = None
-    local: Array | None = None
-    digests: tuple[str, ...] = ()
-    random_state: int = 0
-
-
 class Auto(Method):
     """The paper's argument in closed form, for whole images and for patches.
 
@@ -77,6 +68,7 @@ class Auto(Method):
     needs = frozenset({"target_pool"})
     Config = AutoConfig
     config: AutoConfig
+    _outside: Outside[tuple[Array | None, Array | None]] | None = None
 
     @classmethod
     def outputs(cls, config: Any) -> tuple[str, ...]:
@@ -95,15 +87,14 @@ class Auto(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
         tell = Steps(progress, 4 if self.config.locality == "both" else 2)
-        outside = _Outside(digests=_digests(data), random_state=random_state)
-        self.views_ = Views()
+        self.views_, whole, local = Views(), None, None
         if self.config.locality != "local":
-            outside = replace(outside, whole=self._fit_whole(data, random_state, tell))
+            whole = self._fit_whole(data, random_state, tell)
         if self.config.locality != "global":
-            outside = replace(outside, local=self._fit_local(data, random_state, tell))
+            local = self._fit_local(data, random_state, tell)
         self.views_ = replace(self.views_, weight=self._weight(self.views_.local))
         # The threshold asks for the same scores next.
-        self._outside = outside
+        self._outside = Outside((whole, local), _digests(data), random_state)
 
     def _fit_whole(self, data: FitData, random_state: int, tell: Steps) -> Array:
         """Fit the global view; its cross-fitted scores of the pool."""
@@ -153,11 +144,12 @@ class Auto(Method):
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         outside = self._outside
-        if (outside.digests, outside.random_state) != (_digests(data), random_state):
+        if outside is None or not outside.are_of(_digests(data), random_state):
             twin = Auto(self.encoder, self.config)
             twin._fit(data, random_state, None)
             outside = twin._outside
-        return Reference(self.views_.mix(outside.whole, outside.local), "target")
+            assert outside is not None
+        return Reference(self.views_.mix(*outside.scores), "target")
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -185,7 +177,6 @@ class Auto(Method):
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,
         )
-        self._outside = _Outside()
 
 
 def _patches(config: AutoConfig) -> str:

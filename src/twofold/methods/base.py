@@ -15,9 +15,10 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
 from twofold.methods._data import FitData, Need, Reference
-from twofold.methods._rows import check_labels, first_by_name, folds
+from twofold.methods._rows import FOLDS, check_labels, first_by_name, folds
 
 __all__ = [
+    "FOLDS",
     "FitData",
     "Method",
     "MethodConfig",

@@ -10,13 +10,11 @@ from pydantic import Field
 
 from twofold.densities import in_blocks, unit_rows
 from twofold.encoders.encode import EncodedImages
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
+from twofold.methods.base import FOLDS, FitData, Method, MethodConfig, Progress, Reference, folds
 
 __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
 Array = NDArray[np.float64]
-
-_FOLDS = 5
 
 
 class FrozenSourceConfig(MethodConfig):
@@ -62,7 +60,7 @@ class FrozenSource(Method):
     def _reference(self, data: FitData, random_state: int) -> Reference:
         rows = unit_rows(data.source["pooled"])
         scores = np.empty(len(rows))
-        for fold in folds(len(rows), _FOLDS, random_state):
+        for fold in folds(len(rows), FOLDS, random_state):
             scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
         return Reference(scores, "source")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, in_blocks, power_normalise
+from twofold.densities import Gaussian, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods._density import DensityConfig, check_gaussian
 from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
@@ -30,15 +30,16 @@ class TargetOnly(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
         del random_state, progress
-        view = fit_global(None, _pool(data), trim=self.config.trim, shrinkage=self.config.shrinkage)
-        self.model_, self.kept_ = view.model, view.kept
+        self.view_ = fit_global(
+            None, _pool(data), trim=self.config.trim, shrinkage=self.config.shrinkage
+        )
 
     def _score(self, images: EncodedImages) -> Array:
-        return in_blocks(self.model_.squared_distances, power_normalise(images["pooled"]))
+        return self.view_.scores(power_normalise(images["pooled"]))
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         scores = cross_fit_global(
-            GlobalView(self.model_, self.kept_),
+            self.view_,
             None,
             _pool(data),
             trim=self.config.trim,
@@ -48,11 +49,12 @@ class TargetOnly(Method):
         return Reference(scores, "target")
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return dict(self.model_.state())
+        return dict(self.view_.model.state())
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        self.model_ = Gaussian.from_state(state)
-        check_gaussian(self.model_, self.encoder.spec.feature_dim)
+        model = Gaussian.from_state(state)
+        check_gaussian(model, self.encoder.spec.feature_dim)
+        self.view_ = GlobalView(model, np.zeros(0, dtype=np.bool_))
 
 
 def _pool(data: FitData) -> Array:

@@ -1,5 +1,6 @@
 """Decision thresholds at a stated false-alarm rate, p-values, and how contaminated a pool is."""
 
+from twofold.thresholds._rates import check_rate
 from twofold.thresholds.conformal import (
     Threshold,
     conformal_quantile,
@@ -18,6 +19,7 @@ __all__ = [
     "Contamination",
     "Threshold",
     "benjamini_hochberg",
+    "check_rate",
     "conformal_quantile",
     "estimate_contamination",
     "fit_threshold",

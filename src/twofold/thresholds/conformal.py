@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.errors import NotEnoughImagesError
+from twofold.thresholds._rates import check_rate
 from twofold.thresholds.contamination import LEAST_SCORES, Contamination, estimate_contamination
 
 __all__ = [
@@ -67,10 +68,7 @@ def images_needed(false_alarm_rate: float) -> int:
     Raises:
         ConfigError: the rate is not strictly between 0 and 1.
     """
-    if not 0 < false_alarm_rate < 1:
-        raise ConfigError(
-            f"false_alarm_rate must lie strictly between 0 and 1, not {false_alarm_rate}"
-        )
+    check_rate(false_alarm_rate, "false_alarm_rate")
     # 1e-9 absorbs the rounding of decimal rates such as 0.05.
     return math.ceil((1.0 - false_alarm_rate) / false_alarm_rate - 1e-9)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.errors import NotEnoughImagesError
+from twofold.thresholds._rates import check_rate
 
 __all__ = ["benjamini_hochberg", "p_values"]
 
@@ -56,8 +57,7 @@ def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[n
     Raises:
         ConfigError: the rate is not strictly between 0 and 1.
     """
-    if not 0 < rate < 1:
-        raise ConfigError(f"rate must lie strictly between 0 and 1, not {rate}")
+    check_rate(rate)
     values = np.asarray(p_values, dtype=np.float64)
     ordered = np.sort(values[~np.isnan(values)])
     n = len(ordered)
