@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
         second.writing().__enter__()
     with second.writing() as known:
         assert not known
+
+
+def test_a_process_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    results = ResultsFile(tmp_path / "results.jsonl")
+    with results.writing():
+        inherited = os.dup(results._descriptor)  # as a fork has it until it ends or runs another
+    try:
+        with results.writing() as known:
+            assert not known
+    finally:
+        os.close(inherited)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ class ResultsFile:
             self._lock()
             yield {row_key(row): row for row in self._read_and_mend()}
         finally:
-            os.close(self._descriptor)  # Gives up the lock too.
+            # Closing alone leaves the lock to a process that was forked meanwhile.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
             self._descriptor = -1
 
     def append(self, row: Row) -> None:
