@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
-from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
 from tests.patches.patch_worlds import draw
 
 from twofold.errors import CollapseError, NotEnoughImagesError
@@ -31,29 +31,29 @@ def moments(patches: NDArray[np.float32], rows: Any = None) -> PatchMoments:
 def slow_covariances(
     target: NDArray[np.float32], source: NDArray[np.float32] | None, weight: float
 ) -> list[Array]:
-    """Place by place; Ledoit-Wolf's intensity by scikit-learn where there is one domain."""
-    n, c, g, _ = target.shape
-    rows = [target[:, :, i, j].astype(np.float64) for i in range(g) for j in range(g)]
-    kept = [np.cov(place, rowvar=False, bias=True) for place in rows]
-    total = float(n)
-    if source is not None:
-        near = [source[:, :, i, j].astype(np.float64) for i in range(g) for j in range(g)]
-        lent = [np.cov(place, rowvar=False, bias=True) for place in near]
-        total = n + weight * len(source)
-        kept = [
-            (n * own + weight * len(source) * other) / total
-            for own, other in zip(kept, lent, strict=True)
-        ]
-    level = np.mean([np.trace(covariance) / c for covariance in kept])
-    shrunk = []
-    for place, covariance in enumerate(kept):
-        centred = rows[place] - rows[place].mean(axis=0)
+    """Place by place from single outer products; the common one by scikit-learn's Ledoit-Wolf."""
+    deviations = []
+    for place in np.ndindex(target.shape[2:]):
+        own = target[(..., *place)].astype(np.float64)
+        centred = [own - own.mean(axis=0)]
         if source is not None:
             # Weights of 1 alone: then the average is that of all deviations together.
             assert weight == 1.0
-            centred = np.concatenate([centred, near[place] - near[place].mean(axis=0)])
-        intensity = max(ledoit_wolf_shrinkage(centred, assume_centered=True), 1 / total)
-        shrunk.append((1 - intensity) * covariance + intensity * level * np.eye(c))
+            near = source[(..., *place)].astype(np.float64)
+            centred.append(near - near.mean(axis=0))
+        deviations.append(np.concatenate(centred))
+    together, c = np.concatenate(deviations), target.shape[1]
+    common = np.mean([rows.T @ rows / len(rows) for rows in deviations], axis=0)
+    ridge = max(ledoit_wolf_shrinkage(together, assume_centered=True), 0.01)
+    goal = (1 - ridge) * common + ridge * np.trace(common) / c * np.eye(c)
+    shrunk = []
+    for rows in deviations:
+        n = len(rows)
+        covariance = sum(np.outer(row, row) for row in rows) / n
+        errors = [np.square(np.outer(row, row) - covariance).sum() for row in rows]
+        error, gap = np.mean(errors) / n, np.square(covariance - goal).sum()
+        intensity = min(max(error / gap, 1 / n), 1.0)
+        shrunk.append((1 - intensity) * covariance + intensity * goal)
     return shrunk
 
 
@@ -93,7 +93,7 @@ def test_moments_do_not_lose_a_small_spread_on_a_large_mean() -> None:
 
 @pytest.mark.parametrize("n", [4, 12, 300])
 @pytest.mark.parametrize("with_source", [False, True])
-def test_equals_an_independent_fit_with_scikit_learns_intensity(n: int, with_source: bool) -> None:
+def test_equals_slow_sums_of_outer_products(n: int, with_source: bool) -> None:
     target, test = draw(n), draw(5, seed=1)
     source = draw(2 * n, seed=2, mean=5.0) if with_source else None
     near = None if source is None else moments(source)
@@ -110,6 +110,28 @@ def test_equals_an_independent_fit_with_scikit_learns_intensity(n: int, with_sou
         assert model.log_determinant[place] == pytest.approx(
             np.linalg.slogdet(covariance)[1], rel=1e-4, abs=1e-3
         )
+
+
+def test_one_place_alone_is_shrunk_as_by_ledoit_and_wolf() -> None:
+    values = draw(12)[:, :, :1, :1]
+    model = fit_patch_gaussians(moments(values))
+    expected = ledoit_wolf(values[:, :, 0, 0].astype(np.float64))[0]
+    precision = model.whitening[0].T.astype(np.float64) @ model.whitening[0]
+    np.testing.assert_allclose(np.linalg.inv(precision), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_few_images_lean_on_the_other_places() -> None:
+    """With 6 images of 6 channels the covariance of a place is singular; its neighbours know it."""
+    rng = np.random.default_rng(0)
+    loadings = rng.normal(size=(6, 6))
+    truth = loadings @ loadings.T
+    values = np.einsum("cd,ndij->ncij", loadings, rng.normal(size=(6, 6, 8, 8)))
+    model = fit_patch_gaussians(moments(values.astype(np.float32)))
+    precision = np.einsum("pdc,pde->pce", model.whitening, model.whitening, dtype=np.float64)
+    found = np.linalg.inv(precision)
+    single = ledoit_wolf(values[:, :, 0, 0])[0]
+    errors = np.square(found - truth).sum(axis=(1, 2))
+    assert errors.mean() < 0.5 * np.square(single - truth).sum()
 
 
 def test_a_shift_of_the_source_costs_nothing() -> None:

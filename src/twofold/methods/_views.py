@@ -148,23 +148,22 @@ def _fit_local(
 def _fit_chosen(
     data: LocalData, *, trim: float, random_state: int
 ) -> tuple[SourceWeight, PatchGaussians, Mask]:
-    """From two starts, one that believes the source and one that does not, to the likelier fit.
+    """From two starts, one that believes the source and one that does not, to the better fit.
 
-    Concentration steps confirm what they start from: a source that varies in other directions would
-    choose the images that look like it, and those would then speak for it. As in FAST-MCD the
-    better of several starts counts, here by held-out likelihood. Where that finds a source image to
-    be worth as much as one of the target, the source also says whom to start from: a flaw that many
-    images of the pool have in common would otherwise pass for normal.
+    Concentration steps confirm what they start from. Without the source, a few anomalies that are
+    alike pass for a part of the spread; with one that varies in other directions, the images that
+    look like it are chosen, and would then speak for it. As in FAST-MCD the better of several
+    starts counts, here by the likelihood of held-out images in which the source has no say. Where a
+    source image is then found to be worth as much as one of the target, the source also says whom
+    to start from: a flaw that many images of the pool have in common would pass for normal.
     """
     best: tuple[float, SourceWeight, Mask] | None = None
-    for start in (1.0, 0.0):
-        _, kept = fit_trimmed_patches(
-            data.source, data.places, trim=trim, source_weight=start, shared=data.shared
-        )
+    for start in (data.source, None):
+        _, kept = fit_trimmed_patches(start, data.places, trim=trim, shared=data.shared)
         chosen = choose_source_weight(
             data.source, data.places, kept, shared=data.shared, random_state=random_state
         )
-        value = chosen.log_likelihoods.get(chosen.weight, -np.inf)
+        value = chosen.log_likelihoods.get(0.0, -np.inf)
         if best is None or value > best[0]:
             best = value, chosen, kept
     assert best is not None

@@ -33,6 +33,8 @@ Mask = NDArray[np.bool_]
 TOP_PLACES = 3
 # Images per matrix product: a fixed shape, so that an image's bits do not depend on its neighbours.
 _BLOCK = 64
+# PaDiM's epsilon, in units of the mean variance: what varies less at no place varies by rounding.
+_LEAST_RIDGE = 0.01
 # One image alone varies nowhere.
 MIN_IMAGES = 2
 
@@ -184,9 +186,10 @@ def fit_patch_gaussians(
 
     The mean is the target's, so a shift of the mean costs nothing at any place; the covariance is
     the average of both domains' own, the source's images counting ``source_weight`` each. It is
-    shrunk towards a multiple of the identity (Ledoit & Wolf 2004) that is the same at all places:
-    where hardly anything ever varies, such as on a blank background, the variance of a place alone
-    would turn rounding into anomalies.
+    shrunk towards what all places have in common, their mean covariance, by as much as minimises
+    the expected squared error (Ledoit & Wolf 2003, with that target): of a handful of images one
+    place alone says little, all together much. And where hardly anything ever varies, such as on a
+    blank background, the variance of a place alone would turn rounding into anomalies.
 
     Args:
         target: moments of presumed target normals, at least 2.
@@ -217,12 +220,17 @@ def fit_patch_gaussians(
     scale = float(np.square(target.mean).sum(axis=1).mean()) / c
     if level <= 1e-12 * max(scale, 1e-300):
         raise CollapseError(f"all {target.n} images have the same patches: nothing to tell apart")
+    goal = level * np.eye(c)
+    if regularisation is None:
+        goal = _common(covariance.mean(axis=0), float(fourth.mean()), n * p)
     whitening, logdet = np.empty((p, c, c), dtype=np.float32), np.empty(p)
     for place in range(p):
-        kept = covariance[place]
-        intensity = _intensity(kept, float(fourth[place]), n) if regularisation is None else 0.0
-        spread = (1.0 - intensity) * kept
-        spread.flat[:: c + 1] += (regularisation or intensity) * level
+        spread = covariance[place]
+        if regularisation is None:
+            intensity = _intensity(spread, goal, float(fourth[place]), n)
+            spread = (1.0 - intensity) * spread + intensity * goal
+        else:
+            spread = spread + regularisation * goal
         # The moments are of float32, so the smallest eigenvalues may be lost to rounding.
         spread.flat[:: c + 1] += 1e-6 * level
         lower = cholesky(spread, lower=True, overwrite_a=True, check_finite=False)
@@ -231,18 +239,37 @@ def fit_patch_gaussians(
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
 
 
-def _intensity(covariance: Array, fourth: float, n: float) -> float:
-    """Ledoit-Wolf's for one place, in [1 / n, 1]."""
-    found = shrinkage_intensity(
-        trace=float(np.trace(covariance)),
+def _common(covariance: Array, fourth: float, patches: float) -> Array:
+    """The mean covariance of all places, itself shrunk towards a multiple of the identity.
+
+    With one place there is nothing else to lean on, and the result is Ledoit-Wolf's of 2004.
+    """
+    c = len(covariance)
+    trace = float(np.trace(covariance))
+    intensity = shrinkage_intensity(
+        trace=trace,
         frobenius=float(np.square(covariance).sum()),
         fourth=fourth,
-        n=max(round(n), 1),
-        d=len(covariance),
+        n=max(round(patches), 1),
+        d=c,
         kind="ledoit_wolf",
     )
-    # Ledoit-Wolf can find nothing to shrink in a handful of images: as for whole images.
-    return min(max(found, 1.0 / n), 1.0)
+    # That takes all patches for independent, which those of one image are not.
+    intensity = max(intensity, _LEAST_RIDGE)
+    goal = (1.0 - intensity) * covariance
+    goal.flat[:: c + 1] += intensity * trace / c
+    return goal
+
+
+def _intensity(covariance: Array, goal: Array, fourth: float, n: float) -> float:
+    """How much the goal weighs at one place, in [1 / n, 1]: expected error over squared gap.
+
+    The goal's own error, that of p times the patches, counts for nothing.
+    """
+    gap = float(np.square(covariance - goal).sum())
+    error = max(fourth - float(np.square(covariance).sum()), 0.0) / n
+    # There can seem to be nothing to shrink in a handful of images: as for whole images.
+    return min(max(error / gap if error < gap else 1.0, 1.0 / n), 1.0)
 
 
 def top_mean(distances: Array, places: int = TOP_PLACES) -> Array:
