@@ -5,8 +5,8 @@ Usage: python benchmarks/trust.py [--root PACS] [--runs 3] [--out FOLDER]
 Two tables, as Markdown on stdout and as JSON in FOLDER:
 
 - `verdicts`: what the evidence says of pairs whose answer is known: one class under a shift with
-  10% anomalies (adapt), no shift, another class as the target (unrelated), half of the pool
-  anomalous, 8 images.
+  10% anomalies (adapt), no shift, another class as the target (unrelated), 30%, 40% or half of the
+  pool anomalous, 8 images; and for each kind the mean AUROC on its pool, by whether it is trusted.
 - `false_alarms`: for 1, 5 and 10% asked, the share of held-out target normals above the threshold,
   over all cells, with a 95% Wilson interval (images of one cell share a threshold, so the interval
   is too narrow for a statement about other cells), the spread over cells and how many cells were
@@ -37,11 +37,14 @@ from twofold.detector.fitting import look_at
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import NotEnoughImagesError
+from twofold.evidence import DO_NOT_TRUST
 from twofold.methods import METHODS, FitData
 from twofold.thresholds import fit_threshold, pool_contamination, upper_tail
 
 RATES = (0.01, 0.05, 0.1)
 OUTPUTS = ("pooled", "patches@3")
+# Beyond the quarter that the fit leaves out.
+_TOO_MANY = (0.3, 0.4)
 # Another class for each, at the same distance in the list: neither chosen nor random.
 _STEP = 3
 
@@ -75,6 +78,10 @@ def cases(bank: Bank, encoder: Any, runs: int) -> Iterator[Case]:
                 yield Case("shift", name, run, known, pool, split.pool_labels, fresh)
                 few = np.arange(8)
                 yield Case("8 images", name, run, known, pool.subset(few), split.pool_labels[few])
+                for share in _TOO_MANY:
+                    rows = uda_inductive(labels, anomaly_share=share, random_state=run).pool
+                    many = target.images.subset(rows)
+                    yield Case(f"{share:.0%}", name, run, known, many, labels[rows])
                 half = _half_anomalous(labels, run)
                 yield Case("half", name, run, known, target.images.subset(half), labels[half])
                 if len(dataset.classes) > 1:
@@ -158,6 +165,24 @@ def print_verdicts(rows: list[dict[str, Any]]) -> None:
         print(f"| {kind} |", " | ".join(str(mine.count(verdict)) for verdict in found), "|")
 
 
+def print_areas(rows: list[dict[str, Any]]) -> None:
+    """Mean AUROC of the scores on the pool itself, by kind of pair and by trust."""
+    print("| pair | trusted | AUROC % | not trusted | AUROC % |")
+    print("| --- | --- | --- | --- | --- |")
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        cells = [kind]
+        for doubted in (False, True):
+            areas = [
+                100 * row["pool_auroc"]
+                for row in rows
+                if row["kind"] == kind
+                and row["pool_auroc"] is not None
+                and row["verdict"].startswith(DO_NOT_TRUST) == doubted
+            ]
+            cells += [str(len(areas)), f"{np.mean(areas):.1f}" if areas else "-"]
+        print(f"| {' | '.join(cells)} |")
+
+
 def print_alarms(rows: list[dict[str, Any]]) -> None:
     """Realised rates by direction."""
     print("| pair | asked | realised (95%) | spread over cells | bound | cells | refused |")
@@ -204,6 +229,8 @@ def main() -> None:
                 print(f"{name} {case.kind} {case.name}", file=sys.stderr)
         print(f"\n{name}\n")
         print_verdicts(rows)
+        print()
+        print_areas(rows)
         print()
         print_alarms(rows)
         if options.out is not None:
