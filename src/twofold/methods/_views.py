@@ -40,6 +40,10 @@ Mask = NDArray[np.bool_]
 
 # Scores of copies are equal; their logarithms still need a spread to be divided by.
 _LEAST_SPREAD = 1e-6
+# What a weight of 1 must keep of the best weight's gain over 0. Where source and target are one
+# set, 0.3 and 1 are all but equal: 0.9 to 1 on solar cells, also under another grey level; under
+# larger made-up shifts 0.5 to 0.8.
+_AS_GOOD = 0.8
 
 
 @dataclass(frozen=True)
@@ -154,8 +158,8 @@ def _fit_chosen(
     alike pass for a part of the spread; with one that varies in other directions, the images that
     look like it are chosen, and would then speak for it. As in FAST-MCD the better of several
     starts counts, here by the likelihood of held-out images in which the source has no say. Where a
-    source image is then found to be worth as much as one of the target, the source also says whom
-    to start from: a flaw that many images of the pool have in common would pass for normal.
+    source image is then found to be worth about as much as one of the target, the source also says
+    whom to start from: a flaw that many images of the pool have in common would pass for normal.
     """
     best: tuple[float, SourceWeight, Mask] | None = None
     for start in (data.source, None):
@@ -168,7 +172,7 @@ def _fit_chosen(
             best = value, chosen, kept
     assert best is not None
     _, chosen, kept = best
-    if chosen.weight == 1.0 and chosen.log_likelihoods:
+    if _is_one_of_us(chosen):
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim)
@@ -181,6 +185,15 @@ def _fit_chosen(
         start=kept,
     )
     return chosen, model, kept
+
+
+def _is_one_of_us(chosen: SourceWeight) -> bool:
+    """Whether counting source images in full keeps nearly all that they are good for."""
+    found = chosen.log_likelihoods
+    if not found or chosen.weight == 0.0:
+        return False
+    gain = found[chosen.weight] - found[0.0]
+    return found[1.0] - found[0.0] >= _AS_GOOD * gain
 
 
 def cross_fit_local(
