@@ -191,7 +191,10 @@ def test_a_global_view_has_no_maps_and_says_how_to_get_them(make: Make, world: t
 @pytest.mark.parametrize("name", ["auto", "padim"])
 def test_a_pale_square_is_found_near_its_place(weaver: Callable[..., Detector], name: str) -> None:
     """On the finest grid of the toy, 8 x 8, whose places are 8 pixels wide."""
-    detector = weaver(name, layers=[4], neighbourhood=1)
+    # By default `auto` leaves out a quarter of the pool, here the waves of neighbouring phases, and
+    # shows those red. This pool is clean.
+    trim = {"trim": 0.0} if name == "auto" else {}
+    detector = weaver(name, layers=[4], neighbourhood=1, **trim)
     defects, places = cloth(40, 3, tint=30, defect=30.0)
     maps = detector.anomaly_map(defects)
     assert isinstance(maps, np.ndarray)
