@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/trust.py [--root PACS] [--runs 3] [--out FOLDER]
 
-Two tables, as Markdown on stdout and as JSON in FOLDER:
+Tables, as Markdown on stdout and as JSON in FOLDER:
 
 - `verdicts`: what the evidence says of pairs whose answer is known: one class under a shift with
   10% anomalies (adapt), no shift, another class as the target (unrelated), 30%, 40% or half of the

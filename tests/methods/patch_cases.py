@@ -16,12 +16,16 @@ NAME = "patches@3"
 SIDE = 4
 
 
-def patches(n: int, seed: int = 0, shift: float = 0.0) -> Patches:
-    """(n, DIM, SIDE, SIDE): a mean of each place, a few directions of variation, noise."""
+def patches(n: int, seed: int = 0, shift: float = 0.0, ways: int | None = None) -> Patches:
+    """(n, DIM, SIDE, SIDE): a mean of each place, a few directions of variation, noise.
+
+    ``ways`` draws other directions.
+    """
     shape = (toy.DIM, SIDE, SIDE)
     world, rng = np.random.default_rng(99), np.random.default_rng([seed, 3])
     mean = world.normal(0, 2, shape) + shift * world.normal(size=(toy.DIM, 1, 1))
-    loadings = world.normal(0, 0.4, (3, *shape))
+    directions = world if ways is None else np.random.default_rng(ways)
+    loadings = directions.normal(0, 0.4, (3, *shape))
     common = np.tensordot(rng.normal(size=(n, 3)), loadings, axes=1)
     return np.asarray(mean + common + rng.normal(0, 0.3, (n, *shape)), dtype=np.float32)
 
@@ -31,6 +35,14 @@ def flawed(n: int, place: tuple[int, int], seed: int = 1, size: float = 1.5) -> 
     values = patches(n, seed)
     direction = np.random.default_rng(5).normal(size=toy.DIM)
     values[:, :, place[0], place[1]] += (size * direction).astype(np.float32)
+    return values
+
+
+def with_twins(n: int) -> Patches:
+    """The first eight of n images are one image, each with a flaw at another place."""
+    values = patches(n)
+    for image in range(8):
+        values[image] = flawed(1, divmod(2 * image, SIDE), seed=9)[0]
     return values
 
 

@@ -201,9 +201,7 @@ def test_the_reference_is_the_same_whether_kept_or_made_anew(locality: str) -> N
 @pytest.mark.parametrize("locality", ["local", "both"])
 def test_a_flaw_is_found_at_its_place(locality: str) -> None:
     source, pool = world_of(patch_cases.patches(50, 3, shift=2.0), patch_cases.patches(80))
-    spoilt = pool["patches@3"].copy()
-    for image in range(8):
-        spoilt[image] = patch_cases.flawed(1, divmod(2 * image, 4), seed=9)[0]
+    spoilt = patch_cases.with_twins(80)
     pool = replace(pool, arrays=pool.arrays | {"patches@3": spoilt})
     model = fitted(source, pool, locality=locality)
     _, odd = world_of(spoilt, patch_cases.flawed(10, (0, 2)))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 from tests.methods import patch_cases
-from tests.support import toy
 
 from twofold.methods import _views
 from twofold.methods._views import LocalData, fit_local
@@ -53,32 +52,21 @@ def test_a_source_that_never_varies_says_nothing(
     assert view.kept.sum() == 23
 
 
-def _varied(n: int, seed: int, world: int) -> patch_cases.Patches:
-    """Around one mean at each place, in three directions that depend on the world."""
-    shape = (toy.DIM, patch_cases.SIDE, patch_cases.SIDE)
-    mean = np.random.default_rng(99).normal(0, 2, shape)
-    directions = np.random.default_rng(world).normal(0, 0.4, (3, *shape))
-    rng = np.random.default_rng([seed, 17])
-    common = np.tensordot(rng.normal(size=(n, 3)), directions, axes=1)
-    return np.asarray(mean + common + rng.normal(0, 0.3, (n, *shape)), dtype=np.float32)
-
-
 @pytest.mark.parametrize("n", [40, 80])
 def test_a_source_that_varies_otherwise_does_not_speak_for_whom_it_chose(n: int) -> None:
     """A tenth of the pool varies as the source does, the rest in its own way."""
     odd = n // 10
-    pool = np.concatenate([_varied(odd, 1, 7), _varied(n - odd, 2, 8)])
-    model = patch_cases.fit("auto", _varied(60, 3, 7), pool, locality="local")
+    strange, usual = patch_cases.patches(odd, 11, ways=7), patch_cases.patches(n - odd, 21, ways=8)
+    source, pool = patch_cases.patches(60, 31, ways=7), np.concatenate([strange, usual])
+    model = patch_cases.fit("auto", source, pool, locality="local")
     assert model.choices()["source_weight"] == 0.0
-    test = np.concatenate([_varied(50, 4, 7), _varied(50, 5, 8)])
-    scores = model.score(patch_cases.images(test))
+    test = [patch_cases.patches(50, seed, ways=ways) for seed, ways in ((4, 7), (5, 8))]
+    scores = model.score(patch_cases.images(np.concatenate(test)))
     assert roc_auc_score(np.arange(100) < 50, scores) > 0.9
 
 
 def test_a_few_anomalies_that_are_alike_do_not_pass_for_a_part_of_the_spread() -> None:
-    """Eight flawed pictures of one thing among 80: without the source they would be kept."""
-    pool = patch_cases.patches(80)
-    for image in range(8):
-        pool[image] = patch_cases.flawed(1, divmod(2 * image, 4), seed=9)[0]
-    model = patch_cases.fit("auto", patch_cases.patches(50, 3, shift=2.0), pool, locality="local")
+    """Eight flawed pictures of one thing among 80."""
+    source, pool = patch_cases.patches(50, 3, shift=2.0), patch_cases.with_twins(80)
+    model = patch_cases.fit("auto", source, pool, locality="local")
     assert not model.views_.local.kept[:8].any()

@@ -172,7 +172,7 @@ def _fit_chosen(
             best = value, chosen, kept
     assert best is not None
     _, chosen, kept = best
-    if _is_one_of_us(chosen):
+    if _as_good_as_target(chosen):
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim)
@@ -187,7 +187,7 @@ def _fit_chosen(
     return chosen, model, kept
 
 
-def _is_one_of_us(chosen: SourceWeight) -> bool:
+def _as_good_as_target(chosen: SourceWeight) -> bool:
     """Whether counting source images in full keeps nearly all that they are good for."""
     found = chosen.log_likelihoods
     if not found or chosen.weight == 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -208,35 +209,46 @@ def fit_patch_gaussians(
         raise NotEnoughImagesError(
             f"patch Gaussians need at least {MIN_IMAGES} target images, got {target.n}"
         )
-    n, covariance, fourth = float(target.n), target.covariance, target.fourth
-    if source is not None and source_weight > 0:
-        extra = source.n * source_weight
-        share = extra / (n + extra)
-        covariance = (1 - share) * covariance + share * source.covariance
-        fourth = (1 - share) * fourth + share * source.fourth
-        n += extra
+    n, covariance, fourth = _averaged(target, source, source_weight)
     p, c, _ = covariance.shape
     level = float(np.trace(covariance, axis1=1, axis2=2).mean()) / c
     scale = float(np.square(target.mean).sum(axis=1).mean()) / c
     if level <= 1e-12 * max(scale, 1e-300):
         raise CollapseError(f"all {target.n} images have the same patches: nothing to tell apart")
-    goal = level * np.eye(c)
     if regularisation is None:
-        goal = _common(covariance.mean(axis=0), float(fourth.mean()), n * p)
+        spreads = _shrunk(covariance, fourth, n)
+    else:
+        ridge = regularisation * level * np.eye(c)
+        spreads = (own + ridge for own in covariance)
     whitening, logdet = np.empty((p, c, c), dtype=np.float32), np.empty(p)
-    for place in range(p):
-        spread = covariance[place]
-        if regularisation is None:
-            intensity = _intensity(spread, goal, float(fourth[place]), n)
-            spread = (1.0 - intensity) * spread + intensity * goal
-        else:
-            spread = spread + regularisation * goal
+    for place, spread in enumerate(spreads):
         # The moments are of float32, so the smallest eigenvalues may be lost to rounding.
         spread.flat[:: c + 1] += 1e-6 * level
         lower = cholesky(spread, lower=True, overwrite_a=True, check_finite=False)
         whitening[place] = dtrtri(lower, lower=1)[0]
         logdet[place] = 2.0 * np.log(np.diagonal(lower)).sum()
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
+
+
+def _averaged(
+    target: PatchMoments, source: PatchMoments | None, source_weight: float
+) -> tuple[float, Array, Array]:
+    """Images that count, and the covariances and fourth moments of both domains together."""
+    n = float(target.n)
+    if source is None or source_weight <= 0:
+        return n, target.covariance, target.fourth
+    extra = source.n * source_weight
+    share = extra / (n + extra)
+    covariance = (1 - share) * target.covariance + share * source.covariance
+    return n + extra, covariance, (1 - share) * target.fourth + share * source.fourth
+
+
+def _shrunk(covariance: Array, fourth: Array, n: float) -> Iterator[Array]:
+    """The covariance of each place (p, c, c), shrunk towards what all have in common."""
+    goal = _common(covariance.mean(axis=0), float(fourth.mean()), n * len(covariance))
+    for own, moment in zip(covariance, fourth, strict=True):
+        intensity = _intensity(own, goal, float(moment), n)
+        yield (1.0 - intensity) * own + intensity * goal
 
 
 def _common(covariance: Array, fourth: float, patches: float) -> Array:
