@@ -49,7 +49,7 @@ POOL_SHARE = 0.1
 CONDITIONS = ("none", *SHIFTS)
 SIZES = {"usual": (0.005, 0.03), "small": (0.001, 0.005)}
 REPEATED = (0.0, 0.02, 0.1, 0.2)
-OUTPUTS = ("pooled", "patches@3")
+OUTPUTS = ("pooled", "pooled-1", "patches@3")
 METRICS = {
     "image_auroc": "image AUROC",
     "peak_auroc": "image AUROC of the largest map value alone",

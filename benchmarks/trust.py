@@ -42,9 +42,10 @@ from twofold.methods import METHODS, FitData
 from twofold.thresholds import fit_threshold, pool_contamination, upper_tail
 
 RATES = (0.01, 0.05, 0.1)
-OUTPUTS = ("pooled", "patches@3")
+AUTO = METHODS.load("auto")
+OUTPUTS = AUTO.outputs(AUTO.Config())
 # Beyond the quarter that the fit leaves out.
-_TOO_MANY = (0.3, 0.4)
+_TOO_MANY = {"30%": 0.3, "40%": 0.4, "half": 0.5}
 # Another class for each, at the same distance in the list: neither chosen nor random.
 _STEP = 3
 
@@ -78,12 +79,9 @@ def cases(bank: Bank, encoder: Any, runs: int) -> Iterator[Case]:
                 yield Case("shift", name, run, known, pool, split.pool_labels, fresh)
                 few = np.arange(8)
                 yield Case("8 images", name, run, known, pool.subset(few), split.pool_labels[few])
-                for share in _TOO_MANY:
+                for kind, share in _TOO_MANY.items():
                     rows = uda_inductive(labels, anomaly_share=share, random_state=run).pool
-                    many = target.images.subset(rows)
-                    yield Case(f"{share:.0%}", name, run, known, many, labels[rows])
-                half = _half_anomalous(labels, run)
-                yield Case("half", name, run, known, target.images.subset(half), labels[half])
+                    yield Case(kind, name, run, known, target.images.subset(rows), labels[rows])
                 if len(dataset.classes) > 1:
                     other = dataset.classes[(index + _STEP) % len(dataset.classes)]
                     strange = source.images.subset(source.domain.labels(other) == 0)
@@ -107,16 +105,9 @@ def cases(bank: Bank, encoder: Any, runs: int) -> Iterator[Case]:
                 )
 
 
-def _half_anomalous(labels: NDArray[np.int64], run: int) -> NDArray[np.intp]:
-    generator = np.random.default_rng(run)
-    normals, odd = (generator.permutation(np.flatnonzero(labels == value)) for value in (0, 1))
-    n = min(len(normals), len(odd)) // 2
-    return np.concatenate([normals[:n], odd[:n]])
-
-
 def outcome(case: Case, encoder: Any) -> dict[str, Any]:
     """Verdict, findings and realised rates of one pair."""
-    method = METHODS.load("auto")(encoder)
+    method = AUTO(encoder)
     data = FitData(case.source, case.pool)
     method.fit(data, random_state=case.run)
     scores = method.reference(data, random_state=case.run).scores

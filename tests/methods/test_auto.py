@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.methods import patch_cases
 from tests.support import toy
 
@@ -28,9 +29,14 @@ def world_of(
     """With whole vectors that say nothing."""
     rng = np.random.default_rng([seed, 6])
     return (
-        patch_cases.images(source, pooled=rng.uniform(1, 2, (len(source), toy.DIM))),
-        patch_cases.images(pool, pooled=rng.uniform(1, 2, (len(pool), toy.DIM))),
+        patch_cases.images(source, **whole(rng.uniform(1, 2, (len(source), toy.DIM)))),
+        patch_cases.images(pool, **whole(rng.uniform(1, 2, (len(pool), toy.DIM)))),
     )
+
+
+def whole(vectors: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The same at every scale."""
+    return {"pooled": vectors, "pooled-1": vectors}
 
 
 def fitted(source: EncodedImages, pool: EncodedImages, **options: Any) -> Any:
@@ -42,11 +48,13 @@ def fitted(source: EncodedImages, pool: EncodedImages, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("options", "outputs", "has_maps"),
     [
-        ({}, ("pooled", "patches@3"), True),
-        ({"locality": "global"}, ("pooled",), False),
+        ({}, ("pooled", "pooled-1", "patches@3"), True),
+        ({"locality": "global"}, ("pooled", "pooled-1"), False),
+        ({"locality": "global", "scales": 1}, ("pooled",), False),
+        ({"scales": 3}, ("pooled", "pooled-1", "pooled-2", "patches@3"), True),
         ({"locality": "local"}, ("patches@3",), True),
         ({"locality": "local", "layers": (8, 4), "neighbourhood": 5}, ("patches:4+8@5",), True),
-        ({"layers": (8,)}, ("pooled", "patches:8@3"), True),
+        ({"layers": (8,)}, ("pooled", "pooled-1", "patches:8@3"), True),
     ],
 )
 def test_what_is_looked_at(options: Options, outputs: tuple[str, ...], has_maps: bool) -> None:
@@ -69,7 +77,8 @@ def test_only_what_is_looked_at_is_needed(locality: str) -> None:
 def test_the_global_view_is_a_gaussian_of_the_moved_source_and_the_presumed_normals() -> None:
     world = toy.encoded_world()
     source, pool, test = (
-        power_normalise(images["pooled"]) for images in (world.source, world.pool, world.test)
+        (2 * power_normalise(images["pooled"]) + power_normalise(images["pooled-1"])) / 3
+        for images in (world.source, world.pool, world.test)
     )
     fit = toy.fit("auto", world, locality="global")
     kept = fit.views_.whole.kept

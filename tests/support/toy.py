@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 SIDE = 64
 DIM = 32
 ENCODER = "toy"
-OUTPUTS = ("pooled", "split:last_stage", "pixels", "patches@3")
+OUTPUTS = ("pooled", "pooled-1", "split:last_stage", "pixels", "patches@3")
 N_SHOTS = 5
 
 
@@ -244,7 +244,8 @@ def clouds(seed: int = 0, *, share: float = 0.2, shift: float = 3.0, away: float
 
     def draw(labels: Labels, center: Floats) -> Any:
         rows = center + np.where(labels[:, None] == 1, anomalous - normal, 0.0)
-        return from_arrays(pooled=rows + rng.normal(0, 0.25, (len(labels), DIM)))
+        vectors = rows + rng.normal(0, 0.25, (len(labels), DIM))
+        return from_arrays(**{"pooled": vectors, "pooled-1": vectors})
 
     pool_labels = (np.arange(100) < 100 * share).astype(np.int64)
     test_labels = np.arange(100) % 2

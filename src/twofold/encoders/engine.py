@@ -21,6 +21,7 @@ from twofold.encoders.backbone import Trainable, as_map
 from twofold.encoders.converted import load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
+from twofold.encoders.scales import is_pooled, pooled_side, resized
 from twofold.errors import ConfigError
 
 __all__ = ["BATCH", "MAX_STREAMS", "Engine", "EngineKind", "make_engine", "output_names"]
@@ -50,7 +51,8 @@ def output_names(encoder: Encoder) -> tuple[str, ...]:
     """What can be asked of an encoder: ``pooled``, ``stride<N>`` maps, ``split:<trainable>``.
 
     ``split:X`` are the activations that enter the part trained under ``trainable=X``. Besides
-    these there are patch features, see :func:`twofold.encoders.patches.patches_name`.
+    these there are vectors of smaller images, see :func:`twofold.encoders.scales.pooled_name`, and
+    patch features, see :func:`twofold.encoders.patches.patches_name`.
     """
     maps = tuple(f"stride{stride}" for stride in sorted(encoder.network.backbone.taps))
     return ("pooled", *maps, *(f"split:{split}" for split in _SPLITS))
@@ -74,7 +76,7 @@ def make_engine(
     for name in outputs:
         if is_patches(name):
             patch_strides(name, encoder)
-        elif name not in known:
+        elif name not in known and not is_pooled(name):
             raise ConfigError(
                 f"{encoder.spec.id} has no output {name!r}: choose from {', '.join(known)}"
             )
@@ -88,7 +90,10 @@ def make_engine(
 
 
 class _Outputs(nn.Module):
-    """The chain, stopped as early as the outputs allow, returning what was asked for."""
+    """The chain, stopped as early as the outputs allow, returning what was asked for.
+
+    It runs once for each side at which the outputs see the images.
+    """
 
     def __init__(self, encoder: Encoder, outputs: Sequence[str]) -> None:
         super().__init__()
@@ -97,21 +102,35 @@ class _Outputs(nn.Module):
         self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
         # Output -> numbers of segments run before its parts are read off.
         self.depths = [_depths(encoder, output) for output in outputs]
+        self.sides = [_side(encoder, output) for output in outputs]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        states = [images]
-        for segment in self.segments[: max(max(depths) for depths in self.depths)]:
-            states.append(segment(states[-1]))
+        states = {
+            side: self._states(resized(images, side), side) for side in dict.fromkeys(self.sides)
+        }
         return tuple(
-            reader([states[depth] for depth in depths])
-            for reader, depths in zip(self.readers, self.depths, strict=True)
+            reader([states[side][depth] for depth in depths])
+            for reader, depths, side in zip(self.readers, self.depths, self.sides, strict=True)
         )
+
+    def _states(self, images: Tensor, side: int) -> list[Tensor]:
+        """The images and what each segment makes of them, as far as it is asked for."""
+        asked = zip(self.depths, self.sides, strict=True)
+        deepest = max(max(depths) for depths, at in asked if at == side)
+        states = [images]
+        for segment in self.segments[:deepest]:
+            states.append(segment(states[-1]))
+        return states
+
+
+def _side(encoder: Encoder, output: str) -> int:
+    return pooled_side(output if is_pooled(output) else "pooled", encoder)
 
 
 def _depths(encoder: Encoder, output: str) -> tuple[int, ...]:
     backbone = encoder.network.backbone
     names = list(backbone.segments)
-    if output == "pooled":
+    if is_pooled(output):
         return (len(names),)
     if is_patches(output):
         strides, _ = patch_strides(output, encoder)

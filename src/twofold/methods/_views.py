@@ -152,26 +152,18 @@ def _fit_local(
 def _fit_chosen(
     data: LocalData, *, trim: float, random_state: int
 ) -> tuple[SourceWeight, PatchGaussians, Mask]:
-    """From two starts, one that believes the source and one that does not, to the better fit.
+    """A fit in which the source has as much say as the target's own normals give it.
 
-    Concentration steps confirm what they start from. Without the source, a few anomalies that are
-    alike pass for a part of the spread; with one that varies in other directions, the images that
-    look like it are chosen, and would then speak for it. As in FAST-MCD the better of several
-    starts counts, here by the likelihood of held-out images in which the source has no say. Where a
-    source image is then found to be worth about as much as one of the target, the source also says
-    whom to start from: a flaw that many images of the pool have in common would pass for normal.
+    Concentration steps confirm what they start from: with a source that varies in other directions,
+    the images that look like it are chosen, and would then speak for it. So those who judge the
+    source are chosen without it. Where a source image is then found to be worth about as much as
+    one of the target, it is the source that says whom to start from: by the target alone a flaw
+    that many images have in common would pass for a part of the spread.
     """
-    best: tuple[float, SourceWeight, Mask] | None = None
-    for start in (data.source, None):
-        _, kept = fit_trimmed_patches(start, data.places, trim=trim, shared=data.shared)
-        chosen = choose_source_weight(
-            data.source, data.places, kept, shared=data.shared, random_state=random_state
-        )
-        value = chosen.log_likelihoods.get(0.0, -np.inf)
-        if best is None or value > best[0]:
-            best = value, chosen, kept
-    assert best is not None
-    _, chosen, kept = best
+    _, kept = fit_trimmed_patches(None, data.places, trim=trim, shared=data.shared)
+    chosen = choose_source_weight(
+        data.source, data.places, kept, shared=data.shared, random_state=random_state
+    )
     if _as_good_as_target(chosen):
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):

@@ -12,6 +12,7 @@ from pydantic import Field
 from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
+from twofold.encoders.scales import pooled_name
 from twofold.methods._density import DensityConfig
 from twofold.methods._global_view import cross_fit_global, fit_global
 from twofold.methods._maps import map_scale
@@ -37,6 +38,9 @@ class AutoConfig(DensityConfig):
 
     # Nobody knows beforehand whether anomalies are other things or flaws of the same thing.
     locality: Locality = "both"
+    # Sizes at which whole images are seen, half an octave apart. The encoder was trained on things
+    # that fill the picture more or less; one that is drawn in few lines it knows better smaller.
+    scales: int = Field(default=2, ge=1, le=3)
     # None: the stage maps of strides 8 and 16, or all an encoder has.
     layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     # Of PatchCore: three places forgive a displacement by one.
@@ -73,8 +77,8 @@ class Auto(Method):
     @classmethod
     def outputs(cls, config: Any) -> tuple[str, ...]:
         """Whole vectors, patches, or both."""
-        names = {"global": ("pooled",), "local": (_patches(config),)}
-        return names.get(config.locality, ("pooled", _patches(config)))
+        whole, local = _pooled(config), (_patches(config),)
+        return {"global": whole, "local": local}.get(config.locality, whole + local)
 
     @classmethod
     def has_maps(cls, config: Any) -> bool:
@@ -100,7 +104,7 @@ class Auto(Method):
         """Fit the global view; its cross-fitted scores of the pool."""
         config, pool = self.config, data.target_pool
         assert pool is not None
-        near, far = (power_normalise(images["pooled"]) for images in (data.source, pool))
+        near, far = (_vectors(images, config) for images in (data.source, pool))
         view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
         tell.step()
         scores = cross_fit_global(
@@ -137,7 +141,7 @@ class Auto(Method):
     def _score(self, images: EncodedImages) -> Array:
         views, whole, local = self.views_, None, None
         if views.whole is not None:
-            whole = views.whole.scores(power_normalise(images["pooled"]))
+            whole = views.whole.scores(_vectors(images, self.config))
         if views.local is not None:
             local = views.local.scores(images[_patches(self.config)])
         return views.mix(whole, local)
@@ -167,16 +171,33 @@ class Auto(Method):
         return super().map_range() if maps is None else (maps.low, maps.high)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return self.views_.state()
+        return self.views_.state() | {"scales": np.array([self.config.scales])}
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         locality, encoder = self.config.locality, self.encoder
+        # The vectors of another number of scales have the same shape.
+        if int(state["scales"].item()) != self.config.scales:
+            raise ValueError(f"{state['scales'].item()} scales in the arrays")
         channels = patch_channels(_patches(self.config), encoder)
         self.views_ = Views.of(
             state,
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,
         )
+
+
+def _pooled(config: AutoConfig) -> tuple[str, ...]:
+    return tuple(pooled_name(step) for step in range(config.scales))
+
+
+def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
+    """Normalised whole-image vectors, averaged over the scales, float64 (n, d).
+
+    A scale counts by its area, so that every place of the encoder's maps counts alike.
+    """
+    vectors = [power_normalise(images[name]) for name in _pooled(config)]
+    areas = [2.0**-step for step in range(config.scales)]
+    return np.asarray(np.average(vectors, axis=0, weights=areas))
 
 
 def _patches(config: AutoConfig) -> str:

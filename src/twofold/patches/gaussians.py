@@ -54,7 +54,7 @@ class PatchMoments:
 
     Attributes:
         n: images.
-        mean: float64 (p, c).
+        mean: float64 (p, c); p = 1 if all places share one.
         covariance: float64 (p, c, c), biased, around the own mean.
         fourth: float64 (p,), mean of the squared squared distance to the mean.
     """
@@ -73,7 +73,7 @@ def patch_moments(
     Args:
         places: see :func:`as_places`, (p, n, c).
         rows: images that count, bool (n,); all by default.
-        shared: give every place the moments of the patches of all places: for surfaces without
+        shared: one mean and covariance of the patches of all places, p = 1: for surfaces without
             fixed places, such as a texture.
     """
     p, n, c = places.shape
@@ -91,22 +91,23 @@ def patch_moments(
 
 
 def _shared(moments: PatchMoments) -> PatchMoments:
-    """Moments of all places together, for each of them."""
-    mean = np.broadcast_to(moments.mean.mean(axis=0), moments.mean.shape)
+    """Moments of all places together.
+
+    ``n`` stays the number of images: the patches of one are not independent.
+    """
+    mean = moments.mean.mean(axis=0, keepdims=True)
     apart = moments.mean - mean
-    pooled = moments.covariance.mean(axis=0) + apart.T @ apart / len(apart)
-    covariance = np.broadcast_to(pooled, moments.covariance.shape)
+    pooled = moments.covariance.mean(axis=0, keepdims=True) + apart.T @ apart / len(apart)
     # Of the fourth moment, what lies between places is small beside what lies within.
-    fourth = np.full(len(apart), float(moments.fourth.mean()))
-    return PatchMoments(moments.n, mean, covariance, fourth)
+    return PatchMoments(moments.n, mean, pooled, moments.fourth.mean(keepdims=True))
 
 
 @dataclass(frozen=True)
 class PatchGaussians:
-    """One Gaussian a place.
+    """One Gaussian a place, or one for all.
 
     Attributes:
-        mean: float32 (p, c).
+        mean: float32 (p, c); p = 1 if all places share one.
         whitening: float32 (p, c, c); the squared distance of a centred x is ``|W x|^2``.
         log_determinant: float64 (p,), of the covariances.
     """
@@ -116,13 +117,13 @@ class PatchGaussians:
     log_determinant: Array
 
     def squared_distances(self, patches: NDArray[np.floating]) -> Array:
-        """Squared Mahalanobis distance of each patch, float64 (n, p).
+        """Squared Mahalanobis distance of each patch, float64 (n, g * g).
 
         Args:
-            patches: (n, c, g, g) with g * g = p.
+            patches: (n, c, g, g) with g * g = p, or any g if all places share one.
         """
         n = len(patches)
-        found = np.empty((n, len(self.mean)))
+        found = np.empty((n, patches.shape[2] * patches.shape[3]))
         # In float64, where BLAS gives a row the same bits wherever it stands in a block.
         mean, whitening = self.mean.astype(np.float64), self.whitening.astype(np.float64)
         for start in range(0, n, _BLOCK):
@@ -170,8 +171,10 @@ def _whitened_squares(
 ) -> Array:
     """Squared distances (p, n) of patches by place, in the inputs' own precision."""
     found = np.empty(places.shape[:2])
+    shared = len(mean) == 1
     for place in range(len(places)):
-        white = (places[place] - mean[place]) @ whitening[place].T
+        own = 0 if shared else place
+        white = (places[place] - mean[own]) @ whitening[own].T
         found[place] = np.einsum("nc,nc->n", white, white, dtype=np.float64)
     return found
 

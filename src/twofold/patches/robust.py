@@ -85,7 +85,8 @@ def fit_trimmed_patches(
 def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Mask:
     """The pool's images that vary as the source does, bool (n,): a start for a fit.
 
-    The source's covariances around the pool's medians, which a minority of anomalies hardly moves.
+    The source's covariances around the pool's medians (one median of all places where the source
+    has one covariance for them), which a minority of anomalies hardly moves.
     A flaw that many images of the pool have in common is no part of their spread.
 
     Args:
@@ -94,6 +95,8 @@ def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Ma
         trim: share of the pool that is not taken.
     """
     center = np.median(places, axis=1).astype(np.float64)
+    if len(source.mean) == 1:
+        center = np.median(center, axis=0, keepdims=True)
     model = fit_patch_gaussians(replace(source, mean=center))
     return central(top_mean(model.of_places(places)), n_central(places.shape[1], trim))
 
