@@ -32,7 +32,7 @@ def tiny_engine(
     isolated: Callable[[], AbstractContextManager[None]],
 ) -> Engine:
     with isolated():
-        return make_engine(tiny, output_names(tiny), request.param)
+        return make_engine(tiny, (*output_names(tiny), "pooled-1"), request.param)
 
 
 def test_the_outputs_of_an_encoder(tiny: Encoder) -> None:

@@ -120,6 +120,32 @@ def test_both_are_mixed_on_their_own_scales() -> None:
         np.testing.assert_allclose(mixed.score(world.test), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("scales", [1, 2, 3])
+def test_scales_count_by_their_area(scales: int) -> None:
+    rng = np.random.default_rng(1)
+    parts = [rng.uniform(0, 2, (40, toy.DIM)) for _ in range(scales)]
+    images = toy.from_arrays(**dict(zip(("pooled", "pooled-1", "pooled-2"), parts, strict=False)))
+    pool = images.subset(np.arange(40) < 30)
+    model = fitted(pool, pool, locality="global", scales=scales, trim=0.0)
+    weights = np.array([4, 2, 1])[:scales]
+    vectors = sum(w * power_normalise(part) for w, part in zip(weights, parts, strict=True))
+    rows = vectors / weights.sum()
+    expected = fit_adapted_gaussian(rows[:30], rows[:30]).squared_distances(rows[30:])
+    found = model.score(images.subset(np.arange(40) >= 30))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_arrays_of_other_scales_are_refused() -> None:
+    state = toy.fit("auto", toy.encoded_world(), locality="global").state()
+    config = parse_config(Auto, {"locality": "global", "scales": 1})
+    with pytest.raises(ConfigError, match="do not fit method auto"):
+        Auto(toy.encoder(), config).restore(state)
+    # As before there were scales.
+    del state["scales"]
+    with pytest.raises(ConfigError, match="do not fit method auto"):
+        Auto(toy.encoder(), config).restore(state)
+
+
 def test_every_view_ranks_the_toy_world() -> None:
     for locality in ("global", "local", "both"):
         areas = [

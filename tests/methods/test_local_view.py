@@ -52,7 +52,7 @@ def test_a_source_that_never_varies_says_nothing(
 
 
 @pytest.mark.parametrize("n", [40, 80])
-def test_a_source_that_varies_otherwise_does_not_speak_for_whom_it_chose(n: int) -> None:
+def test_a_source_that_varies_otherwise_does_not_say_who_is_normal(n: int) -> None:
     """A tenth of the pool varies as the source does, the rest in its own way."""
     odd = n // 10
     strange, usual = patch_cases.patches(odd, 11, ways=7), patch_cases.patches(n - odd, 21, ways=8)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from twofold.methods._maps import MapScale, map_scale
+from twofold.methods._maps import MapScale, map_scale, pool_map_scale
 
 
 def distances(n: int = 300, p: int = 16, seed: int = 0) -> NDArray[np.float64]:
@@ -48,6 +48,18 @@ def test_a_few_wild_images_do_not_make_the_others_blank() -> None:
     given = distances()
     given[:60] *= 1e6
     assert map_scale(given).floor < given[60:].min()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.2])
+def test_a_pools_scale_is_that_of_its_normals(share: float) -> None:
+    """Of a hundred normals about one lies beyond the middle of the colours."""
+    pool = distances(1000)
+    pool[: int(1000 * share), 3] *= 50
+    scale = pool_map_scale(pool, pool.max(axis=1))
+    peaks = scale.standardise(distances(2000, seed=1)).max(axis=(1, 2))
+    assert (peaks > scale.low).mean() == pytest.approx(0.5, abs=0.08)
+    assert 0.003 < (peaks > (scale.low + scale.high) / 2).mean() < 0.03
+    assert (scale.standardise(pool[: int(1000 * share)]).max(axis=(1, 2)) > scale.high).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

@@ -243,3 +243,6 @@ def test_shared_moments_are_those_of_all_patches() -> None:
     distances = fit_patch_gaussians(moments).squared_distances(patches)
     moved = fit_patch_gaussians(moments).squared_distances(patches[:, :, ::-1])
     np.testing.assert_allclose(np.sort(distances, axis=1), np.sort(moved, axis=1), rtol=1e-6)
+    assert fit_patch_gaussians(moments).mean.shape == (1, 4)
+    by_place = fit_patch_gaussians(moments).of_places(as_places(patches))
+    np.testing.assert_allclose(by_place, distances, rtol=1e-4)

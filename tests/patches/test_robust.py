@@ -108,6 +108,18 @@ def test_the_source_knows_a_flaw_that_half_as_many_as_all_have_in_common() -> No
     assert set(np.flatnonzero(start)) == set(np.argsort(top_mean(distances))[:45])
 
 
+def test_with_one_gaussian_for_all_places_the_start_has_one_centre() -> None:
+    patches, odd = planted(odd=20)
+    patches[odd] += np.float32(20)
+    source = patch_moments(as_places(draw(80, seed=3) + np.float32(5)), shared=True)
+    start = most_like_source(source, as_places(patches), trim=0.25)
+    assert start[~odd].all()
+    center = np.median(np.median(as_places(patches), axis=1), axis=0)
+    model = fit_patch_gaussians(replace(source, mean=center[None].astype(np.float64)))
+    distances = top_mean(model.squared_distances(patches))
+    assert set(np.flatnonzero(start)) == set(np.argsort(distances)[:45])
+
+
 def test_a_source_that_varies_in_other_directions_is_not_let_in() -> None:
     pool, source = draw(120), draw(200, seed=1, world=5)
     everyone = np.ones(120, dtype=np.bool_)

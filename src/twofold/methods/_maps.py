@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.methods._views import Scale, scale_of
+from twofold.thresholds import presumed_normal, upper_tail
 
-__all__ = ["MapScale", "map_scale"]
+__all__ = ["MapScale", "map_scale", "pool_map_scale"]
 
 Array = NDArray[np.float64]
 
@@ -77,3 +78,13 @@ def map_scale(distances: Array) -> MapScale:
     low, rare = (float(value) for value in np.quantile(peaks, (0.5, _RARE)))
     # Copies all peak alike; colours still need a range of a spread.
     return MapScale(scale, low, rare + max(rare - low, 1.0), floor)
+
+
+def pool_map_scale(distances: Array, scores: Array) -> MapScale:
+    """Likewise of a contaminated pool: the images that its threshold presumes normal count.
+
+    Args:
+        distances: float64 (n, p), out of sample, n >= 1.
+        scores: float64 (n,) of the images, made of the same distances.
+    """
+    return map_scale(distances[presumed_normal(scores, upper_tail(scores))])

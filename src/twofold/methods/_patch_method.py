@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.errors import NotEnoughImagesError
-from twofold.methods._maps import MapScale, map_scale
+from twofold.methods._maps import MapScale, map_scale, pool_map_scale
 from twofold.methods._mixture import Steps
 from twofold.methods._outside import Outside
 from twofold.methods.base import (
@@ -35,9 +35,6 @@ Floats = NDArray[np.float32]
 # Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
 # two, and so the whole needs one more.
 _LEAST = 3
-# Of a pool, this share of the least odd images stands for the normals in the scale of the maps,
-# as in `auto`; the anomalies among the others would stretch the colours.
-_PRESUMED = 0.75
 
 
 class PatchConfig(MethodConfig):
@@ -123,8 +120,8 @@ class PatchMethod(Method):
             self.model_ = self._model(patches, random_state)
         tell.step()
         scores, distances = self._cross_fit(patches, random_state, tell)
-        share = 1.0 if self.config.fit_on == "source" else _PRESUMED
-        self.maps_ = map_scale(distances[scores <= np.quantile(scores, share)])
+        known = self.config.fit_on == "source"
+        self.maps_ = map_scale(distances) if known else pool_map_scale(distances, scores)
         self._outside = Outside(scores, self._known(data).digests, random_state)
 
     def _known(self, data: FitData) -> EncodedImages:

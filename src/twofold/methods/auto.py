@@ -15,7 +15,7 @@ from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.scales import pooled_name
 from twofold.methods._density import DensityConfig
 from twofold.methods._global_view import cross_fit_global, fit_global
-from twofold.methods._maps import map_scale
+from twofold.methods._maps import pool_map_scale
 from twofold.methods._mixture import Steps, Views
 from twofold.methods._outside import Outside
 from twofold.methods._views import (
@@ -128,7 +128,7 @@ class Auto(Method):
             view, patches, trim=config.trim, random_state=random_state
         )
         tell.step()
-        maps = map_scale(distances[view.kept])
+        maps = pool_map_scale(distances, scores)
         self.views_ = replace(self.views_, local=view, local_scale=scale_of(scores), maps=maps)
         return scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -123,7 +124,8 @@ class PatchGaussians:
             patches: (n, c, g, g) with g * g = p, or any g if all places share one.
         """
         n = len(patches)
-        found = np.empty((n, patches.shape[2] * patches.shape[3]))
+        # No images have no grid either.
+        found = np.empty((n, math.prod(patches.shape[2:])))
         # In float64, where BLAS gives a row the same bits wherever it stands in a block.
         mean, whitening = self.mean.astype(np.float64), self.whitening.astype(np.float64)
         for start in range(0, n, _BLOCK):
