@@ -140,7 +140,7 @@ def sweep(
 
 
 def sweeps(rows: Rows, directions: Sequence[str]) -> Iterator[str]:
-    """By share of anomalies; by size, of the cells whose pools reach the largest; then of all, if more."""
+    """By share of anomalies, by size of pools that reach the largest, and of all if more."""
     shares = [row for row in rows if row["pool_size"] is None]
     head = [f"{share:.0%}" for share in SHARES]
     yield sweep(shares, directions, "anomaly_share", SHARES, head)
