@@ -170,7 +170,8 @@ def losses(rows: Rows) -> str:
         if areas["auto both"] < areas[best] - 1:
             where = f"{direction(key[0]).removeprefix('photo to ')} {key[1]} run {key[2]}"
             lost.append(f"{where} ({areas['auto both']:.1f} against {areas[best]:.1f} of `{best}`)")
-    return f"{len(lost)} of {len(found)} cells ({len(lost) / len(found):.1%}): " + "; ".join(lost)
+    share = f"{len(lost)} of {len(found)} cells ({len(lost) / len(found):.1%})"
+    return f"{share}: {'; '.join(lost)}" if lost else share
 
 
 def ablation(rows: Rows, usual: dict[str, Rows]) -> str:

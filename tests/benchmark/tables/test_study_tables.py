@@ -141,3 +141,11 @@ def test_sweeps_vary_one_part_of_the_setting(line: MakeLine, results: MakeResult
     (sizes,) = sweeps(found, "pacs", "pool_size")
     assert [(p.x, p.y) for p in sizes.points] == [(50, 0.4), (210, 0.8)]
     assert sweeps(results(lines[:2]), "pacs", "anomaly_share") == []
+
+
+def test_a_method_without_a_pool_has_no_place_for_all_of_it(
+    line: MakeLine, results: MakeResults
+) -> None:
+    lines = [line(n_target=0, pool_size=size) for size in (None, 10, 20)]
+    (sizes,) = sweeps(results(lines), "pacs", "pool_size")
+    assert [point.x for point in sizes.points] == [10, 20]

@@ -162,7 +162,8 @@ def sweeps(results: Results, dataset: str, swept: Swept) -> list[Line]:
     """AUROC over the share of anomalies (fraction) or the number of images in the pool.
 
     One line each direction and method, the rest of the setting as in the main tables; empty unless
-    some method has two or more values. A pool of all images stands at its mean size.
+    some method has two or more values. A pool of all images stands at its mean size; nothing does
+    there for a method that sees no pool.
     """
     main = results.setting(dataset)
     settings = [
@@ -190,5 +191,6 @@ def _place(summary: Summary, swept: Swept) -> float | None:
         return setting.anomaly_share
     if setting.pool_size is not None:
         return setting.pool_size
-    sizes = [row.n_target for row in summary.rows if row.n_target is not None]
+    # A method that sees no pool has none.
+    sizes = [row.n_target for row in summary.rows if row.n_target]
     return float(np.mean(sizes)) if sizes else None
