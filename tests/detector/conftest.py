@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from PIL import Image
 from tests.support import toy
 
 from twofold import Detector
+from twofold.methods import METHODS
 
 Images = NDArray[Any]
 
@@ -47,6 +51,32 @@ def fitted(world: toy.World) -> Detector:
     with pytest.MonkeyPatch.context() as patch, toy.registered():
         patch.setenv("TWOFOLD_CACHE", "off")
         return _make().fit(world.source, world.pool)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted detector and what its fit warned of."""
+
+    detector: Detector
+    warned: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def fit_of(world: toy.World) -> Callable[[str], Fit]:
+    """Each method's quick fit, made once for all tests; do not fit it again."""
+
+    @functools.cache
+    def fit(name: str) -> Fit:
+        method = METHODS.load(name)
+        labels = world.pool_labels if method.uses_labels() else None
+        shots = world.pool[world.pool_labels == 0][:5] if "target_shots" in method.needs else None
+        detector = _make(name, options=toy.quick_options(method), false_alarm_rate=0.1)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            detector.fit(world.source, world.pool, target_shots=shots, target_labels=labels)
+        return Fit(detector, tuple(str(note.message) for note in caught))
+
+    return fit
 
 
 def _write(folder: Path, images: Images) -> list[Path]:

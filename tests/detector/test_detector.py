@@ -101,20 +101,13 @@ def test_arrays_folders_lists_globs_and_manifests_are_the_same(
 
 
 @pytest.mark.parametrize("name", METHODS.ids())
-def test_every_method(make: Make, world: toy.World, name: str) -> None:
-    method = METHODS.load(name)
-    options = toy.quick_options(method)
-    labels = world.pool_labels if method.uses_labels() else None
-    shots = world.pool[world.pool_labels == 0][:5] if "target_shots" in method.needs else None
-    detector = make(name, options=options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        detector.fit(world.source, world.pool, target_shots=shots, target_labels=labels)
-    uses_pool = "target_pool" in method.needs
+def test_every_method(fit_of: Callable[[str], Any], world: toy.World, name: str) -> None:
+    uses_pool = "target_pool" in METHODS.load(name).needs
+    fit = fit_of(name)
     # Where the rate holds for the source only, the user hears it.
-    assert [("rests on source images" in str(note.message)) for note in caught] == (
-        [] if uses_pool else [True]
-    )
+    heard = ["rests on source images" in note for note in fit.warned]
+    assert heard == ([] if uses_pool else [True])
+    detector = fit.detector
     scores = detector.score(world.test)
     normal = scores.scores[world.test_labels == 0]
     if name not in toy.WEAK:
