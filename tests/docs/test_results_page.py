@@ -44,3 +44,9 @@ def test_verdicts_and_false_alarms_are_those_of_the_rows(
         show(rows)
         for line in capsys.readouterr().out.splitlines():
             assert line in PAGE
+
+
+def test_other_directions_are_those_of_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (ROWS.parent / "other_directions.jsonl").read_text(encoding="utf-8").splitlines()
+    program("other_directions").print_table([json.loads(line) for line in lines])
+    assert capsys.readouterr().out.strip() in PAGE
