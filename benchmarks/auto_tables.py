@@ -10,15 +10,17 @@ FOLDER (docs/results/auto) holds what `twofold bench` wrote (`pacs`, `elpv`, `sw
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from twofold.benchmark.tables.results import values_of
+from twofold.benchmark.tables.rows import Row, read_rows
+from twofold.benchmark.tables.statistics import average, spread_over_classes, spread_over_runs
 
-Row = dict[str, Any]
-Rows = list[Row]
+Rows = Sequence[Row]
+Key = tuple[str, str, int]
+"""Direction, class and run."""
 
 PACS = ("photo->art_painting", "photo->cartoon", "photo->sketch")
 ELPV = ("mono->poly", "poly->mono")
@@ -73,27 +75,25 @@ FEW = ("dog", "house", "person")
 
 def read(path: Path) -> Rows:
     """The finished cells of a file."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["status"] == "ok"]
+    return [row for row in read_rows(path) if row.status == "ok"]
 
 
 def named(row: Row) -> str:
     """The method, and what it looks at or is fitted on."""
     for option in ("locality", "fit_on"):
-        if option in row["configuration"]:
-            return f"{row['method']} {row['configuration'][option]}"
-    return str(row["method"])
+        if option in row.configuration:
+            return f"{row.method} {row.configuration[option]}"
+    return row.method
 
 
-def area(rows: Rows) -> float:
-    """Mean AUROC in percent."""
-    return float(np.mean([100 * row["auroc"] for row in rows]))
+def percent(value: float | None) -> str:
+    """One figure of a cell."""
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
-def spread(rows: Rows, over: str) -> float:
-    """Standard deviation of the means by class or by run, in percent."""
-    values = {row[over] for row in rows}
-    return float(np.std([area([r for r in rows if r[over] == value]) for value in values]))
+def area(rows: Rows) -> str:
+    """Mean AUROC of one system in one direction and setting, in percent."""
+    return percent(average(values_of(rows)))
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -117,10 +117,11 @@ def methods(rows: Rows, names: Sequence[str], directions: Sequence[str]) -> str:
     for name in names:
         cells = [shown(name)]
         for where in directions:
-            mine = [r for r in rows if named(r) == name and r["direction"] == where]
-            many = len({row["class"] for row in mine}) > 1
-            classes = f" ± {spread(mine, 'class'):.1f}" if many else ""
-            cells.append(f"{area(mine):.1f}{classes} / {spread(mine, 'run'):.1f}")
+            values = values_of(r for r in rows if named(r) == name and r.direction == where)
+            over = spread_over_classes(values)
+            classes = "" if over is None else f" ± {percent(over)}"
+            runs = percent(spread_over_runs(values))
+            cells.append(f"{percent(average(values))}{classes} / {runs}")
         body.append(cells)
     return table(["method", *(direction(d).removeprefix("photo to ") for d in directions)], body)
 
@@ -132,21 +133,20 @@ def sweep(
     body = []
     for where in directions:
         for name in SWEPT:
-            mine = [r for r in rows if named(r) == name and r["direction"] == where]
-            by_value = [[r for r in mine if r[field] == value] for value in values]
-            cells = [f"{area(found):.1f}" if found else "-" for found in by_value]
+            mine = [r for r in rows if named(r) == name and r.direction == where]
+            cells = [area([r for r in mine if getattr(r, field) == value]) for value in values]
             body.append([direction(where), shown(name), *cells])
     return table(["direction", "method", *head], body)
 
 
 def sweeps(rows: Rows, directions: Sequence[str]) -> Iterator[str]:
     """By share of anomalies, by size of pools that reach the largest, and of all if more."""
-    shares = [row for row in rows if row["pool_size"] is None]
+    shares = [row for row in rows if row.pool_size is None]
     head = [f"{share:.0%}" for share in SHARES]
     yield sweep(shares, directions, "anomaly_share", SHARES, head)
-    usual = [row for row in rows if row["anomaly_share"] == 0.1]
-    reached = {(r["direction"], r["class"]) for r in usual if r["pool_size"] == POOLS[-2]}
-    large = [row for row in usual if (row["direction"], row["class"]) in reached]
+    usual = [row for row in rows if row.anomaly_share == 0.1]
+    reached = {(r.direction, r.normal_class) for r in usual if r.pool_size == POOLS[-2]}
+    large = [row for row in usual if (row.direction, row.normal_class) in reached]
     yield sweep(large, directions, "pool_size", POOLS, [str(n or "all") for n in POOLS])
     if len(large) == len(usual):
         return
@@ -154,60 +154,61 @@ def sweeps(rows: Rows, directions: Sequence[str]) -> Iterator[str]:
     yield sweep(usual, directions, "pool_size", few, [str(n or "all") for n in few])
 
 
-def cell(row: Row) -> tuple[str, str, int]:
-    """Direction, class and run."""
-    return row["direction"], row["class"], row["run"]
+def lost(
+    cells: Mapping[Key, Mapping[str, float]], name: str, baselines: Sequence[str]
+) -> tuple[str, dict[Key, str]]:
+    """Where a system is more than a point below the best baseline, and which: how many, in words.
+
+    Args:
+        cells: AUROC in percent by system, of each cell.
+        name: of the system.
+        baselines: those of which each cell has at least one.
+    """
+    found = {}
+    for key, areas in cells.items():
+        best = max((other for other in baselines if other in areas), key=areas.__getitem__)
+        if areas[name] < areas[best] - 1:
+            found[key] = best
+    return f"{len(found)} of {len(cells)} cells ({len(found) / len(cells):.1%})", found
 
 
 def losses(rows: Rows) -> str:
     """Cells in which `auto` is more than a point below the best baseline."""
-    found: dict[tuple[str, str, int], dict[str, float]] = {}
+    cells: dict[Key, dict[str, float]] = {}
     for row in rows:
-        found.setdefault(cell(row), {})[named(row)] = 100 * row["auroc"]
-    lost = []
-    for key, areas in found.items():
-        best = max((name for name in BASELINES if name in areas), key=areas.__getitem__)
-        if areas["auto both"] < areas[best] - 1:
-            where = f"{direction(key[0]).removeprefix('photo to ')} {key[1]} run {key[2]}"
-            lost.append(f"{where} ({areas['auto both']:.1f} against {areas[best]:.1f} of `{best}`)")
-    share = f"{len(lost)} of {len(found)} cells ({len(lost) / len(found):.1%})"
-    return f"{share}: {'; '.join(lost)}" if lost else share
-
-
-def ablation(rows: Rows, usual: dict[str, Rows]) -> str:
-    """Run 0, one change at a time; `usual` has the rows of the tables above by dataset."""
-
-    def line(label: str, keep: Callable[[Row], bool], found: dict[str, Rows]) -> list[str]:
-        cells = [label]
-        for dataset, directions in (("elpv", ELPV), ("pacs", PACS)):
-            mine = [
-                [r for r in found[dataset] if r["direction"] == where and r["run"] == 0 and keep(r)]
-                for where in directions
-            ]
-            cells.append(" / ".join(f"{area(m):.1f}" for m in mine) if all(mine) else "-")
-        return cells
-
-    few = {
-        "elpv": usual["elpv"],
-        "pacs": [row for row in usual["pacs"] if row["class"] in FEW],
-    }
-    body = [
-        line("as it is", lambda row: named(row) == "auto both", few),
-        line("whole images only", lambda row: named(row) == "auto global", few),
-        line("patches only", lambda row: named(row) == "auto local", few),
+        assert row.auroc is not None
+        areas = cells.setdefault((row.direction, row.normal_class, row.run), {})
+        areas[named(row)] = 100 * row.auroc
+    share, found = lost(cells, "auto both", BASELINES)
+    told = [
+        f"{direction(key[0]).removeprefix('photo to ')} {key[1]} run {key[2]} "
+        f"({cells[key]['auto both']:.1f} against {cells[key][best]:.1f} of `{best}`)"
+        for key, best in found.items()
     ]
-    changed = {name: [row for row in rows if row["dataset"] == name] for name in few}
+    return f"{share}: {'; '.join(told)}" if told else share
+
+
+def ablation(rows: Rows, usual: Mapping[str, Rows]) -> str:
+    """Run 0, one change at a time; `usual` has the rows of the tables above by dataset."""
+    few = [*usual["elpv"], *(row for row in usual["pacs"] if row.normal_class in FEW)]
+    lines = [
+        ("as it is", [row for row in few if named(row) == "auto both"]),
+        ("whole images only", [row for row in few if named(row) == "auto global"]),
+        ("patches only", [row for row in few if named(row) == "auto local"]),
+    ]
     for option, value in CHANGES:
-        wanted = DEFAULTS | {option: value}
-        body.append(
-            line(
-                f"`{option}={value:g}`" if option != "places" else f"`{option}={value}`",
-                lambda row, wanted=wanted: all(  # type: ignore[misc]
-                    row["configuration"][name] == want for name, want in wanted.items()
-                ),
-                changed,
-            )
-        )
+        wanted = (DEFAULTS | {option: value}).items()
+        said = value if isinstance(value, str) else f"{value:g}"
+        changed = [row for row in rows if wanted <= row.configuration.items()]
+        lines.append((f"`{option}={said}`", changed))
+    body = []
+    for label, found in lines:
+        first = [row for row in found if row.run == 0]
+        cells = [label]
+        for directions in (ELPV, PACS):
+            areas = [area([r for r in first if r.direction == where]) for where in directions]
+            cells.append("-" if "-" in areas else " / ".join(areas))
+        body.append(cells)
     return table(["change", "elpv", "PACS"], body)
 
 
@@ -218,7 +219,7 @@ def pages(folder: Path) -> Iterator[tuple[str, str]]:
     yield "PACS, losses", losses(found["pacs"])
     names = ("auto both", "frozen_source", "target_only")
     apart = {name: [row for row in found["noshift"] if named(row) == name] for name in names}
-    yield "no shift", ", ".join(f"{shown(name)} {area(rows):.1f}" for name, rows in apart.items())
+    yield "no shift", ", ".join(f"{shown(name)} {area(rows)}" for name, rows in apart.items())
     yield "elpv", methods(found["elpv"], ELPV_METHODS, ELPV)
     yield "elpv, losses", losses(found["elpv"])
     for dataset, directions in (("elpv", ELPV), ("pacs", PACS)):

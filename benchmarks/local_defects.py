@@ -49,7 +49,8 @@ POOL_SHARE = 0.1
 CONDITIONS = ("none", *SHIFTS)
 SIZES = {"usual": (0.005, 0.03), "small": (0.001, 0.005)}
 REPEATED = (0.0, 0.02, 0.1, 0.2)
-OUTPUTS = ("pooled", "pooled-1", "patches@3")
+# All that any of the systems looks at.
+OUTPUTS = METHODS.load("auto").outputs(METHODS.load("auto").Config())
 METRICS = {
     "image_auroc": "image AUROC",
     "peak_auroc": "image AUROC of the largest map value alone",

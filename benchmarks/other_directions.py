@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from auto_tables import Key, direction, lost, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -65,24 +66,22 @@ def rows(bank: Bank, runs: int) -> Iterator[dict[str, Any]]:
 
 def print_table(found: list[dict[str, Any]]) -> None:
     """Means by direction and system; then the cells lost to a baseline."""
-    print(f"| direction | {' | '.join(SYSTEMS)} |")
-    print(f"| --- |{' --- |' * len(SYSTEMS)}")
+    body = []
     for where in (*dict.fromkeys(row["direction"] for row in found), "mean"):
         mine = [row for row in found if where in (row["direction"], "mean")]
         means = [
             np.mean([100 * row["auroc"] for row in mine if row["system"] == label])
             for label in SYSTEMS
         ]
-        name = where.replace("->", " to ").replace("_", " ")
-        print(f"| {name} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
-    cells: dict[tuple[str, str, int], dict[str, float]] = {}
+        body.append([direction(where), *(f"{mean:.1f}" for mean in means)])
+    print(table(["direction", *SYSTEMS], body))
+    cells: dict[Key, dict[str, float]] = {}
     for row in found:
-        key = (row["direction"], row["class"], row["run"])
-        cells.setdefault(key, {})[row["system"]] = 100 * row["auroc"]
+        areas = cells.setdefault((row["direction"], row["class"], row["run"]), {})
+        areas[row["system"]] = 100 * row["auroc"]
     for label in SYSTEMS:
         if label not in BASELINES:
-            lost = sum(c[label] < max(c[name] for name in BASELINES) - 1 for c in cells.values())
-            print(f"\n{label}: {lost} of {len(cells)} cells ({lost / len(cells):.1%})")
+            print(f"\n{label}: {lost(cells, label, BASELINES)[0]}")
 
 
 def main() -> None:

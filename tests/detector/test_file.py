@@ -109,6 +109,8 @@ def test_every_method_comes_back(
     assert loaded.evidence_.verdict == ADAPT
     assert loaded.threshold_.contamination == loaded.evidence_.contamination
     assert same(one.p_values, two.p_values)
+    states = (detector.random_state_, detector.random_state)
+    assert (loaded.random_state_, loaded.random_state) == states
     assert (loaded.method, loaded.encoder, loaded.false_alarm_rate) == (name, toy.ENCODER, 0.1)
     assert loaded.method_.config == detector.method_.config
     loaded.save(tmp_path / "again")

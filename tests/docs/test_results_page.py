@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,22 +12,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "docs" / "results" / "auto"
+Program = Callable[[str], ModuleType]
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def program(name: str) -> ModuleType:
-    """A file of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up.
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Import a file of benchmarks/, which finds its neighbours as it does when run."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
 
 
-def test_tables_are_those_of_the_rows() -> None:
+def test_tables_are_those_of_the_rows(program: Program) -> None:
     texts = list(program("auto_tables").pages(ROWS))
     assert len(texts) == 11
     for title, text in texts:
@@ -36,7 +32,7 @@ def test_tables_are_those_of_the_rows() -> None:
 
 @pytest.mark.parametrize("dataset", ["elpv", "pacs"])
 def test_verdicts_and_false_alarms_are_those_of_the_rows(
-    dataset: str, capsys: pytest.CaptureFixture[str]
+    program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trust = program("trust")
     rows = json.loads((ROWS / f"trust_{dataset}.json").read_text(encoding="utf-8"))
@@ -46,7 +42,9 @@ def test_verdicts_and_false_alarms_are_those_of_the_rows(
             assert line in PAGE
 
 
-def test_other_directions_are_those_of_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_directions_are_those_of_the_rows(
+    program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = (ROWS.parent / "other_directions.jsonl").read_text(encoding="utf-8").splitlines()
     program("other_directions").print_table([json.loads(line) for line in lines])
     assert capsys.readouterr().out.strip() in PAGE

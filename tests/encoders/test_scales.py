@@ -14,7 +14,7 @@ from PIL import Image
 
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import BATCH, EngineKind, make_engine
-from twofold.encoders.scales import is_pooled, pooled_name, pooled_side, resized
+from twofold.encoders.scales import is_pooled, pooled_name, resized, side_of
 
 RandomBatch = Callable[..., NDArray[np.uint8]]
 SIDE = 96
@@ -43,14 +43,15 @@ def test_names() -> None:
 )
 def test_sides_are_half_an_octave_apart(tiny: Encoder, size: int, sides: list[int]) -> None:
     encoder = tiny.at_size(size)
-    assert [pooled_side(pooled_name(steps), encoder) for steps in range(4)] == sides
+    assert [side_of(pooled_name(steps), encoder) for steps in range(4)] == sides
+    assert side_of("stride8", encoder) == side_of("patches@3", encoder) == size
 
 
 def test_a_network_of_one_size_sees_no_smaller_images(
     larger: Encoder, random_batch: RandomBatch
 ) -> None:
     fixed = replace(larger, spec=replace(larger.spec, any_size=False))
-    assert pooled_side("pooled-1", fixed) == SIDE
+    assert side_of("pooled-1", fixed) == SIDE
     whole, smaller = make_engine(fixed, ("pooled", "pooled-1"), "torch")(random_batch(SIDE))
     np.testing.assert_array_equal(whole, smaller)
 

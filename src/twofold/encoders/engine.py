@@ -21,7 +21,7 @@ from twofold.encoders.backbone import Trainable, as_map
 from twofold.encoders.converted import load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
-from twofold.encoders.scales import is_pooled, pooled_side, resized
+from twofold.encoders.scales import is_pooled, resized, side_of
 from twofold.errors import ConfigError
 
 __all__ = ["BATCH", "MAX_STREAMS", "Engine", "EngineKind", "make_engine", "output_names"]
@@ -102,7 +102,7 @@ class _Outputs(nn.Module):
         self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
         # Output -> numbers of segments run before its parts are read off.
         self.depths = [_depths(encoder, output) for output in outputs]
-        self.sides = [_side(encoder, output) for output in outputs]
+        self.sides = [side_of(output, encoder) for output in outputs]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         states = {
@@ -121,10 +121,6 @@ class _Outputs(nn.Module):
         for segment in self.segments[:deepest]:
             states.append(segment(states[-1]))
         return states
-
-
-def _side(encoder: Encoder, output: str) -> int:
-    return pooled_side(output if is_pooled(output) else "pooled", encoder)
 
 
 def _depths(encoder: Encoder, output: str) -> tuple[int, ...]:

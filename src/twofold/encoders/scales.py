@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from twofold.encoders.encoder import Encoder
 
-__all__ = ["is_pooled", "pooled_name", "pooled_side", "resized"]
+__all__ = ["is_pooled", "pooled_name", "resized", "side_of"]
 
 _NAME = re.compile(r"pooled(?:-([1-9]))?")
 # Sides are multiples of the coarsest stride of the usual networks, so that every cell of the last
@@ -27,20 +27,15 @@ def is_pooled(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def pooled_side(name: str, encoder: Encoder) -> int:
-    """Side in pixels at which an output of this family sees the image.
+def side_of(name: str, encoder: Encoder) -> int:
+    """Side in pixels at which an output sees the image.
 
-    The encoder's own, divided by the root of two for each step and rounded to a multiple of 32; the
-    encoder's own for all if it takes images of one size only.
-
-    Args:
-        name: for which :func:`is_pooled` holds.
-        encoder: which will see the images.
+    The encoder's own; for those of this family divided by the root of two for each step and rounded
+    to a multiple of 32, unless the encoder takes images of one size only.
     """
     match = _NAME.fullmatch(name)
-    assert match is not None
     size = encoder.spec.preprocessing.size
-    if match[1] is None or not encoder.spec.any_size:
+    if match is None or match[1] is None or not encoder.spec.any_size:
         return size
     wanted = size / 2 ** (int(match[1]) / 2)
     return min(max(round(wanted / _STRIDE), 1) * _STRIDE, size)

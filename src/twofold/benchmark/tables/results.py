@@ -11,7 +11,7 @@ from twofold.benchmark.tables import statistics
 from twofold.benchmark.tables.names import Wanted
 from twofold.benchmark.tables.rows import Row, Setting
 
-__all__ = ["Results", "Summary", "System"]
+__all__ = ["Results", "Summary", "System", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Summary:
 
     def mean_of(self, metric: str) -> float | None:
         """The average over classes of another metric of the rows (``ap``, ``fpr95``)."""
-        return statistics.average(_values(self.rows, metric))
+        return statistics.average(values_of(self.rows, metric))
 
 
 class Results:
@@ -141,7 +141,7 @@ class Results:
         return tuple(system for system in found if system is not None)
 
 
-def _values(rows: Iterable[Row], metric: str = "auroc") -> dict[str, dict[int, float]]:
+def values_of(rows: Iterable[Row], metric: str = "auroc") -> dict[str, dict[int, float]]:
     """{class: {run: value}} of the rows that have one."""
     values: dict[str, dict[int, float]] = defaultdict(dict)
     for row in rows:
@@ -152,7 +152,7 @@ def _values(rows: Iterable[Row], metric: str = "auroc") -> dict[str, dict[int, f
 
 
 def _summary(rows: Sequence[Row], n_cells: int) -> Summary:
-    values = _values(rows)
+    values = values_of(rows)
     n_ok = sum(len(runs) for runs in values.values())
     failed = [row for row in rows if row.status == "failed"]
     return Summary(
