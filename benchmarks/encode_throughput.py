@@ -15,7 +15,8 @@ import numpy as np
 
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
-from twofold.encoders.engine import BATCH, MAX_STREAMS
+from twofold.encoders.engine import MAX_STREAMS
+from twofold.encoders.outputs import BATCH
 from twofold.encoders.pixels import preprocess
 from twofold.images import ImageSet, find_images
 

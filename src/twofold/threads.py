@@ -1,27 +1,164 @@
-"""One thread for many small products."""
+"""Threads of the numerical libraries: one for small products, and none of a parent's after a fork.
+
+A forked child inherits the memory of its parent but only the thread that forked. A thread pool in
+that memory waits for threads that are not there: products and networks then never answer. So what
+has threads of its own is made anew in each process (:class:`PerProcess`), and a forked child gives
+the pools that it cannot make anew one thread.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread"]
+__all__ = ["PerProcess", "one_thread"]
+
+T = TypeVar("T")
 
 
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    # Looking for the libraries takes milliseconds, so it is done once.
-    return ThreadpoolController()
+class _Libraries:
+    """The BLAS and OpenMP libraries of this process, looked up again when more may be loaded."""
+
+    def __init__(self) -> None:
+        self._controller: ThreadpoolController | None = None
+        self._modules = 0
+
+    def limit(self, user_api: str) -> Any:
+        """Set to one thread; the object returned restores what was before."""
+        # Looking for the libraries takes milliseconds, so it is done only after an import.
+        if self._controller is None or self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            self._controller = ThreadpoolController()
+        # Selected first: a limiter restores every library it knows, limited by it or not.
+        return self._controller.select(user_api=user_api).limit(limits=1)
 
 
-def one_thread() -> AbstractContextManager[Any]:
+class _SharedLimit:
+    """The limit on BLAS, which holds for the whole process: the first sets it, the last lifts it.
+
+    Without the count, two threads that enter A, B and leave A, B would leave the limit for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._holders == 0:
+                self._limiter = _libraries.limit("blas")
+            self._holders += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._limiter.restore_original_limits()
+
+    def abandon(self) -> None:
+        """Lift the limit of threads that are not in this process."""
+        if self._holders:
+            self._limiter.restore_original_limits()
+
+
+_libraries = _Libraries()
+_blas = _SharedLimit()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
     """Linear algebra on a single thread for as long as the context lasts.
 
     Products of a few hundred rows gain little from a second thread, and on a busy machine threads
-    that wait for each other make them 10 to 60 times slower.
+    that wait for each other make them 10 to 60 times slower. OpenMP is limited for the calling
+    thread alone. BLAS can be limited for the whole process only: other threads' products run on one
+    thread too until the last holder has left.
     """
-    context: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return context
+    blas = _blas  # after a fork in here it is still this one that was entered
+    blas.enter()
+    try:
+        openmp = _libraries.limit("openmp")
+        try:
+            yield
+        finally:
+            openmp.restore_original_limits()
+    finally:
+        blas.leave()
+
+
+class PerProcess(Generic[T]):
+    """A value with threads of its own, made once in each process that asks for it.
+
+    A forked child makes its own. The parent's stays in the child's memory for good, since a
+    destructor would wait for the parent's threads.
+
+    Args:
+        make: makes the value; called by one thread at a time.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._slots: dict[int, _Slot[T]] = {}
+        _all_per_process.add(self)
+
+    def get(self) -> T:
+        """This process's value; threads that come together wait for the first to make it."""
+        # The lock is the process's too: a parent's may have been held by another thread.
+        slot = self._slots.setdefault(_process.forks, _Slot())
+        with slot.lock:
+            if not slot.made:
+                slot.value, slot.made = self._make(), True
+            return cast(T, slot.value)
+
+    def keep_inherited(self) -> None:
+        """Never destroy what the parent made."""
+        for slot in self._slots.values():
+            if slot.made:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(slot.value))
+
+
+class _Slot(Generic[T]):
+    """Room for the value of one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made = False
+        self.value: T | None = None
+
+
+class _Process:
+    """Which process this is: how many forks lie between it and the first."""
+
+    forks = 0
+
+
+_process = _Process()
+_all_per_process: WeakSet[PerProcess[Any]] = WeakSet()
+
+
+def _start_afresh() -> None:
+    """In a forked child: nothing here may wait for a thread of the parent."""
+    global _blas  # noqa: PLW0603 - the lock inside may be held by a thread that is not here
+    _process.forks += 1
+    for value in list(_all_per_process):
+        value.keep_inherited()
+    _blas.abandon()
+    _blas = _SharedLimit()
+    # OpenBLAS knows of forks; OpenMP and PyTorch do not, and would wait for ever.
+    _libraries.limit("openmp")
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "set_num_threads"):
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_start_afresh)

@@ -21,7 +21,8 @@ from twofold import Detector
 from twofold.benchmark.metrics import auroc
 from twofold.detector import reading
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind, make_engine
+from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import (
     ConfigError,

@@ -19,7 +19,8 @@ from torch import nn
 
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import BATCH, Engine, make_engine, output_names
+from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.outputs import BATCH, output_names
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.encoders.weights import state_digest
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twofold.encoders.efficientnet_lite import LITE0, LITE1, LITE2, timm_name
-from twofold.encoders.engine import BATCH, Engine
+from twofold.encoders.engine import Engine
+from twofold.encoders.outputs import BATCH
 from twofold.encoders.spec import EncoderSpec, PackagedWeights
 from twofold.encoders.weights import _packaged_file
 

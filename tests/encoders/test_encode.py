@@ -17,7 +17,8 @@ from twofold.encoders import encode as encode_module
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, Engine, output_names
+from twofold.encoders.engine import Engine
+from twofold.encoders.outputs import BATCH, output_names
 from twofold.encoders.pixels import preprocess
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ConfigError, ImageSourceError

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, Engine, EngineKind, make_engine, output_names
+from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.outputs import BATCH, EngineKind, output_names
 from twofold.errors import ConfigError
 
 RandomBatch = Callable[..., NDArray[np.uint8]]

@@ -15,7 +15,8 @@ _PROGRAM = """
 import sys, threading
 import numpy as np
 from twofold.encoders.encoder import load_encoder
-from twofold.encoders.engine import BATCH, make_engine
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH
 engine = make_engine(load_encoder("resnet18", "random"), ("stride8",), "openvino")
 barrier = threading.Barrier(4)
 batch = np.zeros((BATCH, 224, 224, 3), np.uint8)

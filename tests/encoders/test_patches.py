@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, EngineKind, make_engine
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.encoders.patches import (
     MAX_CHANNELS,
     PatchGrid,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from twofold.encoders import encode as encode_module
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, EngineKind, make_engine, output_names
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH, EngineKind, output_names
 from twofold.encoders.pixels import LazyInputs, LazyPixels, encode_pixels
 from twofold.errors import ConfigError, ImageSourceError
 from twofold.images import ImageSet

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import BATCH, make_engine, output_names
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH, output_names
 from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
 from twofold.encoders.spec import PackagedWeights
 from twofold.encoders.weights import weights_available

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, EngineKind, make_engine
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.encoders.scales import is_pooled, pooled_name, resized, side_of
 
 RandomBatch = Callable[..., NDArray[np.uint8]]

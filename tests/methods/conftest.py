@@ -9,7 +9,8 @@ from tests.support.engines import sharing
 
 from twofold.encoders import pixels
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind
+from twofold.encoders.engine import Engine
+from twofold.encoders.outputs import EngineKind
 
 
 @pytest.fixture(autouse=True)

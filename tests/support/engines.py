@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, EngineKind, make_engine
+from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.outputs import EngineKind
 
 __all__ = ["sharing"]
 

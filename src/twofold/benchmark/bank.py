@@ -12,7 +12,7 @@ from twofold.benchmark.datasets import Dataset, Domain
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import EngineKind
+from twofold.encoders.outputs import EngineKind
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand
 from twofold.images import ImageSet
 

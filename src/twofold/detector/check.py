@@ -8,7 +8,7 @@ from pathlib import Path
 from twofold.detector.fitting import look_at
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.encoder import load_encoder
-from twofold.encoders.engine import EngineKind
+from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images

@@ -18,7 +18,7 @@ from twofold.detector.reading import DetectorProgress
 from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import EngineKind
+from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import ConfigError
 from twofold.evidence import Evidence

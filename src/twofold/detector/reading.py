@@ -14,7 +14,7 @@ from twofold.detector.inputs import require_usable
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import EngineKind
+from twofold.encoders.outputs import EngineKind
 from twofold.images import ImageSet
 from twofold.methods import Method
 

@@ -13,7 +13,7 @@ from twofold.detector.maps import ImageMap, iterate_maps, require_maps
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.detector.scores import Scores
 from twofold.encoders.encode import EncodedImages
-from twofold.encoders.engine import EngineKind
+from twofold.encoders.outputs import EngineKind
 from twofold.errors import ImageSourceError, NotFittedError
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import Method

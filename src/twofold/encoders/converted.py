@@ -1,42 +1,99 @@
-"""Converted networks kept on disk: conversion takes seconds, reading one back milliseconds."""
+"""PyTorch modules as OpenVINO models, kept on disk: converting takes seconds, reading does not."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twofold.encoders.cache import cache_folder
+import torch
+from torch import nn
 
-__all__ = ["load_or_convert"]
+from twofold.encoders.cache import cache_folder
+from twofold.images.quiet import quiet
+
+__all__ = ["convert", "import_openvino", "load_or_convert"]
 
 _FILES = ("model.xml", "model.bin")
 _HASHES = "sha256.json"
+_importing = threading.Lock()
 
 
-def load_or_convert(key: str, convert: Callable[[], Any]) -> Any:
-    """An OpenVINO model from the cache folder, or fresh from ``convert`` and then kept there.
+def import_openvino() -> Any:
+    """The module ``openvino``, without the usage data that its first import would send.
+
+    Its converter looks for the package ``openvino_telemetry`` once, while it is imported, and does
+    without it if there is none. So there is none for that moment, and afterwards all is as before.
+    Whoever has imported either package earlier has decided for themselves, and keeps that.
+    """
+    with _importing:
+        if "openvino" in sys.modules or "openvino_telemetry" in sys.modules:
+            import openvino  # noqa: PLC0415
+
+            return openvino
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+        try:
+            import openvino  # noqa: PLC0415
+
+            return openvino
+        finally:
+            sys.modules.pop("openvino_telemetry", None)
+
+
+def convert(
+    module: nn.Module,
+    *,
+    shape: tuple[int, int, int, int],
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> Any:
+    """A module as an ``openvino.Model`` that takes uint8 (n, h, w, 3) pixels.
+
+    Args:
+        module: in evaluation mode; takes normalised images of ``shape``.
+        shape: (n, 3, h, w), which becomes fixed.
+        mean: subtracted from the pixel values, one a channel.
+        std: what they are then divided by.
+    """
+    ov = import_openvino()
+    from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
+
+    # Quiet in this thread alone: tracing warns of its own deprecations and shapes.
+    with quiet(), torch.no_grad():
+        model = ov.convert_model(module, example_input=torch.zeros(shape), input=list(shape))
+    graph = PrePostProcessor(model)
+    tensor = graph.input().tensor()
+    tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps = graph.input().preprocess().convert_element_type(ov.Type.f32)
+    steps.mean(list(mean)).scale(list(std))
+    graph.input().model().set_layout(ov.Layout("NCHW"))
+    return graph.build()
+
+
+def load_or_convert(key: str, make: Callable[[], Any]) -> Any:
+    """An OpenVINO model from the cache folder, or fresh from ``make`` and then kept there.
 
     Args:
         key: hex digest of everything that decides the result.
-        convert: makes the ``openvino.Model``.
+        make: makes the ``openvino.Model``.
 
     A damaged copy (each file's sha256 stands beside it) is made anew; a folder that cannot be
     written only costs the conversion.
     """
-    import openvino as ov  # noqa: PLC0415 - the engine decides when OpenVINO may be imported
-
+    ov = import_openvino()
     root = cache_folder()
     if root is None:
-        return convert()
+        return make()
     folder = root / "engines" / key
     if _intact(folder):
         return ov.Core().read_model(folder / _FILES[0])
-    model = convert()
+    model = make()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{key[:12]}.", dir=folder.parent))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,18 @@ from PIL import Image
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encoded import EncodedImages
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, Engine, EngineKind, make_engine
+from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.outputs import (
+    BATCH,
+    EngineKind,
+    engine_specification,
+    output_specification,
+    specification_digest,
+)
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand, preprocess, workers
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, Problem
+from twofold.threads import PerProcess
 
 __all__ = ["EncodedImages", "FrozenEncoder", "Progress"]
 
@@ -70,16 +78,12 @@ class FrozenEncoder:
         self._cache = cache
         self._kind = engine
         self._local = threading.local()
-        self._compiling = threading.Lock()
-        self._engine: Engine | None = None
+        self._engine = PerProcess(partial(make_engine, encoder, self._stored, engine))
 
     @property
     def engine(self) -> Engine:
-        """The engine; compiled on first use, once, whichever thread comes first."""
-        with self._compiling:
-            if self._engine is None:
-                self._engine = make_engine(self.encoder, self._stored, self._kind)
-            return self._engine
+        """This process's engine; compiled on first use, once, whichever thread comes first."""
+        return self._engine.get()
 
     def encode(
         self, images: ImageSet, *, strict: bool = False, progress: Progress | None = None
@@ -121,10 +125,10 @@ class FrozenEncoder:
         return self._assemble(images, items, vectors | unsaved)
 
     def _spaces(self) -> tuple[str, ...]:
-        """One cache space per output."""
-        fingerprint = self.encoder.fingerprint
+        """One cache space per output: what it is, and which engine rounds it."""
+        engine = engine_specification(self._kind)
         return tuple(
-            hashlib.sha256(f"{fingerprint}|{output}".encode()).hexdigest()
+            specification_digest(output_specification(self.encoder, output), engine)
             for output in self._stored
         )
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import queue
-import sys
 import threading
-import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,44 +15,36 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Trainable, as_map
-from twofold.encoders.converted import load_or_convert
+from twofold.encoders.converted import convert, import_openvino, load_or_convert
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.outputs import (
+    BATCH,
+    EngineKind,
+    engine_specification,
+    output_specification,
+    resolve_engine,
+    specification_digest,
+)
 from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
 from twofold.encoders.scales import is_pooled, resized, side_of
-from twofold.errors import ConfigError
 
-__all__ = ["BATCH", "MAX_STREAMS", "Engine", "EngineKind", "make_engine", "output_names"]
+__all__ = ["MAX_STREAMS", "Engine", "make_engine"]
 
-EngineKind = Literal["auto", "openvino", "torch"]
-
-# Images per call. A fixed shape keeps every image's bits independent of how many others there are.
-# Measured on two cores, Lite0: 4, 8 and 16 images per call differ by less than a tenth.
-BATCH = 8
 # Each stream holds its own activations; beyond eight, memory grows faster than throughput.
 MAX_STREAMS = 8
 
-_SPLITS: tuple[Trainable, ...] = ("head", "last_stage", "all")
-
 
 class Engine(Protocol):
-    """Runs batches of exactly :data:`BATCH` images; may be called from several threads."""
+    """Runs batches of exactly :data:`BATCH` images; may be called from several threads.
+
+    It has threads of its own, so it belongs to the process that made it.
+    """
 
     outputs: tuple[str, ...]
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """(BATCH, size, size, 3) uint8 RGB -> one float32 array per output, batch first."""
         ...  # pragma: no cover
-
-
-def output_names(encoder: Encoder) -> tuple[str, ...]:
-    """What can be asked of an encoder: ``pooled``, ``stride<N>`` maps, ``split:<trainable>``.
-
-    ``split:X`` are the activations that enter the part trained under ``trainable=X``. Besides
-    these there are vectors of smaller images, see :func:`twofold.encoders.scales.pooled_name`, and
-    patch features, see :func:`twofold.encoders.patches.patches_name`.
-    """
-    maps = tuple(f"stride{stride}" for stride in sorted(encoder.network.backbone.taps))
-    return ("pooled", *maps, *(f"split:{split}" for split in _SPLITS))
 
 
 def make_engine(
@@ -72,21 +61,11 @@ def make_engine(
     Raises:
         ConfigError: an unknown output or engine.
     """
-    known = output_names(encoder)
     for name in outputs:
-        if is_patches(name):
-            patch_strides(name, encoder)
-        elif name not in known and not is_pooled(name):
-            raise ConfigError(
-                f"{encoder.spec.id} has no output {name!r}: choose from {', '.join(known)}"
-            )
-    if kind == "auto":
-        kind = "torch" if torch.cuda.is_available() else "openvino"
-    if kind == "openvino":
+        output_specification(encoder, name)
+    if resolve_engine(kind) == "openvino":
         return _OpenVinoEngine(encoder, tuple(outputs))
-    if kind == "torch":
-        return _TorchEngine(encoder, tuple(outputs))
-    raise ConfigError(f"unknown engine {kind!r}: choose auto, openvino or torch")
+    return _TorchEngine(encoder, tuple(outputs))
 
 
 class _Outputs(nn.Module):
@@ -173,13 +152,14 @@ class _OpenVinoEngine:
     """float32 on the CPU, normalisation inside the graph."""
 
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
-        # OpenVINO would send usage data and write an id into the home folder; it runs without.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino as ov  # noqa: PLC0415
-
+        ov = import_openvino()
         self.outputs = outputs
-        identity = f"{encoder.fingerprint}|{outputs}|{BATCH}|{ov.__version__}|{torch.__version__}"
-        key = hashlib.sha256(identity.encode()).hexdigest()
+        key = specification_digest(
+            [output_specification(encoder, output) for output in outputs],
+            engine_specification("openvino"),
+            # Tracing is PyTorch's.
+            str(torch.__version__),
+        )
         model = load_or_convert(key, lambda: _to_openvino(encoder, outputs))
         # A stream per core: no barrier between cores, which a decoding thread would hold up.
         streams = min(os.cpu_count() or 1, MAX_STREAMS)
@@ -209,22 +189,13 @@ class _OpenVinoEngine:
 
 def _to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
     """The network from uint8 pixels to ``outputs`` as an OpenVINO model."""
-    import openvino as ov  # noqa: PLC0415
-    from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
-
     preprocessing = encoder.spec.preprocessing
-    shape = [BATCH, 3, preprocessing.size, preprocessing.size]
-    module = _Outputs(encoder, outputs).eval()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # Tracing's own deprecation and shape warnings.
-        model = ov.convert_model(module, example_input=torch.zeros(shape), input=shape)
-    graph = PrePostProcessor(model)
-    tensor = graph.input().tensor()
-    tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    steps = graph.input().preprocess().convert_element_type(ov.Type.f32)
-    steps.mean(list(preprocessing.mean)).scale(list(preprocessing.std))
-    graph.input().model().set_layout(ov.Layout("NCHW"))
-    return graph.build()
+    return convert(
+        _Outputs(encoder, outputs).eval(),
+        shape=(BATCH, 3, preprocessing.size, preprocessing.size),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+    )
 
 
 class _TorchEngine:

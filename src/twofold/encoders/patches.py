@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 import torch
+from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
@@ -20,6 +21,7 @@ __all__ = [
     "patch_channels",
     "patch_strides",
     "patches_name",
+    "patches_specification",
 ]
 
 # Covariances grow with the square of it: 160 keeps those of 14 x 14 places at 20 MB in float32,
@@ -31,6 +33,8 @@ _USUAL = (8, 16)
 _NAME = re.compile(r"patches(?::(\d+(?:\+\d+)*))?@(\d+)")
 # The projection's own seed: part of what the output's name stands for, and nobody's choice.
 _SEED = 20250222
+# Raise it with every change of PatchGrid after which the same constants give other values.
+_VERSION = 1
 
 
 def patches_name(strides: Sequence[int] | None = None, neighbourhood: int = 3) -> str:
@@ -79,6 +83,20 @@ def patch_channels(name: str, encoder: Encoder) -> int:
     """Channels of the grid a name stands for with this encoder; errors as :func:`patch_strides`."""
     strides, _ = patch_strides(name, encoder)
     return min(sum(encoder.spec.map_channels[stride] for stride in strides), MAX_CHANNELS)
+
+
+def patches_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
+    """What decides the values of these patches; errors as :func:`patch_strides`."""
+    strides, neighbourhood = patch_strides(name, encoder)
+    total = sum(encoder.spec.map_channels[stride] for stride in strides)
+    return {
+        "kind": "patches",
+        "version": _VERSION,
+        "strides": list(strides),
+        "neighbourhood": neighbourhood,
+        "channels": min(total, MAX_CHANNELS),
+        "projection_seed": _SEED if total > MAX_CHANNELS else None,
+    }
 
 
 class PatchGrid(nn.Module):

@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 
 from twofold.encoders.encoded import LazyRows
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import BATCH, MAX_STREAMS, EngineKind, make_engine
+from twofold.encoders.engine import MAX_STREAMS, make_engine
+from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
+from pydantic import JsonValue
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from twofold.encoders.encoder import Encoder
 
-__all__ = ["is_pooled", "pooled_name", "resized", "side_of"]
+__all__ = ["is_pooled", "pooled_name", "pooled_specification", "resized", "side_of"]
 
 _NAME = re.compile(r"pooled(?:-([1-9]))?")
 # Sides are multiples of the coarsest stride of the usual networks, so that every cell of the last
 # map sees image only.
 _STRIDE = 32
+# Raise it with every change of :func:`resized` after which the same side gives other values.
+_VERSION = 1
 
 
 def pooled_name(steps: int = 0) -> str:
@@ -39,6 +42,11 @@ def side_of(name: str, encoder: Encoder) -> int:
         return size
     wanted = size / 2 ** (int(match[1]) / 2)
     return min(max(round(wanted / _STRIDE), 1) * _STRIDE, size)
+
+
+def pooled_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
+    """What decides the values of these vectors: the side at which the network sees the image."""
+    return {"kind": "pooled", "version": _VERSION, "side": side_of(name, encoder)}
 
 
 def resized(images: Tensor, side: int) -> Tensor:

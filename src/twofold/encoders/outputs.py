@@ -1,0 +1,122 @@
+"""What each output of an encoder is, to the last constant: the one specification that counts.
+
+Vectors in the cache, converted networks, saved models and rows of benchmarks were all made from
+outputs of an encoder. Whether one of them is still what the present code would make is decided
+here and nowhere else: two outputs are the same exactly if their specifications are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, Literal, cast, get_args
+
+import torch
+from pydantic import JsonValue
+
+from twofold.encoders.backbone import Trainable
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.patches import is_patches, patches_specification
+from twofold.encoders.scales import is_pooled, pooled_specification
+from twofold.errors import ConfigError
+
+__all__ = [
+    "BATCH",
+    "EngineKind",
+    "engine_specification",
+    "output_digest",
+    "output_names",
+    "output_specification",
+    "resolve_engine",
+    "specification_digest",
+]
+
+EngineKind = Literal["auto", "openvino", "torch"]
+
+# Images per call. A fixed shape keeps every image's bits independent of how many others there are.
+# Measured on two cores, Lite0: 4, 8 and 16 images per call differ by less than a tenth.
+BATCH = 8
+# Raise it with every change of the engines that changes bits and shows in nothing below.
+_ENGINE_VERSION = 1
+_SPLITS: tuple[Trainable, ...] = get_args(Trainable)
+
+
+def output_names(encoder: Encoder) -> tuple[str, ...]:
+    """What can be asked of an encoder: ``pooled``, ``stride<N>`` maps, ``split:<trainable>``.
+
+    ``split:X`` are the activations that enter the part trained under ``trainable=X``. Besides
+    these there are vectors of smaller images, see :func:`twofold.encoders.scales.pooled_name`, and
+    patch features, see :func:`twofold.encoders.patches.patches_name`.
+    """
+    maps = tuple(f"stride{stride}" for stride in sorted(encoder.network.backbone.taps))
+    return ("pooled", *maps, *(f"split:{split}" for split in _SPLITS))
+
+
+def output_specification(encoder: Encoder, output: str) -> dict[str, JsonValue]:
+    """Everything that decides the values of an output, up to the rounding of an engine.
+
+    Args:
+        encoder: the loaded network.
+        output: a name from :func:`output_names` or of a family it mentions.
+
+    Returns:
+        Plain JSON content; a constant behind the name stands in it by its value, and code by a
+        version that is raised when the same constants give other values.
+
+    Raises:
+        ConfigError: no such output.
+    """
+    if is_patches(output):
+        what = patches_specification(output, encoder)
+    elif is_pooled(output):
+        what = pooled_specification(output, encoder)
+    elif output in output_names(encoder):
+        what = {"kind": output, "version": 1}
+    else:
+        known = ", ".join(output_names(encoder))
+        raise ConfigError(f"{encoder.spec.id} has no output {output!r}: choose from {known}")
+    return {"encoder": encoder.fingerprint, "output": cast(JsonValue, what)}
+
+
+def output_digest(encoder: Encoder, output: str) -> str:
+    """Hex sha256 of :func:`output_specification`."""
+    return specification_digest(output_specification(encoder, output))
+
+
+def engine_specification(kind: EngineKind) -> dict[str, JsonValue]:
+    """What decides the last bits of an output: the engine, its release, and how it is called.
+
+    Raises:
+        ConfigError: no such engine.
+    """
+    engine = resolve_engine(kind)
+    release = version(engine)
+    device = "cuda" if engine == "torch" and torch.cuda.is_available() else "cpu"
+    return {
+        "engine": engine,
+        "release": release,
+        "device": device,
+        "precision": "float32",
+        "batch": BATCH,
+        "version": _ENGINE_VERSION,
+    }
+
+
+def resolve_engine(kind: EngineKind) -> Literal["openvino", "torch"]:
+    """The engine that a kind stands for on this machine.
+
+    Raises:
+        ConfigError: no such engine.
+    """
+    if kind == "auto":
+        return "torch" if torch.cuda.is_available() else "openvino"
+    if kind not in get_args(EngineKind):
+        raise ConfigError(f"unknown engine {kind!r}: choose auto, openvino or torch")
+    return kind
+
+
+def specification_digest(*parts: Mapping[str, Any] | Iterable[Any]) -> str:
+    """Hex sha256 of plain JSON content, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
