@@ -31,14 +31,14 @@ class _Libraries:
         self._controller: ThreadpoolController | None = None
         self._modules = 0
 
-    def limit(self, user_api: str) -> Any:
-        """Set to one thread; the object returned restores what was before."""
+    def of(self, user_api: str) -> ThreadpoolController:
+        """Those of one kind, ``blas`` or ``openmp``."""
         # Looking for the libraries takes milliseconds, so it is done only after an import.
         if self._controller is None or self._modules != len(sys.modules):
             self._modules = len(sys.modules)
             self._controller = ThreadpoolController()
-        # Selected first: a limiter restores every library it knows, limited by it or not.
-        return self._controller.select(user_api=user_api).limit(limits=1)
+        # Selected, since a limiter restores every library it knows, limited by it or not.
+        return self._controller.select(user_api=user_api)
 
 
 class _SharedLimit:
@@ -50,24 +50,41 @@ class _SharedLimit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._limiter: Any = None
+        self._before: list[tuple[Any, int]] = []
 
     def enter(self) -> None:
         with self._lock:
             if self._holders == 0:
-                self._limiter = _libraries.limit("blas")
+                self._set()
             self._holders += 1
 
     def leave(self) -> None:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
-                self._limiter.restore_original_limits()
+                self.lift()
 
-    def abandon(self) -> None:
-        """Lift the limit of threads that are not in this process."""
-        if self._holders:
-            self._limiter.restore_original_limits()
+    def lift(self) -> None:
+        """As many threads as before; without the lock, which a forked child cannot wait for."""
+        for library, threads in self._before:
+            _release(library)
+            library.set_num_threads(threads)
+            _release(library)
+        self._before = []
+
+    def _set(self) -> None:
+        libraries = [(lib, lib.num_threads) for lib in _libraries.of("blas").lib_controllers]
+        for library, _ in libraries:
+            library.set_num_threads(1)
+        # A limit that another thread holds through threadpoolctl is left to that thread.
+        self._before = [(lib, threads) for lib, threads in libraries if lib.num_threads != threads]
+
+
+def _release(library: Any) -> None:
+    """Let any thread set the library's number: threadpoolctl ignores all but the one that did."""
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 _libraries = _Libraries()
@@ -86,11 +103,8 @@ def one_thread() -> Iterator[None]:
     blas = _blas  # after a fork in here it is still this one that was entered
     blas.enter()
     try:
-        openmp = _libraries.limit("openmp")
-        try:
+        with _libraries.of("openmp").limit(limits=1):
             yield
-        finally:
-            openmp.restore_original_limits()
     finally:
         blas.leave()
 
@@ -151,10 +165,10 @@ def _start_afresh() -> None:
     _process.forks += 1
     for value in list(_all_per_process):
         value.keep_inherited()
-    _blas.abandon()
+    _blas.lift()
     _blas = _SharedLimit()
     # OpenBLAS knows of forks; OpenMP and PyTorch do not, and would wait for ever.
-    _libraries.limit("openmp")
+    _libraries.of("openmp").limit(limits=1)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "set_num_threads"):
         torch.set_num_threads(1)
