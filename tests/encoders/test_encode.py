@@ -205,7 +205,7 @@ def test_a_cache_file_of_rubbish_is_rebuilt(
     encoder = FrozenEncoder(tiny, ALL, cache=cache, engine="torch")
     for _ in range(2):
         assert_rows(encoder.encode(images), reference, [*range(17)])
-    assert len(cache.known(encoder._spaces()[0])) == 17
+    assert len(cache.get(encoder._spaces()[0], reference.digests)) == 17
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
@@ -221,9 +221,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         if done > BATCH:
             raise KeyboardInterrupt
 
+    images = ImageSet.from_paths(photos)
     with pytest.raises(KeyboardInterrupt):
-        encoder.encode(ImageSet.from_paths(photos), progress=interrupt)
-    assert len(cache.known(encoder._spaces()[0])) >= BATCH
+        encoder.encode(images, progress=interrupt)
+    digests = [images.load(index).digest for index in range(len(images))]
+    assert len(cache.get(encoder._spaces()[0], digests)) >= BATCH
 
 
 def test_an_array_equals_its_pixels_in_a_file(

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import re
 import sqlite3
-import sys
+import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.encoders.cache_file import CacheFile, is_passing
+from twofold.errors import UsageError
+
 __all__ = ["EmbeddingCache", "cache_folder", "default_cache"]
 
-Row = TypeVar("Row")
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS vectors (
-    space BLOB NOT NULL, image BLOB NOT NULL, shape TEXT NOT NULL,
-    sha256 BLOB NOT NULL, data BLOB NOT NULL, PRIMARY KEY (space, image)
-) WITHOUT ROWID
-"""
-# Pooled vectors of a million images, or the last-stage activations of some 130,000.
+# Pooled vectors of a million images, or the three outputs of `auto` of some 41,000.
 _MAX_BYTES = 5 * 2**30
+# Down to this share of the limit, so that not every write has to make room.
+_KEPT_SHARE = 0.9
+# The grain of an image's age. Coarse, so that reading the same images again seldom writes.
+_AGE_SECONDS = 3600
 # SQLite's own limit on bound parameters is at least 999 in every version.
 _CHUNK = 500
-# How long a second process waits for the first to finish a write.
-_BUSY_SECONDS = 60.0
+# How long anything that may as well be left off waits for another process.
+_PATIENCE_MS = 1000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHAPE = re.compile(rb"(\d+(,\d+)*)?")
 
 
 def cache_folder() -> Path | None:
@@ -75,148 +77,213 @@ class EmbeddingCache:
     is dropped and reported as missing, and a database file that is damaged is replaced by a fresh
     one. SQLite's locking lets several processes share the folder.
 
+    Once the entries take more than ``max_bytes``, whole images go until they take nine tenths of
+    it. An image goes with its vectors in all spaces, since a caller who lacks one of them has to
+    encode the image anyway. Those that were used (stored or found) longest ago go first, by the
+    hour. Within the same hour their digests decide, an order that is random but always the same:
+    a folder larger than the cache that is read over and over then keeps a part of itself in it,
+    where the strictly oldest would be dropped just before they are asked for.
+
     Args:
         folder: existing and writable.
-        max_bytes: the database is emptied of other spaces, then of everything, once it is larger.
+        max_bytes: what the entries may take.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int = _MAX_BYTES) -> None:
-        self.path = folder / "embeddings.sqlite"
+        self._file = CacheFile(folder)
         self._max_bytes = max_bytes
 
-    def known(self, space: str) -> set[str]:
-        """Digests of the images that have an entry in this space."""
-
-        def read(database: sqlite3.Connection) -> set[str]:
-            rows = database.execute("SELECT image FROM vectors WHERE space = ?", (_raw(space),))
-            return {row[0].hex() for row in rows}
-
-        return self._run(read, set())
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._file.path
 
     def get(self, space: str, images: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The valid entries among ``images`` (hex digests); damaged ones are deleted."""
+        """The valid entries among ``images`` (hex digests); damaged ones are deleted.
+
+        Raises:
+            UsageError: ``space`` or one of ``images`` is no digest of 64 hexadecimal digits.
+        """
+        key, wanted = _raw("space", space), [_raw("images", image) for image in images]
 
         def read(database: sqlite3.Connection) -> dict[str, NDArray[np.float32]]:
             found: dict[str, NDArray[np.float32]] = {}
-            damaged: list[str] = []
-            for image, shape, sha256, data in _select(database, space, images):
-                value = _decode(space, image, shape, sha256, data)
+            damaged: list[bytes] = []
+            unnoted: list[bytes] = []
+            now = _hour()
+            for image, shape, sha256, data, hour in _select(database, key, wanted):
+                value = _decode(key, image, shape, sha256, data)
                 if value is None:
                     damaged.append(image)
-                else:
-                    found[image] = value
-            for image in damaged:
-                database.execute(
-                    "DELETE FROM vectors WHERE space = ? AND image = ?", (_raw(space), _raw(image))
-                )
+                    continue
+                found[image.hex()] = value
+                if hour != now:
+                    unnoted.append(image)
+            if damaged or unnoted:
+                _note(database, key, damaged, unnoted)
             return found
 
-        return self._run(read, {})
+        return self._file.run(read, {})
 
     def put(self, space: str, entries: Iterable[tuple[str, NDArray[np.float32]]]) -> None:
-        """Store entries (hex digest, float32 array); existing ones are replaced."""
-        rows = [_encode(space, image, value) for image, value in entries]
+        """Store entries (hex digest, float32 array); existing ones are replaced.
+
+        They stay at least until the next call, unless they alone exceed the limit.
+
+        Raises:
+            UsageError: ``space`` or the digest of an entry is none of 64 hexadecimal digits.
+        """
+        key = _raw("space", space)
+        rows = [_encode(key, _raw("entries", image), value) for image, value in entries]
 
         def write(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
+            _touch(database, [row[0] for row in rows])
+            self._make_room(database, {row[0] for row in rows})
 
-        self._run(write, None)
-        self._bound(space)
+        if rows:
+            self._file.run(write, None)
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Bytes of the file."""
         try:
             return self.path.stat().st_size
         except OSError:
             return 0
 
     def clear(self) -> None:
-        """Delete every entry."""
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        """Delete every entry. What another process puts after that stays."""
 
-    def _bound(self, space: str) -> None:
-        if self.size() <= self._max_bytes:
+        def empty(database: sqlite3.Connection) -> None:
+            database.execute("DELETE FROM vectors")
+            database.execute("DELETE FROM images")
+            _shrink_file(database)
+
+        if self.size():
+            self._file.run(empty, None)
+
+    def _make_room(self, database: sqlite3.Connection, fresh: set[bytes]) -> None:
+        """Drop the oldest images while there is too much; those in ``fresh`` only if they must."""
+        for spared in (fresh, set[bytes]()):
+            if _used(database) > self._max_bytes:
+                _drop_oldest(database, int(_KEPT_SHARE * self._max_bytes), spared)
+        # The next entries fill what is free; only a limit that was far higher once leaves more.
+        if _pragma(database, "page_count") > 1.5 * self._max_bytes / _pragma(database, "page_size"):
+            _shrink_file(database)
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _used(database: sqlite3.Connection) -> int:
+    """Bytes that hold something; deleting leaves free pages in the file for the next entries."""
+    pages = _pragma(database, "page_count") - _pragma(database, "freelist_count")
+    return pages * _pragma(database, "page_size")
+
+
+def _shrink_file(database: sqlite3.Connection) -> None:
+    """Give free pages back to the disk, if nobody is in the way just now."""
+    database.commit()
+    with _unless_in_the_way(database):
+        database.execute("VACUUM")
+
+
+@contextmanager
+def _unless_in_the_way(database: sqlite3.Connection) -> Iterator[None]:
+    """Leave off what the moment does not allow, such as writing while another process writes."""
+    database.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not is_passing(error):
+            raise
+        database.rollback()
+
+
+def _drop_oldest(database: sqlite3.Connection, goal: int, spared: Collection[bytes]) -> None:
+    """Drop whole images, the longest unused first, until at most ``goal`` bytes are used."""
+    while (used := _used(database)) > goal:
+        (known,) = database.execute("SELECT count(*) FROM images").fetchone()
+        # As many as it takes if all are of one size; then measured again.
+        count = math.ceil(known * (1 - goal / used))
+        # An hour still to come was noted by a clock that was wrong, and would never be old.
+        rows = database.execute(
+            "SELECT image FROM images ORDER BY hour > ?1 DESC, hour, image LIMIT ?2",
+            (_hour(), count + len(spared)),
+        )
+        gone = [row for row in rows if row[0] not in spared][:count]
+        if not gone:
             return
-
-        def shrink(database: sqlite3.Connection) -> None:
-            database.execute("DELETE FROM vectors WHERE space != ?", (_raw(space),))
-            database.commit()
-            database.execute("VACUUM")
-
-        self._run(shrink, None)
-        if self.size() > self._max_bytes:
-            self.clear()
-
-    def _run(self, work: Callable[[sqlite3.Connection], Row], otherwise: Row) -> Row:
-        """Run ``work`` in a transaction; a damaged database is replaced and ``work`` retried."""
-        for attempt in range(2):
-            try:
-                with self._open() as database:
-                    return work(database)
-            except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
-                if _passing(error):
-                    # A cache is never worth a failure.
-                    print(f"embedding cache skipped: {error}", file=sys.stderr)  # noqa: T201
-                    return otherwise
-                if attempt == 0:
-                    self.clear()
-        return otherwise
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            # A lost last transaction costs a re-encoding, no more.
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(_SCHEMA)
-            with database:
-                yield database
+        database.executemany("DELETE FROM vectors WHERE image = ?", gone)
+        database.executemany("DELETE FROM images WHERE image = ?", gone)
 
 
-def _passing(error: Exception) -> bool:
-    """Whether it is about the moment (locked for a minute, disk full), not about the content.
+def _note(
+    database: sqlite3.Connection, space: bytes, damaged: list[bytes], used: list[bytes]
+) -> None:
+    """Delete damaged entries and note the use of others; reading goes on if that has to wait."""
+    with _unless_in_the_way(database):
+        database.executemany(
+            "DELETE FROM vectors WHERE image = ? AND space = ?",
+            [(image, space) for image in damaged],
+        )
+        _touch(database, used)
+        database.commit()
 
-    A foreign table, file format or text encoding is SQLite's plain ERROR or has no code at all.
-    """
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+def _touch(database: sqlite3.Connection, images: list[bytes]) -> None:
+    now = _hour()
+    database.executemany(
+        "INSERT INTO images VALUES (?, ?) ON CONFLICT (image) DO UPDATE SET hour = excluded.hour",
+        [(image, now) for image in images],
+    )
 
 
-def _raw(digest: str) -> bytes:
+def _hour() -> int:
+    return int(time.time() // _AGE_SECONDS)
+
+
+def _raw(argument: str, digest: str) -> bytes:
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise UsageError(
+            f"{argument}: {digest!r:.100} is no digest; give 64 hexadecimal digits in lower case"
+        )
     return bytes.fromhex(digest)
 
 
-def _seal(space: str, image: str, shape: str, data: bytes) -> bytes:
-    return hashlib.sha256(f"{space}|{image}|{shape}|".encode() + data).digest()
+def _seal(space: bytes, image: bytes, shape: bytes, data: bytes) -> bytes:
+    return hashlib.sha256(b"|".join((space, image, shape, data))).digest()
 
 
 def _encode(
-    space: str, image: str, value: NDArray[np.float32]
-) -> tuple[bytes, bytes, str, bytes, bytes]:
-    shape = ",".join(map(str, value.shape))
+    space: bytes, image: bytes, value: NDArray[np.float32]
+) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    shape = ",".join(map(str, value.shape)).encode()
     data = np.ascontiguousarray(value, dtype="<f4").tobytes()
-    return _raw(space), _raw(image), shape, _seal(space, image, shape, data), data
+    return image, space, shape, _seal(space, image, shape, data), data
 
 
 def _decode(
-    space: str, image: str, shape: str, sha256: bytes, data: bytes
+    space: bytes, image: bytes, shape: object, sha256: object, data: object
 ) -> NDArray[np.float32] | None:
+    if not (isinstance(shape, bytes) and isinstance(data, bytes) and _SHAPE.fullmatch(shape)):
+        return None
     if _seal(space, image, shape, data) != sha256:
         return None
-    sizes = tuple(int(size) for size in shape.split(",")) if shape else ()
+    sizes = tuple(int(size) for size in shape.split(b",")) if shape else ()
     return np.frombuffer(data, dtype="<f4").reshape(sizes).astype(np.float32)
 
 
 def _select(
-    database: sqlite3.Connection, space: str, images: Sequence[str]
-) -> Iterator[tuple[str, str, bytes, bytes]]:
+    database: sqlite3.Connection, space: bytes, images: list[bytes]
+) -> Iterator[tuple[bytes, object, object, object, object]]:
     for start in range(0, len(images), _CHUNK):
-        chunk = [_raw(image) for image in images[start : start + _CHUNK]]
+        chunk = images[start : start + _CHUNK]
         marks = ",".join("?" * len(chunk))
         query = (
-            "SELECT image, shape, sha256, data FROM vectors "  # noqa: S608 - only "?" is formatted
-            f"WHERE space = ? AND image IN ({marks})"
+            "SELECT image, shape, sha256, data, hour "  # noqa: S608 - only "?" is formatted
+            "FROM vectors LEFT JOIN images USING (image) "
+            f"WHERE image IN ({marks}) AND space = ?"
         )
-        for image, shape, sha256, data in database.execute(query, (_raw(space), *chunk)):
-            yield image.hex(), shape, sha256, data
+        yield from database.execute(query, (*chunk, space))
