@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +76,52 @@ def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
         assert not known
 
 
-def test_a_process_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
-    results = ResultsFile(tmp_path / "results.jsonl")
-    with results.writing():
-        inherited = os.dup(results._descriptor)  # as a fork has it until it ends or runs another
-    try:
-        with results.writing() as known:
+IN_ANOTHER_PROCESS = """
+import os, sys, time
+from pathlib import Path
+from twofold.benchmark.results import ResultsFile
+
+with ResultsFile(Path(sys.argv[1])).writing():
+    {inside}
+{after}
+"""
+
+
+def another_process(path: Path, inside: str, after: str = "") -> subprocess.Popen[str]:
+    """Another process that writes the same results; goes on once it has printed a line."""
+    program = IN_ANOTHER_PROCESS.format(inside=inside, after=after)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "now\n"
+    return process
+
+
+def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with another_process(path, "print('now', flush=True); time.sleep(60)") as other:
+        begun = time.monotonic()
+        refused = pytest.raises(
+            TwofoldError, match=r"another benchmark is writing .*results\.jsonl"
+        )
+        with refused, ResultsFile(path).writing():
+            pass
+        assert time.monotonic() - begun < 1
+        other.kill()
+        other.wait()
+        with ResultsFile(path).writing() as known:
             assert not known
-    finally:
-        os.close(inherited)
+
+
+def test_a_process_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    # The child holds a copy of everything that its parent had open, and outlives it.
+    inside = "os.fork() or (time.sleep(8), os._exit(0))"
+    with another_process(path, inside, "print('now', flush=True); os._exit(0)") as other:
+        other.wait()
+        with ResultsFile(path).writing() as known:
+            assert not known
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from twofold.errors import TwofoldError
 
@@ -32,6 +33,9 @@ KEY = (
 
 Row = dict[str, Any]
 
+# Without O_BINARY, Windows would write two bytes for the end of a line.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
 
 def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What names the cell of a row."""
@@ -40,6 +44,9 @@ def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 class ResultsFile:
     """``results.jsonl`` of a benchmark, open for one writer.
+
+    The writer locks a hidden empty file beside it, which stays there and means nothing by itself:
+    the system lets go of the lock when the process ends, however it ends.
 
     Args:
         path: of the file; made if there is none.
@@ -61,16 +68,15 @@ class ResultsFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            descriptor = os.open(self.path, _FLAGS, 0o644)
         except OSError as error:
             raise TwofoldError(f"cannot write {self.path}: {error.strerror}") from error
         try:
-            self._lock()
-            yield {row_key(row): row for row in self._read_and_mend()}
+            with self._lock():
+                self._descriptor = descriptor
+                yield {row_key(row): row for row in self._read_and_mend()}
         finally:
-            # Closing alone leaves the lock to a process that was forked meanwhile.
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            os.close(self._descriptor)
+            os.close(descriptor)
             self._descriptor = -1
 
     def append(self, row: Row) -> None:
@@ -81,13 +87,21 @@ class ResultsFile:
             raise TwofoldError(f"cannot write {self.path}: the disk is full")
         os.fsync(self._descriptor)
 
-    def _lock(self) -> None:
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            lock.acquire(timeout=0)
+        except Timeout as error:
             raise TwofoldError(
                 f"another benchmark is writing {self.path}: wait for it or choose another --out"
             ) from error
+        except (OSError, NotImplementedError) as error:
+            raise TwofoldError(f"cannot lock {self.path}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _read_and_mend(self) -> list[Row]:
         content = self.path.read_bytes()
