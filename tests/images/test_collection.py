@@ -15,7 +15,7 @@ from PIL import Image
 
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, find_images
-from twofold.images.collection import MAX_FILE_BYTES
+from twofold.images.reading import MAX_FILE_BYTES
 
 
 def test_load_reads_once_and_gives_digest_and_pixels(tmp_path: Path, photo: Image.Image) -> None:
@@ -131,13 +131,17 @@ def test_array_digest_covers_shape_and_pixels() -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 32, 32, 3)), r"float64 of shape \(2, 32, 32, 3\): give uint8 of shape"),
+        (np.zeros((2, 32, 32, 3), int), r"int64 of shape \(2, 32, 32, 3\): give uint8 of shape"),
+        (np.zeros((2, 32, 32), bool), "an array of bool of shape .*: give uint8"),
+        (np.full((2, 32, 32, 3), 255.0), "from 0 to 255: bring them to 0..1"),
+        (np.full((2, 32, 32, 3), np.nan), "not finite: replace them"),
         (np.zeros((2, 3, 32, 32), np.uint8), r"uint8 of shape \(2, 3, 32, 32\): give"),
-        (np.zeros((32, 32), np.uint8), "give uint8"),
-        (np.zeros((2, 32, 32, 4), np.uint8), "give uint8"),
+        (np.zeros((2, 32, 32, 2), np.uint8), "give uint8"),
+        (np.zeros(32, np.uint8), "give uint8"),
         (np.array(["a.png"]), "give uint8"),
         (np.zeros((0, 32, 32, 3), np.uint8), "holds no images"),
-        (np.zeros((32, 32, 3), np.uint8), "smaller than 8 on a side"),
+        (np.zeros((32, 7, 3), np.uint8), "7 x 32 pixels: smaller than 8 on a side"),
+        (np.zeros((32, 32, 5), np.uint8), "give uint8"),
     ],
 )
 def test_unusable_arrays(array: NDArray[Any], message: str) -> None:

@@ -143,10 +143,53 @@ def test_16_bit_grey_colour_key() -> None:
     [
         np.full((8, 8), 65536, np.int32),
         np.full((8, 8), -1, np.int32),
-        np.full((8, 8), 0.5, np.float32),
     ],
 )
-def test_32_bit_pixels_are_refused(values: NDArray[np.generic]) -> None:
+def test_integers_beyond_16_bits_are_refused(values: NDArray[np.generic]) -> None:
     for convert in (to_rgb, lambda image: through_file(image, "TIFF")):
         with pytest.raises(ImageError, match=r"^32-bit pixels have no agreed range: convert to 8"):
             convert(Image.fromarray(values))
+
+
+@pytest.mark.parametrize("kind", ["memory", "TIFF"])
+def test_floating_point_pixels_from_0_to_1(kind: str) -> None:
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    image = Image.fromarray(values)
+    grey = to_rgb(image) if kind == "memory" else through_file(image, kind)
+    assert np.array_equal(pixels(grey)[..., 1], np.floor(values * 255 + 0.5))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (1.5, r"from 0 to 1\.5: bring them to 0\.\.1"),
+        (-0.1, r"from -0\.1 to 1: bring them to 0\.\.1"),
+        (np.nan, "not finite: replace them"),
+        (np.inf, "not finite: replace them"),
+    ],
+)
+def test_other_floating_point_pixels_are_refused(value: float, message: str) -> None:
+    values = np.ones((8, 8), np.float32)
+    values[3, 3] = value
+    for convert in (to_rgb, lambda image: through_file(image, "TIFF")):
+        with pytest.raises(ImageError, match=message):
+            convert(Image.fromarray(values))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_colour_key_of_a_grey_png_of_few_bits(bits: int, support: ModuleType) -> None:
+    levels = 2**bits
+    row = int("".join(f"{x % levels:0{bits}b}" for x in range(8 * levels)), 2)
+    line = b"\0" + row.to_bytes(levels * bits, "big")
+    header = struct.pack(">IIBBBBB", 8 * levels, 8, bits, 0, 0, 0, 0)
+    for key in (0, 1, levels - 1):
+        chunks = [
+            (b"IHDR", header),
+            (b"tRNS", struct.pack(">H", key)),
+            (b"IDAT", zlib.compress(line * 8)),
+            (b"IEND", b""),
+        ]
+        content = b"\x89PNG\r\n\x1a\n" + b"".join(support.png_chunk(*chunk) for chunk in chunks)
+        seen = pixels(decode(content))[0, :levels, 0].tolist()
+        step = 255 // (levels - 1)
+        assert seen == [255 if x == key else x * step for x in range(levels)]

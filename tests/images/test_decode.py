@@ -112,8 +112,12 @@ def test_frames(photo: Image.Image) -> None:
         decode(encoded(photo, "PNG", **more))
     with pytest.raises(ImageError, match=r"^3 frames: give one image per file$"):
         decode(encoded(photo, "WEBP", **more))
-    with pytest.raises(ImageError, match=r"^several frames: give one image per file$"):
-        decode(encoded(photo, "TIFF", **more))
+
+
+def test_of_several_pages_the_first_is_taken(photo: Image.Image) -> None:
+    more = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
+    assert worst(decode(encoded(photo, "TIFF", **more)), photo) == 0
+    assert worst(decode(encoded(photo, "TIFF", compression="tiff_lzw", **more)), photo) == 0
 
 
 @pytest.mark.parametrize(

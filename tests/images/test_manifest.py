@@ -31,7 +31,7 @@ def test_csv_with_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "empty file"),
-        (b"file,label\na.png,1\n", r"no column named 'path' in the header \(found: file, label\)"),
+        (b"name,label\na.png,1\n", r"no column named 'path' in the header \(found: name, label\)"),
         (b"\npath\na.png\n", r"no column named 'path' in the header \(found: nothing\)"),
         (b"path,label\n", "the manifest lists no images"),
         (b"path,label\na.png,1\n ,0\n", "line 3: the path is blank"),
@@ -70,7 +70,7 @@ def test_parquet(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"file": ["a.png"]}, "no column named 'path'"),
+        ({"name": ["a.png"]}, r"no column named 'path' .*found: name\); filepath, image_path"),
         ({"path": ["a.png", None]}, "row 2: the path is blank"),
         ({"path": [1, 2]}, "row 1: the path is blank or not text"),
         ({"path": []}, "the manifest lists no images"),

@@ -2,19 +2,26 @@
 
 `find_images` turns whatever the user gave into an `ImageSet`; `ImageSet.load` reads one image's
 content once, and `LoadedImage` offers its digest (for a cache) and its pixels (on a miss).
+`survey` looks over a set before that: how many bits its values have, and what to warn of.
 """
 
-from twofold.images.collection import ImageSet, LoadedImage, Problem
+from twofold.images.collection import ImageSet, Problem
 from twofold.images.colour import to_rgb
 from twofold.images.decode import decode
+from twofold.images.depth import check_bit_depth
 from twofold.images.find import ImageInput, find_images
+from twofold.images.loaded import LoadedImage
+from twofold.images.survey import Survey, survey
 
 __all__ = [
     "ImageInput",
     "ImageSet",
     "LoadedImage",
     "Problem",
+    "Survey",
+    "check_bit_depth",
     "decode",
     "find_images",
+    "survey",
     "to_rgb",
 ]

@@ -1,43 +1,43 @@
-"""Finding the images that a folder, file, glob, manifest, list or array stands for."""
+"""Telling apart all the forms in which images are given."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence, Set
+from io import IOBase
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twofold.errors import ImageSourceError
-from twofold.images.collection import ImageSet, display_name
-from twofold.images.manifest import is_manifest, read_manifest
-
-# ruff: noqa: PTH112, PTH116, PTH118, PTH119, PTH206
-# Strings rather than Path objects throughout: they keep "./x" as the user wrote it, and a folder
-# may hold a million files.
-
-__all__ = ["ImageInput", "find_images"]
-
-ImageInput: TypeAlias = str | Path | Sequence[str | Path] | NDArray[np.uint8] | ImageSet
-
-SUFFIXES: Final = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".bmp",
-    ".dib",
-    ".tif",
-    ".tiff",
-    ".webp",
+from twofold.images.collection import ImageSet
+from twofold.images.loaded import FileItem, Item
+from twofold.images.memory import (
+    ImageDataset,
+    Tensor,
+    dataset_items,
+    is_numeric,
+    is_tensor,
+    single_item,
+    tensor_items,
 )
-"""How the names of image files end, in either case."""
+from twofold.images.paths import find_paths
 
-_LOOKED_FOR: Final = f"(looked for {', '.join(SUFFIXES)})"
+__all__ = ["ImageInput", "OneImage", "find_images"]
+
+OneImage: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
+"""What an element of a list may be."""
+
+ImageInput: TypeAlias = OneImage | Iterable[OneImage] | ImageDataset | ImageSet
+"""All that `find_images` takes."""
+
+_COLUMNS = ("pandas", "polars")
+_EXPECTED = (
+    "give a folder, file, glob, manifest, list of paths, PIL images or arrays, an array, a tensor "
+    "or a data set"
+)
 
 
 def find_images(images: ImageInput) -> ImageSet:
@@ -48,143 +48,101 @@ def find_images(images: ImageInput) -> ImageSet:
     - a folder, searched recursively in sorted order; hidden files and folders are skipped, links
       to folders followed, each folder once;
     - an image file, or a glob (`**` for any folders) whose matches are sorted;
-    - a `.csv`, `.parquet` or `.pq` manifest with a `path` column, relative to its own folder;
-    - a list or tuple of such paths. A file listed by name is kept even if it does not exist or is
-      no image: it then fails when it is loaded;
-    - a uint8 array of shape (n, h, w, 3), (n, h, w, 1) or (n, h, w);
+    - a `.csv`, `.tsv`, `.txt`, `.parquet` or `.pq` manifest: a column `path`, `file`, `filename`,
+      `filepath`, `image_path` or `image`, or one path a line; relative to its own folder, then to
+      the working folder;
+    - an array of shape (n, h, w, 3), (n, h, w, 4) with alpha, (n, h, w, 1) or (n, h, w), or of one
+      image, (h, w), (h, w, 1), (h, w, 3) or (h, w, 4): uint8, uint16 or floats from 0 to 1;
+    - a tensor of shape n x 3 x h x w, n x 1 x h x w, 3 x h x w or 1 x h x w, alike;
+    - a PIL image;
+    - a list, tuple, generator or other iterable of paths, PIL images, arrays and tensors of one
+      image each, also mixed; a set of paths, which is sorted; an array of paths; a column (Series)
+      of pandas or polars. A file listed by name is kept even if it does not exist or is no image:
+      it then fails when it is loaded. Folders, globs and manifests may be listed too;
+    - a data set of PyTorch, or anything else with a length and items by number: a path, PIL image,
+      array or tensor, or a tuple that starts with one. An item is read when it is needed, one at
+      a time;
     - an `ImageSet`, returned as it is.
 
-    Raises ImageSourceError, in one line, if there is nothing there or it cannot be read;
-    MissingExtraError for a Parquet manifest without pyarrow.
+    Raises ImageSourceError, in one line, if there is nothing there or it cannot be read or told
+    what it is; MissingExtraError for a Parquet manifest without pyarrow.
     """
     if isinstance(images, ImageSet):
         return images
-    if isinstance(images, np.ndarray):
-        return ImageSet.from_array(images)
     if isinstance(images, str | os.PathLike):
-        return ImageSet.from_paths(_find(_path(images), listed=False))
-    if not isinstance(images, Sequence) or isinstance(images, bytes | bytearray | memoryview):
-        raise ImageSourceError(
-            f"images of type {type(images).__name__}: give a folder, file, glob, manifest, list of "
-            "paths or uint8 array"
-        )
-    if not images:
+        return ImageSet.from_paths(find_paths(_path(images)))
+    if is_numeric(images):
+        return ImageSet.from_array(np.asarray(images))
+    return ImageSet(_in_memory(images))
+
+
+def _in_memory(images: Any) -> tuple[Item, ...]:
+    if is_tensor(images):
+        return tensor_items(images)
+    listed = [images] if isinstance(images, Image.Image) else _listed(images)
+    if listed is None:
+        return _of_dataset(images)
+    if not listed:
         raise ImageSourceError("the list of images is empty")
-    return ImageSet.from_paths(path for item in images for path in _find(_path(item), listed=True))
+    return _items(listed)
 
 
-def _path(item: object) -> str:
-    path = os.fspath(item) if isinstance(item, os.PathLike) else item
+def _listed(images: Any) -> list[Any] | None:
+    """Return the elements of whatever is a list; None for what is read item by item."""
+    kind = type(images).__name__
+    if type(images).__module__.split(".")[0] in _COLUMNS:
+        to_list = getattr(images, "to_list", None)
+        if to_list is None:
+            raise ImageSourceError(f"a {kind}: give its column of paths, as frame['path']")
+        return list(to_list())
+    if isinstance(images, np.ndarray):
+        if images.ndim != 1:
+            raise ImageSourceError(
+                f"an array of {images.dtype} of shape {images.shape}: paths must have shape (n,)"
+            )
+        return list(images.tolist())
+    if isinstance(images, Mapping):
+        raise ImageSourceError(f"images of type {kind}: give its values, as list(images.values())")
+    if isinstance(images, IOBase):
+        raise ImageSourceError(f"images of type {kind}: give the path in place of an open file")
+    if isinstance(images, bytes | bytearray | memoryview):
+        raise ImageSourceError(f"images of type {kind}: {_EXPECTED}")
+    if isinstance(images, Set) and all(isinstance(item, str | os.PathLike) for item in images):
+        return sorted(images, key=os.fspath)
+    if isinstance(images, Sequence | Set) or not hasattr(images, "__getitem__"):
+        return list(images) if isinstance(images, Iterable) else None
+    return None
+
+
+def _of_dataset(images: Any) -> tuple[Item, ...]:
+    if not (hasattr(images, "__getitem__") and hasattr(images, "__len__")):
+        raise ImageSourceError(f"images of type {type(images).__name__}: {_EXPECTED}")
+    items = dataset_items(images)
+    if not items:
+        raise ImageSourceError("the data set of images is empty")
+    return items
+
+
+def _items(listed: Iterable[Any]) -> tuple[Item, ...]:
+    items: list[Item] = []
+    for position, value in enumerate(listed):
+        if isinstance(value, str | os.PathLike):
+            items.extend(FileItem(path) for path in find_paths(_path(value), listed=True))
+            continue
+        item = single_item(value, position)
+        if item is None:
+            raise ImageSourceError(
+                f"{type(value).__name__} in place of a path, PIL image or array (element "
+                f"{position} of the list)"
+            )
+        items.append(item)
+    return tuple(items)
+
+
+def _path(item: str | os.PathLike[str]) -> str:
+    path = os.fspath(item)
     if not isinstance(path, str):
-        raise ImageSourceError(f"{type(item).__name__} in place of a path to images")
+        raise ImageSourceError(f"{type(path).__name__} in place of a path to images")
     if not path:
         raise ImageSourceError("an empty path in place of a path to images")
     return path
-
-
-def _find(path: str, *, listed: bool) -> list[str]:
-    if os.path.isdir(path):
-        found = [file for file, is_folder in _walk(path) if not is_folder and _is_image(file)]
-        if not found:
-            raise ImageSourceError(f"no images in {display_name(path)} {_LOOKED_FOR}")
-        return found
-    if os.path.lexists(path):
-        return read_manifest(path) if is_manifest(path) else [path]
-    if _is_glob(path):
-        found = _find_glob(path)
-        if not found:
-            raise ImageSourceError(f"no images match {display_name(path)} {_LOOKED_FOR}")
-        return found
-    if listed and not is_manifest(path):
-        return [path]
-    raise ImageSourceError(f"no such file or folder: {display_name(path)}")
-
-
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(SUFFIXES)
-
-
-def _is_glob(path: str) -> bool:
-    return any(character in path for character in "*?[")
-
-
-def _find_glob(pattern: str) -> list[str]:
-    # The standard library's `**` either follows links round a loop or follows none at all.
-    path = Path(pattern)
-    parts = path.parts[1:] if path.anchor else path.parts
-    while parts and parts[-1] == "**":  # folders that match are searched to the bottom anyway
-        parts = parts[:-1]
-    found: set[str] = set()
-    for match in _expand(path.anchor, parts):
-        found.update(file for file, is_folder in _walk(match) if not is_folder and _is_image(file))
-    return sorted(found, key=lambda file: file.split(os.sep))
-
-
-def _expand(folder: str, parts: Sequence[str]) -> Iterator[str]:
-    """Yield the paths below `folder` that match the pattern whose components are `parts`."""
-    if not parts:
-        yield folder
-        return
-    head, rest = parts[0], parts[1:]
-    if not _is_glob(head):
-        path = os.path.join(folder, head)
-        if os.path.lexists(path):
-            yield from _expand(path, rest)
-    elif not os.path.isdir(folder or "."):
-        return
-    elif head == "**":
-        for path, is_folder in _walk(folder):
-            if is_folder:
-                yield from _expand(path, rest)
-    else:
-        for path, _ in _entries(folder):
-            if fnmatchcase(os.path.basename(path), head):
-                yield from _expand(path, rest)
-
-
-def _walk(top: str) -> Iterator[tuple[str, bool]]:
-    """Yield `top` and everything below it with whether it is a folder, each folder once."""
-    seen: set[tuple[int, int]] = set()
-    stack = [(top, os.path.isdir(top or "."))]
-    while stack:
-        path, is_folder = stack.pop()
-        if is_folder:
-            identity = _identity(path)
-            if identity in seen:
-                continue
-            seen.add(identity)
-            stack.extend(reversed(_entries(path)))
-        yield path, is_folder
-
-
-def _identity(folder: str) -> tuple[int, int]:
-    """Return what tells a folder from all others, by whatever links it was reached."""
-    try:
-        status = os.stat(folder or ".")
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    return status.st_dev, status.st_ino
-
-
-def _entries(folder: str) -> list[tuple[str, bool]]:
-    """List the paths in `folder` that are not hidden, sorted, with whether each is a folder."""
-    try:
-        with os.scandir(folder or ".") as entries:
-            kept = sorted(
-                (entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != "."
-            )
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    return [(os.path.join(folder, name), is_folder) for name, is_folder in kept]
-
-
-def _unreadable(folder: str, error: OSError) -> ImageSourceError:
-    reason = error.strerror or error
-    return ImageSourceError(f"cannot read folder {display_name(folder or '.')}: {reason}")
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: kept, so that loading it gives the reason
-        return False

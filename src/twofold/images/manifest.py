@@ -1,31 +1,43 @@
-"""Reading a list of image files from the `path` column of a CSV or Parquet file."""
+"""Reading a list of image files: a table with a column of paths, or one path a line."""
 
 from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from io import BytesIO, StringIO
 from typing import Final
 
 from twofold.errors import ImageError, ImageSourceError, MissingExtraError
-from twofold.images.collection import display_name, read_file
+from twofold.images.reading import display_name, read_file
+from twofold.images.sniff import as_text, find_delimiter, split_first_line
+
+# ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
 
 __all__ = ["is_manifest", "read_manifest"]
 
 _PARQUET: Final = (".parquet", ".pq")
-_COLUMN: Final = "path"
+_LIST: Final = ".txt"
+_COLUMNS: Final = ("path", "filepath", "image_path", "filename", "file", "image")
+"""Names of the column of paths, the first of them that is there; `image` is that of scores.csv."""
+
+Rows = list[tuple[str, object]]
+"""Where in the manifest ("line 3"), and what stands there."""
 
 
 def is_manifest(path: str) -> bool:
     """Tell by its suffix whether `path` is a manifest."""
-    return path.lower().endswith((".csv", *_PARQUET))
+    return path.lower().endswith((".csv", ".tsv", _LIST, *_PARQUET))
 
 
 def read_manifest(path: str) -> list[str]:
-    """Return the image paths that a manifest lists, relative ones joined to its folder.
+    """Return the image paths that a manifest lists.
 
-    Raises ImageSourceError, naming the file and the line, if it cannot be read, has no `path`
-    column, no rows or a blank path; MissingExtraError if Parquet needs pyarrow.
+    A relative path counts from the manifest's folder, or from the working folder if there is
+    something only there; backslashes count as slashes where that finds a file.
+
+    Raises ImageSourceError, naming the file and the line, if it cannot be read, has no column of
+    paths, no rows or a blank path; MissingExtraError if Parquet needs pyarrow.
     """
     shown = display_name(path)
     try:
@@ -33,37 +45,72 @@ def read_manifest(path: str) -> list[str]:
     except ImageError as error:
         raise ImageSourceError(f"{shown}: {error}") from error
     parquet = path.lower().endswith(_PARQUET)
-    rows = _parquet_rows(content, shown) if parquet else _csv_rows(content, shown)
+    rows = _parquet_rows(content, shown) if parquet else _text_rows(content, path)
     if not rows:
         raise ImageSourceError(f"{shown}: the manifest lists no images")
     for place, value in rows:
         if not isinstance(value, str) or not value.strip():
             raise ImageSourceError(f"{shown}, {place}: the path is blank or not text")
-    folder = os.path.dirname(path)  # noqa: PTH120 -- keeps the path as the user wrote it
-    return [os.path.join(folder, str(value)) for _, value in rows]  # noqa: PTH118
+    folder = os.path.dirname(path)
+    return [_resolve(folder, str(value)) for _, value in rows]
 
 
-def _csv_rows(content: bytes, shown: str) -> list[tuple[str, object]]:
+def _resolve(folder: str, value: str) -> str:
+    forms = [value]
+    if "\\" in value and os.sep != "\\":
+        forms.append(value.replace("\\", "/"))
+    places = [os.path.join(start, form) for form in forms for start in (folder, "")]
+    # A file that is nowhere is missed in the manifest's folder.
+    return next((place for place in places if os.path.lexists(place)), places[-2])
+
+
+def _text_rows(content: bytes, path: str) -> Rows:
+    shown = display_name(path)
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ImageSourceError(f"{shown}: not UTF-8 text (byte {error.start})") from error
-    if "\0" in text:
-        raise ImageSourceError(f"{shown}: not a CSV file (it holds NUL characters)")
-    reader = csv.reader(StringIO(text, newline=""))
+        text = as_text(content)
+    except ValueError as error:
+        raise ImageSourceError(f"{shown}: {error}") from error
+    delimiter, text = split_first_line(text)
+    header = text.partition("\n")[0].rstrip("\r")
+    if path.lower().endswith(_LIST) and not delimiter and not _has_column(header):
+        lines = enumerate(text.splitlines(), start=1)
+        return [(f"line {i}", line.strip()) for i, line in lines if line.strip()]
     try:
-        header = [name.strip() for name in next(reader, [])]
-        column = _column(header, shown)
-        return [
-            (f"line {reader.line_num}", row[column] if column < len(row) else "")
-            for row in reader
-            if row
-        ]
+        delimiter = delimiter or find_delimiter(header, _is_wanted)
+        return _csv_rows(text, delimiter, shown)
+    except csv.Error as error:
+        raise ImageSourceError(f"{shown}: {error}") from error
+
+
+def _has_column(header: str) -> bool:
+    try:
+        names = next(csv.reader([header], delimiter=find_delimiter(header, _is_wanted)), [])
+    except csv.Error:
+        return False
+    return _is_wanted(names)
+
+
+def _csv_rows(text: str, delimiter: str, shown: str) -> Rows:
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    header = next(reader, [])
+    column = _column(header, shown)
+    rows: Rows = []
+    try:
+        for row in reader:
+            if any(row[len(header) :]):
+                raise ImageSourceError(
+                    f"{shown}, line {reader.line_num}: {len(row)} fields, but the header has "
+                    f"{len(header)}: put paths that hold {delimiter!r} in quotes"
+                )
+            if row:
+                value = row[column] if column < len(row) else ""
+                rows.append((f"line {reader.line_num}", value))
     except csv.Error as error:
         raise ImageSourceError(f"{shown}, line {reader.line_num}: {error}") from error
+    return rows
 
 
-def _parquet_rows(content: bytes, shown: str) -> list[tuple[str, object]]:
+def _parquet_rows(content: bytes, shown: str) -> Rows:
     try:
         from pyarrow import parquet  # noqa: PLC0415 -- an optional dependency
     except ImportError:
@@ -81,10 +128,27 @@ def _parquet_rows(content: bytes, shown: str) -> list[tuple[str, object]]:
     return [(f"row {i}", value) for i, value in enumerate(values, start=1)]
 
 
-def _column(names: list[str], shown: str) -> int:
-    if _COLUMN not in names:
-        found = ", ".join(names) or "nothing"
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _place(names: Sequence[str]) -> int | None:
+    """Return where the column of paths stands; case, blanks and signs in names do not count."""
+    plain = [_plain(name) for name in names]
+    wanted = (_plain(column) for column in _COLUMNS)
+    return next((plain.index(name) for name in wanted if name in plain), None)
+
+
+def _is_wanted(names: Sequence[str]) -> bool:
+    return _place(names) is not None
+
+
+def _column(names: Sequence[str], shown: str) -> int:
+    place = _place(names)
+    if place is None:
+        found = ", ".join(name.strip() for name in names) or "nothing"
+        others = ", ".join(_COLUMNS[1:])
         raise ImageSourceError(
-            f"{shown}: no column named {_COLUMN!r} in the header (found: {found})"
+            f"{shown}: no column named 'path' in the header (found: {found}); {others} will do too"
         )
-    return names.index(_COLUMN)
+    return place
