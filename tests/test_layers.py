@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "registry": 0,
     "files": 0,
+    "spreadsheet": 0,
     "threads": 0,
     "layers": 0,  # of networks, from torch alone
     "images": 1,

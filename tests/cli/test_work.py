@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from twofold.spreadsheet import read_cell
+
 Run = Callable[..., Result]
 Parse = Callable[[str], dict[str, Any]]
 
@@ -237,6 +239,25 @@ def test_a_csv_is_written_and_described(world: Path, run: Run, tmp_path: Path) -
     assert result.stdout.startswith(f"{out}: 12 images scored, ")
     assert out.read_text(encoding="utf-8") == run("score", world / "model", world / "normal").stdout
     assert [path.name for path in out.parent.iterdir()] == ["scores.csv"]
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text(
+    world: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["'=2.png", "+1.png", "-1.png", "=1+1.png", "@x.png", "a;=1.png", "b\r=1.png"]
+    for name in names:
+        shutil.copy(world / "normal" / "000.png", tmp_path / name)
+    (tmp_path / "=bad.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    result = run("score", world / "model", "*.png", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.stderr
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert sorted(read_cell(row["image"]) for row in rows) == sorted([*names, "=bad.png"])
+    assert not [row for row in rows if row["image"].startswith(("=", "+", "-", "@"))]
+    assert {float(row["score"]) for row in rows if not row["problem"]}
+    as_object = json.loads(run("score", world / "model", "*.png", "--json").stdout)
+    assert {row["image"] for row in as_object["images"]} == {*names, "=bad.png"}
 
 
 def test_a_bad_file_is_a_row_with_its_problem(world: Path, run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 import warnings
 from collections.abc import Callable
@@ -22,8 +21,10 @@ from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.errors import TwofoldError
+from twofold.files import write_whole
 from twofold.images import ImageSet
 from twofold.methods import METHODS, FitData, Method, parse_config
+from twofold.spreadsheet import csv_text
 
 __all__ = ["DEMO_METHODS", "METRICS", "run_demo"]
 
@@ -171,13 +172,10 @@ def _write(
     detector.save(model)
     paths = [target.cells.paths[row] for row in split.test]
     try:
-        with table.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("image", "score", "anomalous", "defective"))
-            flags = scores > detector.threshold_.value
-            writer.writerows(
-                zip(paths, map(float, scores), flags.astype(int), split.test_labels, strict=True)
-            )
+        flags = (scores > detector.threshold_.value).astype(int)
+        columns = (paths, scores.tolist(), flags.tolist(), split.test_labels.tolist())
+        header = ("image", "score", "anomalous", "defective")
+        write_whole(table, csv_text(header, zip(*columns, strict=True)).encode())
         order = np.argsort(scores)
         draw_montage(
             [

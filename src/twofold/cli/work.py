@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +11,7 @@ import typer
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.errors import TwofoldError
 from twofold.files import write_whole
+from twofold.spreadsheet import csv_text
 
 if TYPE_CHECKING:
     from twofold.detector import Detector, DetectorProgress, Scores
@@ -218,8 +217,4 @@ def _rows(result: Scores) -> list[dict[str, Any]]:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(_FIELDS, [[row[field] for field in _FIELDS] for row in rows])

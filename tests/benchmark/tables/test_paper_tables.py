@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from twofold.benchmark.tables.curves import figure4_table
-from twofold.benchmark.tables.layout import Share, Table
+from twofold.benchmark.tables.layout import Number, Share, Table
 from twofold.benchmark.tables.markdown import to_csv, to_markdown
 from twofold.benchmark.tables.names import class_name, dataset_of, direction_name, wanted
 from twofold.benchmark.tables.paper_tables import PAPER_TABLES, paper_tables
@@ -206,6 +206,16 @@ def test_variants_on_other_datasets_follow_in_tables_6_and_7(
     assert cells(made["table6"])["photo->sketch", "average", "ours", "paper_mmd"] == "70.00"
     assert cells(made["table7"])["photo->sketch", "average", "ours", "paper, gmm"] == "60.00"
     assert cells(made["table5"])["photo->sketch", "average", "ours", "paper"] == "80.00"
+
+
+def test_names_are_neither_formulas_nor_tags() -> None:
+    rows = (("=1+1", Share(-0.25)), ("<img src=x>", Number(-12.0)), ("caf\udce9", Number(2.5)))
+    table = Table("t", "Title", ("@class", "y"), rows)
+    text = to_csv(table)
+    assert text == "'@class,y\n'=1+1,-0.25\n<img src=x>,-12\ncaf\\udce9,2.5\n"
+    page = to_markdown(table)
+    assert "| &lt;img src=x> | -12.0 |" in page
+    assert (text + page).encode()
 
 
 def test_csv_holds_fractions_and_blanks() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 
 from twofold.benchmark.tables.layout import Cell, Number, Share, Table
+from twofold.spreadsheet import csv_text, printable
 
 __all__ = ["MISSING", "to_csv", "to_markdown"]
 
+# What begins an HTML tag. Names of classes and errors are other people's text.
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 MISSING = "–"  # noqa: RUF001 - an en dash is how tables mark an empty cell
 
 
@@ -35,7 +37,7 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _TAG.sub("&lt;", " ".join(printable(text).split())).replace("|", "\\|")
 
 
 def _shown(cell: Cell) -> str:
@@ -52,18 +54,13 @@ def _shown(cell: Cell) -> str:
 
 def to_csv(table: Table) -> str:
     """Header and rows; areas and shares as fractions, a missing result as an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.header)
-    writer.writerows([[_plain(cell) for cell in row] for row in table.rows])
-    return text.getvalue()
+    return csv_text(table.header, [[_plain(cell) for cell in row] for row in table.rows])
 
 
-def _plain(cell: Cell) -> str:
-    if cell is None:
-        return ""
+def _plain(cell: Cell) -> str | float | int | None:
     if isinstance(cell, Share):
-        return repr(round(float(cell.value), 6))
+        return round(float(cell.value), 6)
     if isinstance(cell, Number):
-        return f"{cell.value:.6g}"
-    return str(cell)
+        value = float(f"{cell.value:.6g}")
+        return int(value) if value.is_integer() else value
+    return cell
