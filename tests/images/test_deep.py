@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from twofold.images import decode
 from twofold.images.decode import deep_pixels
 
 Array = NDArray[np.uint16]
+Order = Literal["<", ">"]
 
 
 def noise(*shape: int, top: int = 65535) -> Array:
@@ -25,7 +27,8 @@ def noise(*shape: int, top: int = 65535) -> Array:
 
 def eight(values: NDArray[np.integer], depth: int) -> NDArray[np.uint8]:
     """The rule, by exact fractions in floating point."""
-    return np.floor(values.astype(np.float64) * 255 / (2**depth - 1) + 0.5).astype(np.uint8)
+    exact = np.floor(values.astype(np.float64) * 255 / (2**depth - 1) + 0.5)
+    return np.asarray(exact, dtype=np.uint8)
 
 
 def rgb(content: bytes, depth: int | None = None) -> NDArray[np.uint8]:
@@ -52,7 +55,7 @@ def test_png_keeps_every_bit(channels: int, interlaced: bool) -> None:
     [(1, 1, ()), (3, 2, ()), (4, 2, (2,)), (4, 2, ()), (4, 2, (0,)), (4, 2, (1,)), (4, 5, ())],
 )
 def test_tiff_keeps_every_bit(
-    order: str, compressed: bool, channels: int, photometric: int, extra: tuple[int, ...]
+    order: Order, compressed: bool, channels: int, photometric: int, extra: tuple[int, ...]
 ) -> None:
     values = noise(19, 13) if channels == 1 else noise(19, 13, channels)
     content = tiff(values, order=order, compressed=compressed, photometric=photometric, extra=extra)
@@ -66,7 +69,7 @@ def test_tiff_keeps_every_bit(
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_tiff_with_a_plane_for_each_channel(order: str) -> None:
+def test_tiff_with_a_plane_for_each_channel(order: Order) -> None:
     values = noise(19, 13, 3)
     pixels = deep_pixels(tiff(values, order=order, separate=True))
     assert pixels is not None
@@ -109,7 +112,7 @@ def test_images_of_8_bits_know_no_depth(photo: Image.Image, depth: int | None) -
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, 8), (np.uint16, 16), (np.uint16, 12)])
 def test_white_is_zero_is_inverted_at_every_depth(
-    order: str, compressed: bool, dtype: type[np.integer], depth: int
+    order: Order, compressed: bool, dtype: type[np.integer], depth: int
 ) -> None:
     values = noise(9, 11, top=2**depth - 1)
     content = tiff(values.astype(dtype), order=order, compressed=compressed, photometric=0)

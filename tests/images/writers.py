@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,19 +33,20 @@ def png16(
 def tiff(
     values: NDArray[Any],
     *,
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     photometric: int | None = None,
     compressed: bool = False,
     separate: bool = False,
     sample_format: int = 1,
     extra: Sequence[int] = (),
     packed_12: bool = False,
-    tags: dict[int, Sequence[int]] | None = None,
+    tags: Mapping[int, Sequence[int]] | None = None,
 ) -> bytes:
     """Return a TIFF file of one strip a plane; values (h, w) or (h, w, channels)."""
     height, width = values.shape[:2]
     channels = values[0, 0].size
-    planes = [values[..., i] for i in range(channels)] if separate else [values]
+    stacked = values.reshape(height, width, channels)
+    planes = [stacked[..., i] for i in range(channels)] if separate else [values]
     strips = [plane.astype(plane.dtype.newbyteorder(order)).tobytes() for plane in planes]
     if packed_12:
         strips = [_packed_12(values)]

@@ -81,7 +81,8 @@ def to_eight_bit(values: NDArray[Any], depth: int, *, inverted: bool = False) ->
 @lru_cache(maxsize=_MOST)
 def _table(depth: int) -> NDArray[np.uint8]:
     top = 2**depth - 1
-    table = ((np.arange(top + 1, dtype=np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+    values = np.arange(top + 1, dtype=np.uint32)
+    table = np.asarray((values * 255 + top // 2) // top, dtype=np.uint8)
     table.flags.writeable = False
     return table
 
@@ -106,5 +107,4 @@ def unit_to_eight_bit(values: NDArray[Any], *, inverted: bool = False) -> NDArra
     check_unit(values)
     scaled: NDArray[np.float32] = np.asarray(values, dtype=np.float32) * np.float32(255)
     scaled = 255 - scaled if inverted else scaled
-    eight: NDArray[np.uint8] = (scaled + np.float32(0.5)).astype(np.uint8)
-    return eight
+    return np.asarray(scaled + np.float32(0.5), dtype=np.uint8)

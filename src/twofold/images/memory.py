@@ -21,6 +21,7 @@ from twofold.images.reading import display_name
 
 __all__ = ["ImageDataset", "Tensor", "array_items", "dataset_items", "is_tensor", "single_item"]
 
+_SHALLOW, _DEEP = np.dtype(np.uint8), np.dtype(np.uint16)
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 _EXPECTED: Final = (
     "give uint8 of shape (n, h, w, 3), or (n, h, w) for grey, or one image of (h, w, 3) or (h, w); "
@@ -57,7 +58,7 @@ class ArrayItem:
         content = f"array {pixels.dtype} {shape}\n".encode() + pixels.tobytes()
         if pixels.dtype.kind == "f":
             return LoadedImage(content, unit_to_eight_bit(pixels))
-        if pixels.dtype == np.uint8:
+        if pixels.dtype == _SHALLOW:
             return LoadedImage(content, pixels)
         mode = _MODES[pixels.shape[2] if pixels.ndim == 3 else 1]
         return LoadedImage(content, DeepPixels(pixels, mode))
@@ -65,7 +66,7 @@ class ArrayItem:
     def header(self) -> Header:
         """Tell size and depth."""
         height, width = self.pixels.shape[:2]
-        return Header(width, height, deep=self.pixels.dtype == np.dtype(np.uint16))
+        return Header(width, height, deep=self.pixels.dtype.newbyteorder("=") == _DEEP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ def _split(array: NDArray[Any]) -> list[NDArray[Any]]:
     shape = array.shape
     if array.size == 0:
         raise ImageSourceError(f"an array of shape {shape} holds no images")
-    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
+    if array.dtype.kind != "f" and array.dtype.newbyteorder("=") not in {_SHALLOW, _DEEP}:
         raise ImageSourceError(f"an array of {array.dtype} of shape {shape}: {_EXPECTED}")
     # No image is narrower than 8 pixels, so that a shorter last axis holds the channels.
     channels = array.ndim in {3, 4} and shape[-1] < MIN_SIDE
