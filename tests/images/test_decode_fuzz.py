@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.ExifTags import Base
+from tests.images.writers import png16, tiff
 
 from twofold.errors import ImageError
-from twofold.images import decode
+from twofold.images import decode, find_images, survey
 
 # Warnings are errors in this suite, so each of these tests also shows that none gets out.
 
@@ -35,6 +37,13 @@ def small_files() -> Iterator[bytes]:
         yield encoded(image, "TIFF", compression=compression, exif=exif)
     yield encoded(image.convert("P"), "BMP")
     yield encoded(Image.fromarray(np.zeros((16, 24), np.uint16)), "PNG")
+    deep = np.arange(16 * 24 * 4, dtype=np.uint16).reshape(16, 24, 4) * 9
+    for channels in (2, 3, 4):
+        yield png16(deep[..., :channels], before=[(b"sBIT", b"\x0c" * channels)])
+    for compressed in (False, True):
+        yield tiff(deep[..., :3], compressed=compressed)
+        yield tiff(deep[..., 0], compressed=compressed, order=">", photometric=0)
+        yield tiff(deep[..., :3], compressed=compressed, separate=True)
 
 
 FILES = list(small_files())
@@ -48,6 +57,16 @@ SIGNATURES = [
     b"\x28\0\0\0",
     b"",
 ]
+
+
+def check_survey(content: bytes) -> None:
+    """Look at the header and the deep pixels alone, which must not fail otherwise."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        found = survey(find_images(file.name))
+    assert found.n == 1
+    assert found.n_deep + found.n_shallow <= 1
 
 
 def check(content: bytes, min_side: int | None = None) -> None:
@@ -80,6 +99,12 @@ def damaged(draw: st.DrawFn) -> bytes:
 @given(content=damaged(), min_side=st.sampled_from([None, 8]))
 def test_damaged_files(content: bytes, min_side: int | None) -> None:
     check(content, min_side)
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=damaged())
+def test_survey_of_damaged_files(content: bytes) -> None:
+    check_survey(content)
 
 
 @settings(max_examples=200, deadline=None)

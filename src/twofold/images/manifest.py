@@ -57,6 +57,8 @@ def read_manifest(path: str) -> list[str]:
 
 def _resolve(folder: str, value: str) -> str:
     forms = [value]
+    if value.startswith("'"):  # as this library writes a name that a spreadsheet would calculate
+        forms.append(value[1:])
     if "\\" in value and os.sep != "\\":
         forms.append(value.replace("\\", "/"))
     places = [os.path.join(start, form) for form in forms for start in (folder, "")]
