@@ -697,8 +697,8 @@ def test_a_sparse_giant_is_not_read(model: Path) -> None:
         (b'{"a": -Infinity}', "not a finite number"),
         (b'{"a": 1e999}', "not a finite number"),
         (b'{"a": ' + b"1" * 5000 + b"}", "not a finite number"),
-        (b'{"a": ' + b"1" * 10_000_000 + b"}", "not a finite number"),
-        (b'{"a": 0.' + b"1" * 10_000_000 + b"}", "not a finite number"),
+        (b'{"a": ' + b"1" * 8_000_000 + b"}", "not a finite number"),
+        (b'{"a": 0.' + b"1" * 8_000_000 + b"}", "not a finite number"),
         (b'{"a": "\xff"}', "not valid JSON"),
         (b"\xef\xbb\xbf{}", "not valid JSON"),
         ('{"format": "twofold"}'.encode("utf-16"), "not valid JSON"),
@@ -723,8 +723,59 @@ def test_bad_json(model: Path, raw: bytes, match: str) -> None:
 
 
 def test_json_beyond_the_limit_is_not_read(model: Path) -> None:
-    (model / "detector.json").write_bytes(b" " * (2**24 + 1))
+    (model / "detector.json").write_bytes(b" " * (2**23 + 1))
     refused(model, "too many")
+
+
+START = b'{"format": "twofold", "schema_version": 1, "a": '
+LARGE: dict[str, Callable[[], bytes]] = {
+    "numbers": lambda: START + b"[" + b"0," * 4_000_000 + b"0]}",
+    "as many numbers as are read": lambda: START + b"[" + b"0," * 99_000 + b"0]}",
+    "empty lists": lambda: START + b"[" + b"[]," * 2_700_000 + b"0]}",
+    "empty objects": lambda: START + b"[" + b"{}," * 2_700_000 + b"0]}",
+    "depth": lambda: START + b"[" + (b"[" * 60 + b"]" * 60 + b",") * 69_000 + b"0]}",
+    "depth that is read": lambda: START + b"[" + (b"[" * 60 + b"]" * 60 + b",") * 1_600 + b"0]}",
+    "keys": lambda: START + b"{" + b",".join(b'"%x":0' % i for i in range(800_000)) + b"}}",
+    "strings": lambda: START + b"[" + b'"",' * 2_700_000 + b"0]}",
+    "quotes": lambda: b'"' * 2**23,
+    "backslashes": lambda: b'"' + b"\\" * (2**23 - 1),
+    "an open string of quotes": lambda: b'"' + b'\\"' * (2**22 - 1),
+    "escapes": lambda: START + b'"' + b"\\u00e9" * 1_390_000 + b'"}',
+    "one string": lambda: START + b'"' + b"x" * 8_000_000 + b'"}',
+    "long numbers": lambda: START + b"[" + b"1" * 83 + (b"," + b"1" * 83) * 99_000 + b"]}",
+}
+
+
+@pytest.mark.parametrize("content", LARGE.values(), ids=LARGE)
+def test_a_large_document_is_refused_at_once(model: Path, content: Callable[[], bytes]) -> None:
+    raw = content()
+    assert len(raw) <= 2**23
+    (model / "detector.json").write_bytes(raw)
+    begun = time.process_time()
+    refused(model, r"detector\.json: ")
+    assert time.process_time() - begun < 0.5
+
+
+def test_a_deep_document_with_a_matching_checksum_is_refused_at_once(model: Path) -> None:
+    """What a save would write for it is a hundred times as long as the file."""
+    deep: Any = []
+    for _ in range(60):
+        deep = [deep]
+    content = document(model) | {"a": [deep] * 1500}
+    content.pop("checksum")
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["checksum"] = hashlib.sha256(canonical.encode()).hexdigest()
+    (model / "detector.json").write_text(json.dumps(content))
+    begun = time.process_time()
+    refused(model, "was edited after saving")
+    assert time.process_time() - begun < 0.5
+
+
+def test_too_many_values_are_refused_at_saving_too(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="holds more than 100000 values"):
+        write_bundle(tmp_path / "m", {"a": [0] * 100_001}, {})
+    write_bundle(tmp_path / "m", {"a": [0] * 90_000, "b": ['"\\,[{'] * 9_000}, {})
+    assert len(read_bundle(tmp_path / "m").header["b"]) == 9_000  # type: ignore[arg-type]
 
 
 def test_forged_documents(model: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from twofold import Detector
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import BundleError, NotFittedError, WeightsError
 from twofold.evidence import ADAPT, Findings
+from twofold.images import Problem
 from twofold.methods import METHODS
 
 Make = Callable[..., Detector]
@@ -90,6 +92,23 @@ def load(path: Path, **options: Any) -> Detector:
 
 
 # --- round trips ---------------------------------------------------------------------------------
+
+
+def test_any_number_of_skipped_images_fits_into_a_model(model: Path, tmp_path: Path) -> None:
+    detector = load(model, weights="random")
+    worst = tuple(Problem(f"{i} " + "\x01" * 4000, "\x02" * 4000) for i in range(100_000))
+    detector.evidence_ = replace(detector.evidence_, problems=worst)
+    detector.save(tmp_path / "m")
+    evidence = load(tmp_path / "m", weights="random").evidence_
+    assert [problem.path[:4] for problem in evidence.problems] == [
+        problem.path[:4] for problem in worst[:1000]
+    ]
+    assert all(len(problem.path) == len(problem.reason) == 500 for problem in evidence.problems)
+    assert evidence.notes[-1] == "99000 more images could not be used than the 1000 listed"
+    few = (Problem("a.png", "empty file"),)
+    detector.evidence_ = replace(detector.evidence_, problems=few)
+    detector.save(tmp_path / "m")
+    assert load(tmp_path / "m", weights="random").evidence_ == detector.evidence_
 
 
 @pytest.mark.parametrize("name", METHODS.ids())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,12 @@ TENSORS = "tensors.safetensors"
 RESERVED = frozenset({"schema_version", "format", "files", "tensors", "checksum"})
 _MAX_DIGITS = 400  # of one number; converting long ones takes quadratic time
 _MAX_DEPTH = 64  # far below the interpreter's limit, wherever in a program a model is read
+# A model of a thousand arrays with a thousand skipped images has some 10,000. What takes time in
+# reading JSON is values, not bytes: twice a million empty lists fit into the bytes allowed.
+_MAX_VALUES = 100_000
+# The last part lets a string without an end match too, so that no byte is looked at twice.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_LAYOUT = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
 
 
 class Entry(NamedTuple):
@@ -29,7 +37,11 @@ class Entry(NamedTuple):
 
 
 def parse(raw: bytes) -> JsonValue:
-    """Parse strict JSON: no duplicate keys, non-finite or overlong numbers. Raises ValueError."""
+    """Parse strict JSON: no duplicate keys, non-finite or overlong numbers. Raises ValueError.
+
+    What has too many values or levels is refused before it is parsed.
+    """
+    _check_structure(raw)
 
     def refuse(text: str) -> JsonValue:
         raise ValueError(f"{show(text)} is not a finite number")
@@ -54,21 +66,25 @@ def parse(raw: bytes) -> JsonValue:
         parse_float=real,
         object_pairs_hook=unique,
     )
-    if not _shallow(parsed, _MAX_DEPTH):
-        raise ValueError("is nested too deeply")
     return parsed
 
 
-def _shallow(value: JsonValue, levels: int) -> bool:
-    inner = list(value.values()) if isinstance(value, dict) else value
-    if not isinstance(inner, list):
-        return True
-    return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
+def _check_structure(raw: bytes) -> None:
+    """Raise ValueError for more values or levels than any model has."""
+    strings = 2 * _MAX_VALUES  # a key and a value each
+    bare, found = _STRING.subn(b"", raw, strings + 1)
+    if found > strings or sum(map(bare.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise ValueError(f"holds more than {_MAX_VALUES} values")
+    level = 0
+    for bracket in re.findall(rb"[\[{}\]]", bare):
+        level += 1 if bracket in b"[{" else -1
+        if level > _MAX_DEPTH:
+            raise ValueError("is nested too deeply")
 
 
 def render(document: Mapping[str, JsonValue]) -> bytes:
     """Return the bytes of ``detector.json``: indented, UTF-8, ending in a newline."""
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (_LAYOUT.encode(document) + "\n").encode()
 
 
 def canonical(value: object) -> bytes:
@@ -149,9 +165,19 @@ def check_layout(file: Path, raw: bytes, document: Mapping[str, JsonValue]) -> N
     The checksum is of the content; this also finds a change that leaves the content as it was,
     such as one white space for another. Line ends may differ, since tools convert them.
     """
-    try:
-        intact = raw.replace(b"\r\n", b"\n") == render(document)
-    except UnicodeEncodeError:  # escaped halves of a character, which a save refuses
-        intact = False
-    if not intact:
+    if not _is_render(document, raw.replace(b"\r\n", b"\n")):
         raise BundleError(f"{show(file)}: was edited after saving; copy or save the model again")
+
+
+def _is_render(document: Mapping[str, JsonValue], raw: bytes) -> bool:
+    """Compare piece by piece: indented, a document may be many times as long as ``raw``."""
+    position = 0
+    try:
+        for piece in chain(_LAYOUT.iterencode(document), ("\n",)):
+            part = piece.encode()
+            if not raw.startswith(part, position):
+                return False
+            position += len(part)
+    except UnicodeEncodeError:  # escaped halves of a character, which a save refuses
+        return False
+    return position == len(raw)

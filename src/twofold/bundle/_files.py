@@ -15,7 +15,7 @@ from twofold.errors import BundleError
 
 HEADER = "detector.json"
 FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}\.safetensors")
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 8 * 2**20  # a thousand skipped images, each with its name, need at most six
 MAX_FILE_BYTES = 8 * 2**30  # far above any model; keeps a sparse file from eating the memory
 _STALE_SECONDS = 24 * 3600  # no save takes a day: an older temporary folder is a dead save's
 _DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # left by file browsers

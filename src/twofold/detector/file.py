@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,6 +19,7 @@ from twofold.encoders.encoder import load_encoder
 from twofold.encoders.registry import ENCODERS
 from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
+from twofold.images import Problem
 from twofold.methods import METHODS, Method, parse_config
 from twofold.thresholds import Threshold
 
@@ -26,6 +27,10 @@ __all__ = ["DetectorFile", "read_detector", "write_detector"]
 
 _METHOD = "method."
 _REFERENCE = "reference"
+# A folder of a hundred thousand bad files is one mistake, which a thousand of them show as well.
+_MAX_PROBLEMS = 1000
+# Characters of a name or reason: what a bundle's limit leaves, at six bytes for the longest.
+_MAX_TEXT = 500
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T")
@@ -99,7 +104,7 @@ def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) ->
             embedded=embed_weights,
         ),
         threshold=_ThresholdHeader(**asdict(content.threshold)),
-        evidence=TypeAdapter(Evidence).dump_python(content.evidence, mode="json"),
+        evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
         versions={
             "twofold": __version__,
@@ -149,6 +154,24 @@ def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
         reference=_reference(bundle, path),
         random_state=header.random_state,
     )
+
+
+def _shortened(evidence: Evidence) -> Evidence:
+    """The evidence with as many skipped images, and as much of each, as a model has room for."""
+    left_out = len(evidence.problems) - _MAX_PROBLEMS
+    problems = tuple(
+        Problem(_cut(problem.path), _cut(problem.reason))
+        for problem in evidence.problems[:_MAX_PROBLEMS]
+    )
+    notes = evidence.notes
+    if left_out > 0:
+        notes += (f"{left_out} more images could not be used than the {_MAX_PROBLEMS} listed",)
+    return replace(evidence, problems=problems, notes=notes)
+
+
+def _cut(text: str) -> str:
+    half = _MAX_TEXT // 2
+    return text if len(text) <= _MAX_TEXT else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def _method_state(bundle: Bundle) -> dict[str, NDArray[Any]]:
