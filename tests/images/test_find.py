@@ -3,7 +3,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,3 +204,85 @@ def test_array_and_image_set_pass_through() -> None:
     images = find_images(np.zeros((3, 16, 16, 3), np.uint8))
     assert images.names == ("array[0]", "array[1]", "array[2]")
     assert find_images(images) is images
+
+
+class Series:
+    """Like a column of pandas or polars, neither of which the tests need."""
+
+    __module__ = "pandas.core.series"
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def to_list(self) -> list[Any]:
+        return self.values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        raise KeyError(index)  # a filtered column keeps its old labels
+
+
+class DataFrame:
+    __module__ = "polars.dataframe.frame"
+
+
+def test_columns_of_tables(tmp_path: Path) -> None:
+    paths = [str(tmp_path / "b.png"), str(tmp_path / "a.png")]
+    assert find_images(Series(paths)).names == tuple(paths)
+    with pytest.raises(ImageSourceError, match=r"^float in place of a path.*element 1 of the list"):
+        find_images(Series([paths[0], float("nan")]))
+    with pytest.raises(ImageSourceError, match=r"^a DataFrame: give its column of paths"):
+        find_images(DataFrame())  # type: ignore[arg-type]
+
+
+def test_paths_in_every_container(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png", "c.png"):
+        (tmp_path / name).write_bytes(b"x")
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+
+    def generated() -> Iterator[Path]:
+        yield from map(Path, paths)
+
+    forms: list[Any] = [
+        tuple(paths),
+        set(paths),
+        frozenset(map(Path, paths)),
+        np.array(paths),
+        np.array(paths, dtype=object),
+        np.array([Path(path) for path in paths]),
+        generated(),
+        map(str, paths),
+        dict.fromkeys(paths).keys(),
+        {"x": paths[0], "y": paths[1], "z": paths[2]}.values(),
+    ]
+    for form in forms:
+        assert find_images(form).names == tuple(paths)
+    assert sorted(find_images(tmp_path.glob("*.png")).names) == paths
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (5, "^images of type int: give a folder"),
+        (2.0, "^images of type float"),
+        (bytearray(b"a"), "^images of type bytearray"),
+        (BytesIO(b"a"), "^images of type BytesIO: give the path in place of an open file"),
+        ({"a": "b.png"}, r"^images of type dict: give its values, as list\(images.values\(\)\)"),
+        (iter(()), "^the list of images is empty"),
+        (set(), "^the list of images is empty"),
+        (np.array([], dtype=object), "^the list of images is empty"),
+        (np.array([["a.png"]]), r"shape \(1, 1\): paths must have shape \(n,\)"),
+        (np.array([b"a.png"]), "^bytes in place of a path"),
+        (["a.png", None], r"^NoneType in place of a path, PIL image or array \(element 1"),
+        ([["a.png"]], "^list in place of a path"),
+        (range(3), "^int in place of a path"),
+        (np.zeros((2, 3, 32, 32), np.uint8), r"channels first: transpose\(0, 2, 3, 1\)"),
+        ([np.zeros((5, 20, 30), np.uint8)], "as element 0 holds 5 images"),
+    ],
+)
+def test_what_is_ambiguous_or_no_image_names_the_fix(images: Any, message: str) -> None:
+    with pytest.raises(ImageSourceError, match=message) as caught:
+        find_images(images)
+    assert "\n" not in str(caught.value)

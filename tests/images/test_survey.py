@@ -120,7 +120,8 @@ def test_bad_files_are_not_counted(tmp_path: Path, support: ModuleType) -> None:
     deep(tmp_path, "half.png", 60000)
     (tmp_path / "half.png").write_bytes((tmp_path / "half.png").read_bytes()[:300])
     found = survey(find_images(tmp_path))
-    assert (found.n, found.n_deep, found.bit_depth) == (14, 1, 12)
+    assert (found.n, found.n_deep, found.n_shallow, found.bit_depth) == (14, 1, 2, 12)
+    assert len(found.notes) == 1  # that of 8 bits and more; neither frames nor dots are counted
 
 
 @pytest.mark.parametrize("shape", [(2, 40, 40), (2, 40, 40, 3), (40, 40, 3), (2, 40, 40, 4)])

@@ -18,8 +18,6 @@ from twofold.images.deep import DeepPixels, read_deep
 from twofold.images.opening import (
     TiffFile,
     channel_bits,
-    check_size,
-    has_several_pictures,
     open_image,
     raw_mode,
 )
@@ -48,9 +46,9 @@ def decode(
     if min_side is not None and min_side < 1:
         raise UsageError(f"min_side is {min_side}: it must be at least 1")
     with refusing():
-        image = _checked(content)
+        image = _open(content)
         if channel_bits(image) > 8:
-            eight = read_deep(image, content, lambda: open_image(BytesIO(content)))
+            eight = read_deep(image, content, lambda: _open(content))
             return _turn(to_rgb(eight.to_image(bit_depth)), _orientation(image))
         if min_side is not None and isinstance(image, JpegImageFile):
             image.draft(None, (min_side, min_side))
@@ -64,10 +62,10 @@ def deep_pixels(content: bytes) -> DeepPixels | None:
     Raises ImageError as `decode` does.
     """
     with refusing():
-        image = _checked(content)
+        image = _open(content)
         if channel_bits(image) <= 8:
             return None
-        return read_deep(image, content, lambda: open_image(BytesIO(content)))
+        return read_deep(image, content, lambda: _open(content))
 
 
 @contextmanager
@@ -86,17 +84,10 @@ def refusing() -> Iterator[None]:
         raise ImageError(f"truncated or damaged: {one_line(error)}") from error
 
 
-def _checked(content: bytes) -> ImageFile.ImageFile:
-    """Read the header of a file that is to be decoded."""
+def _open(content: bytes) -> ImageFile.ImageFile:
     if not content:
         raise ImageError("empty file")
-    image = open_image(BytesIO(content))
-    check_size(*image.size)
-    # The pages of a TIFF are taken for what comes after the picture; frames make up one picture.
-    if has_several_pictures(image) and not isinstance(image, TiffFile):
-        count = getattr(image, "n_frames", "several")
-        raise ImageError(f"{count} frames: give one image per file")
-    return image
+    return open_image(BytesIO(content))
 
 
 def _load(image: ImageFile.ImageFile) -> None:

@@ -17,7 +17,7 @@ from twofold.images.deep import DeepPixels
 from twofold.images.depth import FULL_DEPTH
 from twofold.images.opening import (
     channel_bits,
-    has_several_pictures,
+    has_several_pages,
     is_deep_file,
     open_image,
 )
@@ -133,5 +133,5 @@ def file_header(file: Any) -> Header:
     """Read the header of an image file at whose start `file` stands."""
     with refusing():
         image = open_image(file)
-        deep, pages = channel_bits(image) > 8, has_several_pictures(image)
+        deep, pages = channel_bits(image) > 8, has_several_pages(image)
         return Header(image.width, image.height, deep, pages)

@@ -21,7 +21,7 @@ __all__ = [
     "TiffFile",
     "channel_bits",
     "check_size",
-    "has_several_pictures",
+    "has_several_pages",
     "is_deep_file",
     "is_readable",
     "open_image",
@@ -139,13 +139,21 @@ def open_image(file: IO[bytes]) -> ImageFile.ImageFile:
 
     `Image.open` would do, but it hides the reason why a header is bad, and its check of the size
     hides the size. Without it, a JPEG with several pictures (MPO) is simply JPEG: the first.
-    Raises ImageError for any other content, and whatever Pillow raises for a damaged header.
+
+    Raises ImageError for any other content, for a size that is not allowed and for an animation,
+    and whatever Pillow raises for a damaged header.
     """
     opener = _opener(file.read(_START))
     file.seek(0)
     if opener is None:
         raise ImageError("not an image (PNG, JPEG, BMP, TIFF or WebP)")
-    return opener(file)
+    image = opener(file)
+    check_size(*image.size)
+    # The pages of a TIFF are taken for what comes after the picture; frames make up one picture.
+    if getattr(image, "is_animated", False) and not isinstance(image, TiffFile):
+        count = getattr(image, "n_frames", "several")
+        raise ImageError(f"{count} frames: give one image per file")
+    return image
 
 
 def is_readable(content: bytes) -> bool:
@@ -195,9 +203,9 @@ def white_is_zero(image: Image.Image) -> bool:
     return False
 
 
-def has_several_pictures(image: ImageFile.ImageFile) -> bool:
-    """Tell whether an opened file is animated or has several pages."""
-    return bool(getattr(image, "is_animated", False))
+def has_several_pages(image: ImageFile.ImageFile) -> bool:
+    """Tell whether an opened file is a TIFF of which only the first page is looked at."""
+    return isinstance(image, TiffFile) and bool(image.is_animated)
 
 
 def is_deep_file(content: bytes) -> bool:

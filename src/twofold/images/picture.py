@@ -58,6 +58,7 @@ class PictureItem:
             content = _unread(self.image)
             if content is not None:
                 return file_header(BytesIO(content))
+            check_size(*self.image.size)
             return Header(*self.image.size, deep=self.image.mode in DEEP_MODES)
 
 
