@@ -214,8 +214,8 @@ class Series:
     def __init__(self, values: list[Any]) -> None:
         self.values = values
 
-    def to_list(self) -> list[Any]:
-        return self.values
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -226,6 +226,10 @@ class Series:
 
 class DataFrame:
     __module__ = "polars.dataframe.frame"
+
+    @property
+    def columns(self) -> list[str]:
+        return ["path"]
 
 
 def test_columns_of_tables(tmp_path: Path) -> None:

@@ -91,10 +91,9 @@ def _listed(images: Any) -> list[Any] | None:
     """Return the elements of whatever is a list; None for what is read item by item."""
     kind = type(images).__name__
     if type(images).__module__.split(".")[0] in _COLUMNS:
-        to_list = getattr(images, "to_list", None)
-        if to_list is None:
+        if hasattr(type(images), "columns") or not isinstance(images, Iterable):
             raise ImageSourceError(f"a {kind}: give its column of paths, as frame['path']")
-        return list(to_list())
+        return list(images)
     if isinstance(images, np.ndarray):
         if images.ndim != 1:
             raise ImageSourceError(
