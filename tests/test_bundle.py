@@ -28,7 +28,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twofold.bundle import SCHEMA_VERSION, Bundle, read_bundle, write_bundle
+from twofold.bundle import (
+    SCHEMA_VERSION,
+    Bundle,
+    check_destination,
+    read_bundle,
+    write_bundle,
+)
 from twofold.errors import BundleError
 
 Arrays = dict[str, NDArray[Any]]
@@ -1065,6 +1071,104 @@ def test_a_stranger_under_the_name_of_the_previous_model_is_kept(tmp_path: Path)
     assert len(list(stranger.iterdir())) == 2
     assert loaded_number(path) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == [".m.previous", "m"]
+
+
+STOPPED_SAVE = """
+import sys, time
+import numpy as np
+from twofold.bundle import _files, write_bundle
+
+def stop(folder):
+    print("stopped", flush=True)
+    sys.stdin.readline()
+
+_files.fsync_folder = stop  # all files are written, nothing is renamed
+write_bundle(sys.argv[1], {"n": 2}, {"t": np.full(3, 2.0)}, {"encoder": {"w": np.full(2, 2)}})
+"""
+
+
+def stopped_save(path: Path) -> subprocess.Popen[str]:
+    """A save in another process, which goes on once it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED_SAVE, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stopped\n"
+    return process
+
+
+@pytest.mark.parametrize("after", ["load", "save"])
+def test_what_a_killed_save_has_left_is_gone_after_the_next(tmp_path: Path, after: str) -> None:
+    path = tmp_path / "m"
+    save(path, 1)
+    with stopped_save(path) as other:
+        left = {entry.name for entry in tmp_path.iterdir()} - {"m"}
+        assert len(left) == 2
+        assert all(name.startswith(".m.tmp-") for name in left)
+        # While it lives, nobody touches its folder.
+        assert loaded_number(path) == 1
+        save(tmp_path / "n", 5)
+        save(path, 3)
+        assert {entry.name for entry in tmp_path.iterdir()} == {"m", "n", *left}
+        other.kill()
+        other.wait()
+    if after == "save":
+        save(path, 4)
+    assert loaded_number(path) == (4 if after == "save" else 3)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["m", "n"]
+
+
+def test_a_save_that_others_have_seen_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    save(path, 1)
+    with stopped_save(path) as other:
+        assert loaded_number(path) == 1
+        assert other.stdin is not None
+        other.stdin.write("\n" * 9)
+        other.stdin.close()
+        assert other.wait() == 0
+    assert loaded_number(path) == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
+
+
+def test_marks_that_are_none_of_ours_are_not_opened(tmp_path: Path) -> None:
+    """Opening one as a lock could empty what a link points to, or wait for ever at a pipe."""
+    path = tmp_path / "m"
+    save(path, 1)
+    precious = tmp_path / "precious.txt"
+    precious.write_text("x")
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    for digit, kind in enumerate(("link", "pipe", "folder", "content", "hard link")):
+        folder = tmp_path / f".m.tmp-{str(digit) * 16}"
+        folder.mkdir()
+        mark = Path(f"{folder}.lock")
+        if kind == "link":
+            mark.symlink_to(precious)
+        elif kind == "pipe":
+            os.mkfifo(mark)
+        elif kind == "folder":
+            mark.mkdir()
+        elif kind == "content":
+            mark.write_text("x")
+        else:
+            mark.hardlink_to(empty)
+    before = {entry.name for entry in tmp_path.iterdir()}
+    save(path, 2)
+    assert loaded_number(path) == 2
+    assert {entry.name for entry in tmp_path.iterdir()} == before
+    assert precious.read_text() == "x"
+
+
+def test_a_name_too_long_is_refused_before_the_work(tmp_path: Path) -> None:
+    for length in (240, 300):
+        with pytest.raises(BundleError, match="cannot save the model"):
+            check_destination(tmp_path / ("x" * length))
+    save(check_destination(tmp_path / ("x" * 200)), 1)
+    assert [len(entry.name) for entry in tmp_path.iterdir()] == [200]
 
 
 def test_only_old_leftovers_of_ours_are_removed(tmp_path: Path) -> None:

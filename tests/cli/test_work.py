@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -300,9 +301,30 @@ def test_a_failed_score_keeps_the_earlier_file(world: Path, run: Run, tmp_path: 
     assert out.read_text(encoding="utf-8") == "kept\n"
 
 
-def test_a_folder_in_place_of_the_file_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:
-    result = run("score", world / "model", world / "normal", "--out", tmp_path)
-    one_line(result, code=1, word=str(tmp_path))
+def test_what_cannot_be_written_is_one_line_before_the_work(run: Run, tmp_path: Path) -> None:
+    """Before the model is looked for, even."""
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("kept", encoding="utf-8")
+    folder.mkdir()
+    for option, path in (
+        ("--out", folder),
+        ("--out", file / "scores.csv"),
+        ("--out", tmp_path / ("x" * 300)),
+        ("--maps", file),
+        ("--maps", file / "inside"),
+    ):
+        result = run("score", tmp_path / "no model", tmp_path / "no images", option, path)
+        one_line(result, code=2, word=f"{option} {path}: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_without_permission_is_one_line_before_the_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # who runs the tests may be root
+    for option in ("--out", "--maps"):
+        result = run("score", tmp_path / "no model", tmp_path, option, tmp_path / "new" / "x")
+        one_line(result, code=2, word=f"{option} {tmp_path / 'new' / 'x'}: {tmp_path} cannot be")
     assert not list(tmp_path.iterdir())
 
 

@@ -65,6 +65,15 @@ def test_damaged_copy_is_made_anew(
     assert _run(load_or_convert(KEY, _never)) == [2, 6]
 
 
+def test_what_a_killed_conversion_has_left_is_removed(folder: Path) -> None:
+    left = folder.with_name(f".{'0' * 64}.tmp-{'1' * 16}")
+    left.mkdir(parents=True)
+    (left / "model.bin").write_bytes(b"half")
+    Path(f"{left}.lock").touch()  # held by nobody
+    load_or_convert(KEY, _double)
+    assert [path.name for path in folder.parent.iterdir()] == [KEY]
+
+
 def test_without_a_cache_every_time_converts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWOFOLD_CACHE", "off")
     assert _run(load_or_convert(KEY, _double)) == [2, 6]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from twofold.bundle import _document, _files, _tensors
 from twofold.bundle._document import RESERVED, SCHEMA_VERSION, TENSORS
 from twofold.bundle._files import HEADER, show
 from twofold.errors import BundleError
+from twofold.files import temporary_beside
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_destination", "read_bundle", "write_bundle"]
 
@@ -96,8 +96,9 @@ def write_bundle(
 
     The files are written to a hidden folder beside ``path`` and swapped in by renaming, so a
     process killed at any moment leaves the old model or the new one to :func:`read_bundle`. What a
-    killed save leaves (``.<name>.tmp-<16 hex digits>``) is removed by a later save to the same
-    path once it is a day old. Saves to one path must not run at the same time.
+    killed save leaves (``.<name>.tmp-<16 hex digits>`` and a lock file) is removed by the next save
+    or read of the same path, on file systems without locks once it is a day old. Saves to one path
+    must not run at the same time.
 
     Raises ``BundleError`` for content that cannot be stored, for a ``path`` that exists and is not
     a model (or holds other files, which would be lost), and when the disk refuses.
@@ -110,19 +111,19 @@ def write_bundle(
             raise BundleError(f"{show(target)}: {show(name)!r} is no name for an extra file")
         parts[f"{name}.safetensors"] = _tensors.storable(target, (extras or {})[name])
     previous = _files.previous_of(target)
-    temporary = target.with_name(f".{target.name}.tmp-{secrets.token_hex(8)}")
     with _files.os_errors("save the model", target):
         _files.check_replaceable(target)
         _files.make_parents(target)
-        _files.remove_stale(target)
-        try:
-            temporary.mkdir()
-            _fill(temporary, target, content, parts)
-            _files.swap(temporary, target, previous)
-        except BaseException:
-            with suppress(OSError):
-                _files.remove(temporary)
-            raise
+        _files.remove_leftovers(target)
+        with temporary_beside(target) as temporary:
+            try:
+                temporary.mkdir()
+                _fill(temporary, target, content, parts)
+                _files.swap(temporary, target, previous)
+            except BaseException:
+                with suppress(OSError):
+                    _files.remove(temporary)
+                raise
         with suppress(OSError):  # the new model is in place; the next save tries again
             _files.remove(previous)
 
@@ -134,11 +135,12 @@ def read_bundle(path: str | Path) -> Bundle:
     about to replace is read. A save that runs at the same time is no error: the old model is read,
     or the new one. Nothing but ``detector.json`` and the files it lists is opened, each is read
     once, and nothing in them is executed. Extras are checked for presence and size here and for
-    content by :meth:`Bundle.extra`.
+    content by :meth:`Bundle.extra`. Folders that killed saves to ``path`` have left are removed.
 
     Raises ``BundleError`` for anything but a whole, unaltered model of a known schema.
     """
     asked = _files.as_path(path)
+    _files.remove_leftovers(asked)
     for attempts_left in reversed(range(_ATTEMPTS)):
         folder, state = _files.existing_folder(asked)
         try:

@@ -6,18 +6,17 @@ import errno
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from twofold.errors import BundleError
+from twofold.files import remove_dead, temporary_name
 
 HEADER = "detector.json"
 FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}\.safetensors")
 MAX_HEADER_BYTES = 8 * 2**20  # a thousand skipped images, each with its name, need at most six
 MAX_FILE_BYTES = 8 * 2**30  # far above any model; keeps a sparse file from eating the memory
-_STALE_SECONDS = 24 * 3600  # no save takes a day: an older temporary folder is a dead save's
 _DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # left by file browsers
 # O_NONBLOCK: opening a pipe that took the file's place after the check must not wait for a writer.
 _READ_FLAGS = os.O_RDONLY
@@ -61,6 +60,12 @@ def as_path(path: str | Path) -> Path:
 def previous_of(target: Path) -> Path:
     """Return where a save keeps the old model until the new one is in place."""
     return target.with_name(f".{target.name}.previous")
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary folders of saves to ``target`` that were killed."""
+    if target.name not in ("", ".."):
+        remove_dead(target.parent, target.name, remove)
 
 
 def existing_folder(asked: Path) -> tuple[Path, tuple[int, int]]:
@@ -166,6 +171,8 @@ def foreign_entry(folder: Path) -> str | None:
 def check_replaceable(target: Path) -> None:
     """Raise BundleError if ``target`` exists and is not a model that a save may replace."""
     where = show(target)
+    with suppress(FileNotFoundError):
+        temporary_name(target).lstat()  # too long a name is found out here
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
@@ -193,14 +200,3 @@ def remove(folder: Path) -> None:
     for entry in list(folder.iterdir()):
         entry.unlink()
     folder.rmdir()
-
-
-def remove_stale(target: Path) -> None:
-    """Remove what saves killed long ago have left. A younger one may belong to a running save."""
-    pattern = re.compile(re.escape(f".{target.name}.tmp-") + "[0-9a-f]{16}")
-    with suppress(OSError):
-        for folder in list(target.parent.iterdir()):
-            if not pattern.fullmatch(folder.name):
-                continue
-            if time.time() - folder.lstat().st_mtime > _STALE_SECONDS:
-                remove(folder)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from twofold.benchmark.results import RESULTS_FILE
+from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, parse_options, parse_value, print_json, progress_bar, say
 from twofold.errors import UsageError
 
@@ -87,6 +89,8 @@ def bench(
     ] = False,
 ) -> None:
     """Run methods on a benchmark dataset, a row for each cell; goes on where it stopped."""
+    check_folder("--out", out)
+    check_file("--out", Path(out) / RESULTS_FILE)
     chosen_options, chosen_grid = parse_options(option or []), _parse_grid(grid or [])
     shares, sizes = _shares(anomaly_share), _sizes(pool_size)
     from twofold.benchmark.datasets import DATASETS  # noqa: PLC0415 - imports torch

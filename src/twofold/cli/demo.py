@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from twofold.cli.destinations import check_folder
 from twofold.cli.output import command, print_json, progress_bar
 
 __all__ = ["demo"]
@@ -20,6 +21,7 @@ def demo(
     ] = False,
 ) -> None:
     """Adapt a detector from one kind of solar cell to another, in both directions."""
+    check_folder("--out", out)
     from twofold.benchmark.demo import run_demo  # noqa: PLC0415 - imports torch
 
     with progress_bar() as progress:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from twofold.cli.destinations import check_folder
 from twofold.cli.output import command, print_json, say
 
 __all__ = ["tables"]
@@ -28,6 +29,7 @@ def tables(
     ] = False,
 ) -> None:
     """Write the paper's Tables 1-7 and Figure 4 from benchmark results."""
+    check_folder("--out", out)
     from twofold.benchmark.tables import write_tables  # noqa: PLC0415 - imports scipy
 
     result = write_tables(Path(results_dir), published, None if out is None else Path(out))

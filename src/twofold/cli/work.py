@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from twofold.cli.destinations import check_file, check_folder, check_parents
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.errors import TwofoldError
 from twofold.files import write_whole
@@ -67,6 +68,7 @@ def fit(
     options = parse_options(option or [])
     from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
 
+    check_parents("--out", out)
     check_destination(out)
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
@@ -125,6 +127,8 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score images: image,score,percentile,anomalous,problem."""
+    check_file("--out", out)
+    check_folder("--maps", maps)
     with progress_bar() as progress:
         detector = _load(model, weights, strict, progress)
         given = images[0] if len(images) == 1 else list(images)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 
 from twofold.encoders.cache import cache_folder
+from twofold.files import remove_dead, temporary_beside
 from twofold.images.quiet import quiet
 
 __all__ = ["convert", "import_openvino", "load_or_convert"]
@@ -96,16 +96,18 @@ def load_or_convert(key: str, make: Callable[[], Any]) -> Any:
     model = make()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{key[:12]}.", dir=folder.parent))
-        try:
-            # Half-precision weights, the default, would change every vector.
-            ov.save_model(model, fresh / _FILES[0], compress_to_fp16=False)
-            hashes = {name: _sha256(fresh / name) for name in _FILES}
-            (fresh / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+        remove_dead(folder.parent, None, _remove)
+        with temporary_beside(folder) as fresh:
+            fresh.mkdir()
+            try:
+                # Half-precision weights, the default, would change every vector.
+                ov.save_model(model, fresh / _FILES[0], compress_to_fp16=False)
+                hashes = {name: _sha256(fresh / name) for name in _FILES}
+                (fresh / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
+                _remove(folder)
+                fresh.rename(folder)
+            finally:
+                _remove(fresh)
     except (OSError, RuntimeError):
         pass  # Another process was first, or the folder cannot be written.
     return model
@@ -122,3 +124,7 @@ def _intact(folder: Path) -> bool:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
