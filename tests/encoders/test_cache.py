@@ -153,6 +153,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.mark.usefixtures("clock")
 def test_at_its_limit_it_keeps_whole_images_of_all_spaces(tmp_path: Path) -> None:
     """What `auto` does: portions of images, each put in three spaces one after the other."""
     cache = EmbeddingCache(tmp_path, max_bytes=1_000_000)
@@ -171,6 +172,7 @@ def test_at_its_limit_it_keeps_whole_images_of_all_spaces(tmp_path: Path) -> Non
     assert [held(cache, everything, space) for space in spaces] == [usable] * 3
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_folder_twice_as_large_stays_warm_in_part(tmp_path: Path) -> None:
     """With the least recently used dropped first, the second reading would find nothing."""
     cache = EmbeddingCache(tmp_path, max_bytes=1_000_000)
@@ -231,6 +233,7 @@ def test_a_clock_that_was_wrong_does_not_keep_images_for_ever(tmp_path: Path, cl
     assert held(cache, present, SPACE) == 40
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_alone_exceeds_the_limit_is_kept_in_part(tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path, max_bytes=100_000)
     before, entries = vectors(2, size=1000, name="before"), vectors(50, size=1000)
@@ -241,6 +244,7 @@ def test_what_alone_exceeds_the_limit_is_kept_in_part(tmp_path: Path) -> None:
     assert held(cache, before, SPACE) == 0
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_smaller_limit_shrinks_the_file(tmp_path: Path) -> None:
     EmbeddingCache(tmp_path).put(SPACE, vectors(200, size=1000).items())
     small = EmbeddingCache(tmp_path, max_bytes=100_000)
