@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from twofold import __version__
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
 from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
-from twofold.benchmark.plan import Cell, Plan, configuration_id
+from twofold.benchmark.plan import Cell, Plan, Variant, configuration_id
 from twofold.benchmark.protocol import PROTOCOLS, Split
 from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.outputs import output_digest
+from twofold.encoders.pixels import LAZY_OUTPUTS
 from twofold.errors import ConfigError, TwofoldError
 from twofold.methods import FitData, Method, first_by_name
 from twofold.selection import Partition
@@ -108,7 +110,8 @@ class _Runner:
         configuration = variant.config.model_dump(mode="json")
         deciding = {
             "configuration": configuration,
-            "encoder": encoder.fingerprint,
+            "revision": variant.method.revision,
+            "outputs": self._outputs(variant),
             "psi": None if psi is None else self._encoders.selection[psi].fingerprint,
             "n_shots": self._plan.n_shots,
         }
@@ -129,7 +132,18 @@ class _Runner:
             "weights_sha256": encoder.weights_sha256,
             "configuration": configuration,
             "configuration_id": configuration_id(deciding),
+            "revision": variant.method.revision,
             "versions": self._versions,
+        }
+
+    def _outputs(self, variant: Variant) -> dict[str, str]:
+        """What the method reads of the encoder, output by output, to the last constant."""
+        method, config, encoder = variant.method, variant.config, self._encoders.main
+        names = {*method.outputs(config), *method.shot_outputs(config)}
+        # Those made on demand are the encoder's input, which its fingerprint stands for.
+        return {
+            name: encoder.fingerprint if name in LAZY_OUTPUTS else output_digest(encoder, name)
+            for name in sorted(names)
         }
 
     def run(self, cell: Cell) -> Row:

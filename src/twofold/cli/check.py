@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import LAST_STATE, Json, Strict, Weights
+from twofold.cli.work import LAST_STATE, BitDepth, Json, Strict, Weights
 
 if TYPE_CHECKING:
     from twofold.detector.check import Check
@@ -30,6 +30,7 @@ def check(
     target: Annotated[str, typer.Option(help="Unlabelled target images, likewise.")],
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
     weights: Weights = None,
+    bit_depth: BitDepth = None,
     false_alarm_rate: Annotated[
         float, typer.Option(help="Share of false alarms a threshold would be wanted for.")
     ] = 0.05,
@@ -48,6 +49,7 @@ def check(
             target,
             encoder=encoder,
             weights=weights,
+            bit_depth=bit_depth,
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
             strict=strict,
@@ -69,6 +71,9 @@ def _print(found: Check) -> None:
         typer.echo(f"  {reason}")
     typer.echo(f"what next: {_NEXT[found.verdict.partition(':')[0]]}")
     typer.echo(f"\n{found.n_source} source and {found.n_target} target images")
+    for name, bits in zip(("source", "target"), found.bit_depths, strict=True):
+        if bits is not None:
+            typer.echo(f"{name} images with more than 8 bits are read with {bits} bits a channel")
     facts = found.findings
     if facts is None:
         return

@@ -21,6 +21,16 @@ __all__ = ["evaluate", "fit", "score"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on the first unusable image.")]
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--bit-depth",
+        min=9,
+        max=16,
+        help="Bits of images that have more than 8.",
+        show_default="found from the images",
+    ),
+]
 Weights = Annotated[
     str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
 ]
@@ -58,6 +68,7 @@ def fit(
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
     ] = None,
+    bit_depth: BitDepth = None,
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
     ] = False,
@@ -82,6 +93,7 @@ def fit(
             options=options,
             weights=weights,
             selection_weights=selection_weights,
+            bit_depth=bit_depth,
             strict=strict,
             progress=progress,
         )
@@ -132,18 +144,20 @@ def score(
     with progress_bar() as progress:
         detector = _load(model, weights, strict, progress)
         given = images[0] if len(images) == 1 else list(images)
+        writer = None
         if maps is not None:
-            from twofold.detector.maps import require_maps  # noqa: PLC0415 - imports torch
+            from twofold.cli.maps import MapWriter  # noqa: PLC0415 - imports torch
 
-            require_maps(detector.method_)  # before the work of scoring
-        result = detector.score(given, false_discovery_rate=false_discovery_rate)
-        if maps is not None:
-            from twofold.cli.maps import write_maps  # noqa: PLC0415 - imports torch
-
-            write_maps(detector, given, Path(maps))
+            writer = MapWriter(detector, Path(maps))
+        result = detector.score(given, false_discovery_rate=false_discovery_rate, each_map=writer)
     rows = _rows(result)
+    for note in result.notes:
+        say(f"note: {note}")
     for problem in result.problems:
         say(f"skipped {problem.path}: {problem.reason}")
+    for problem in () if writer is None else writer.gone:
+        if problem not in result.problems:
+            say(f"no picture of {problem.path}: {problem.reason}")
     if out is not None:
         write_whole(Path(out), _csv(rows).encode())
     if as_json:
@@ -174,6 +188,8 @@ def evaluate(
     from twofold.benchmark.evaluation import evaluate_scores  # noqa: PLC0415 - imports torch
 
     figures = evaluate_scores(*scores)
+    for note in dict.fromkeys(note for result in scores for note in result.notes):
+        say(f"note: {note}")
     for problem in figures["problems"]:
         say(f"skipped {problem['image']}: {problem['reason']}")
     if as_json:

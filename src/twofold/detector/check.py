@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.fitting import look_at
+from twofold.detector.inputs import LookedOver, look_over
 from twofold.detector.reading import DetectorProgress, Reader
+from twofold.encoders.cache import default_cache
+from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import METHODS, FitData, Method, parse_config
-from twofold.thresholds import Contamination, images_needed, pool_contamination, upper_tail
+from twofold.thresholds import Contamination, pool_contamination, upper_tail
 
 __all__ = ["Check", "check_pair"]
 
@@ -34,7 +38,8 @@ class Check:
         findings: None where there are too few images.
         choices: what `auto` would settle.
         problems: unusable images.
-        notes: copies within and across the sets, a line each.
+        notes: what is odd about the files, and copies within and across the sets, a line each.
+        bit_depths: with which source and target images of more than 8 bits are read.
     """
 
     n_source: int
@@ -46,6 +51,7 @@ class Check:
     choices: dict[str, float]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    bit_depths: tuple[int | None, int | None]
 
 
 def check_pair(
@@ -54,6 +60,7 @@ def check_pair(
     *,
     encoder: str = DEFAULT_ENCODER,
     weights: str | Path | None = None,
+    bit_depth: int | None = None,
     false_alarm_rate: float = 0.05,
     random_state: int = 0,
     strict: bool = False,
@@ -67,6 +74,7 @@ def check_pair(
         target: unlabelled images.
         encoder: its id.
         weights: a local file with its weights.
+        bit_depth: of images with more than 8 bits; None finds it.
         false_alarm_rate: that a threshold would be wanted for.
         random_state: of all that is random.
         strict: fail on the first unusable image.
@@ -76,17 +84,36 @@ def check_pair(
     Raises:
         TwofoldError: the images or weights cannot be used.
     """
-    images_needed(false_alarm_rate)  # A bad rate fails before any work.
-    near, far = find_images(source), find_images(target)
+    check_parameters(
+        {
+            "encoder": encoder,
+            "weights": weights,
+            "bit_depth": bit_depth,
+            "false_alarm_rate": false_alarm_rate,
+            "strict": strict,
+            "engine": engine,
+            "progress": progress,
+        }
+    )
+    check_seed(random_state)
+    looked = look_over(find_images(source), find_images(target), bit_depth)
+    assert looked.target is not None
     auto = METHODS.load("auto")
     method = auto(load_encoder(encoder, weights), parse_config(auto, {}))
     outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
-    reader = Reader.of(method.encoder, outputs, engine=engine, strict=strict, progress=progress)
-    data = FitData(reader.read(near, "source"), reader.read(far, "target"))
-    return _studied(method, data, false_alarm_rate, random_state)
+    frozen = FrozenEncoder(method.encoder, outputs, cache=default_cache(), engine=engine)
+    reader = Reader(method.encoder, frozen, engine, strict, progress)
+    data = FitData(reader.read(looked.source, "source"), reader.read(looked.target, "target"))
+    return _studied(method, data, false_alarm_rate, random_state, looked)
 
 
-def _studied(method: Method, data: FitData, false_alarm_rate: float, random_state: int) -> Check:
+def _studied(
+    method: Method,
+    data: FitData,
+    false_alarm_rate: float,
+    random_state: int,
+    looked: LookedOver,
+) -> Check:
     """What is known about images that are read."""
     source, pool = data.source, data.target_pool
     assert pool is not None
@@ -121,5 +148,6 @@ def _studied(method: Method, data: FitData, false_alarm_rate: float, random_stat
         findings=findings,
         choices=choices,
         problems=source.problems + pool.problems,
-        notes=Copies.of(source, pool).notes(),
+        notes=(*looked.notes, *Copies.of(source, pool).notes()),
+        bit_depths=looked.bit_depths,
     )

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.detector.arguments import check_parameters, whole_labels
+from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
-from twofold.detector.inputs import check_given, hand_over
+from twofold.detector.inputs import LookedOver, as_given, check_given, hand_over, look_over
 from twofold.detector.reading import DetectorProgress
 from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
@@ -24,12 +26,11 @@ from twofold.errors import ConfigError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput, find_images
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
-from twofold.thresholds import images_needed
 
 __all__ = ["Detector", "DetectorProgress"]
 
 
-class Detector(Scoring):
+class Detector(Scoring, Estimator):
     """Image anomaly detector for a target, from normal source and unlabelled target images.
 
     Args:
@@ -42,6 +43,8 @@ class Detector(Scoring):
         options: of the method; unknown names are errors.
         weights: a local file with the encoder's weights, or ``"random"``.
         selection_weights: likewise for a second encoder that an option (``psi``) names.
+        bit_depth: bits of a pixel value, 9 to 16, of images that have more than 8; None finds it
+            from the files or the largest value of a set.
         strict: fail on the first unusable image instead of skipping it with a reason.
         engine: of frozen inference: ``auto``, ``openvino`` or ``torch``.
         progress: told about long work.
@@ -50,6 +53,8 @@ class Detector(Scoring):
         evidence_: what is known about the fit, all without labels.
         threshold_: the decision rule.
         method_: the fitted method.
+        bit_depth_: with which images of more than 8 bits are read from now on; None where the fit
+            saw none, and all 16 bits are taken then.
 
     Example:
         >>> detector = Detector().fit(source="line_a/good", target="line_b/unlabelled")
@@ -71,6 +76,7 @@ class Detector(Scoring):
         options: Mapping[str, Any] | None = None,
         weights: str | Path | None = None,
         selection_weights: str | Path | None = None,
+        bit_depth: int | None = None,
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,
@@ -83,10 +89,12 @@ class Detector(Scoring):
         self.options = options
         self.weights = weights
         self.selection_weights = selection_weights
+        self.bit_depth = bit_depth
         self.strict = strict
         self.engine = engine
         self.progress = progress
-        self._encoder: Encoder | None = None
+        self._loaded: tuple[object, Encoder] | None = None
+        self._frozen = {}
 
     def fit(
         self,
@@ -97,10 +105,11 @@ class Detector(Scoring):
         target_labels: NDArray[np.integer] | None = None,
         source_anomalies: ImageInput | None = None,
     ) -> Detector:
-        """Fit to the target; a second call starts afresh.
+        """Fit to the target; a second call starts afresh. A fit that fails changes nothing.
 
         Args:
-            source: images known to be normal: a folder, glob, list, manifest or uint8 array.
+            source: images known to be normal, in any form of
+                :func:`twofold.images.find_images`: a folder, glob, list, manifest, arrays ...
             target: unlabelled images of the target; methods that only use the source ignore it.
             target_shots: a few target images known to be normal; only for methods that declare it.
             target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
@@ -109,9 +118,9 @@ class Detector(Scoring):
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.
         """
+        check_parameters(self.get_params())
         method_class = METHODS.load(self.method)
         config = parse_config(method_class, self._options())
-        images_needed(self.false_alarm_rate)  # A bad rate fails before any work.
         check_given(
             method_class,
             config,
@@ -120,14 +129,21 @@ class Detector(Scoring):
             target_labels=target_labels is not None,
             source_anomalies=source_anomalies is not None,
         )
+        labels = None if target_labels is None else whole_labels(target_labels)
         near = find_images(source)
         far, few, odd = (
             None if given is None else find_images(given)
             for given in (target, target_shots, source_anomalies)
         )
-        if self._encoder is None:
-            self._encoder = load_encoder(self.encoder, self.weights)
-        method = method_class(self._encoder, config)
+        if far is not None and labels is not None and len(labels) != len(far):
+            raise ConfigError(
+                f"target_labels has {len(labels)} entries for {len(far)} target images"
+            )
+        looked = look_over(near, far, self.bit_depth)
+        near, far = looked.source, looked.target
+        few = None if few is None else few.at_depth(looked.bit_depths[1])
+        odd = None if odd is None else odd.at_depth(looked.bit_depths[0])
+        method = method_class(self._load_encoder(), config)
         # The evidence is about whole images, whatever the method looks at.
         reader = self._reader(method, "pooled")
         known = reader.read(near, "source")
@@ -139,9 +155,14 @@ class Detector(Scoring):
             shots=None if few is None else reader.read_shots(few, method),
             anomalies=None if odd is None else reader.read(odd, "source anomaly"),
             selection=None if far is None else reader.select(far, method, self.selection_weights),
-            labels=target_labels,
+            labels=labels,
         )
-        return self._fit_encoded(method, data, pool, studied=True)
+        self._fit_encoded(method, data, pool, studied=True, looked=looked)
+        # One for each image as given, the unusable ones included.
+        seen = known if pool is None else pool
+        self.decision_scores_ = as_given(self.decision_scores_, seen, np.nan)
+        self.labels_ = as_given(self.labels_, seen, -1)
+        return self
 
     def fit_encoded(
         self,
@@ -153,20 +174,53 @@ class Detector(Scoring):
     ) -> Detector:
         """Fit on images that are encoded already: benchmarks share one encoding between cells.
 
+        The parameters of the detector become those of the method and its encoder.
+
         Args:
             method: freshly made.
             data: exactly what the method declares.
             pool: target images for the evidence where the method does not see them.
             studied: gather findings and a verdict, which takes seconds and the pooled vectors.
         """
-        self._encoder = method.encoder
+        check_parameters(self.get_params())
         seen = data.target_pool if pool is None else pool
-        return self._fit_encoded(method, data, seen, studied=studied)
+        self._fit_encoded(method, data, seen, studied=studied)
+        self._take_parameters(method)
+        return self
+
+    def _take_parameters(self, method: Method) -> None:
+        """Name the method, options and encoder that are there."""
+        self.method, self.options = method.id, method.config.model_dump(mode="json")
+        self.encoder, self.weights = method.encoder.spec.id, method.encoder.origin
+        self.locality = None
+        self._loaded = (self._encoder_key(), method.encoder)
+
+    def _load_encoder(self) -> Encoder:
+        """The network that the parameters name; the one at hand if it is that."""
+        key = self._encoder_key()
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = (key, load_encoder(self.encoder, self.weights))
+        return self._loaded[1]
+
+    def _encoder_key(self) -> object:
+        """What decides which network is loaded; a file that has changed is another one."""
+        try:
+            status = None if self.weights is None else Path(self.weights).stat()
+        except OSError:  # "random", or a file that has gone
+            status = None
+        written = None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+        return self.encoder, self.weights, written
 
     def _fit_encoded(
-        self, method: Method, data: FitData, pool: EncodedImages | None, *, studied: bool
-    ) -> Detector:
-        seed = secrets.randbits(31) if self.random_state is None else self.random_state
+        self,
+        method: Method,
+        data: FitData,
+        pool: EncodedImages | None,
+        *,
+        studied: bool,
+        looked: LookedOver | None = None,
+    ) -> None:
+        seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
         fitted = fit_method(
             method,
             data,
@@ -175,12 +229,17 @@ class Detector(Scoring):
             random_state=seed,
             studied=studied,
             progress=self._reader(method).reporter("fit"),
+            notes=() if looked is None else looked.notes,
+            bit_depths=(None, None) if looked is None else looked.bit_depths,
         )
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
         self.method_, self.threshold_, self.evidence_ = method, fitted.threshold, fitted.evidence
         self._reference, self.random_state_ = fitted.reference, seed
-        return self
+        self.bit_depth_ = fitted.evidence.bit_depths[0 if pool is None else 1]
+        self.decision_scores_ = fitted.seen_scores
+        self.labels_ = (fitted.seen_scores > fitted.threshold.value).astype(np.int64)
+        self._forget_other_encoders()
 
     def save(self, path: str | Path, *, embed_weights: bool = False) -> None:
         """Write a model folder: JSON and safetensors with hashes, no pickle.
@@ -199,6 +258,7 @@ class Detector(Scoring):
             evidence=self.evidence_,
             reference=self._reference,
             random_state=self.random_state_,
+            bit_depth=self.bit_depth_,
         )
         write_detector(Path(path), content, embed_weights=embed_weights)
 
@@ -226,8 +286,14 @@ class Detector(Scoring):
         )
         detector.method_, detector.threshold_ = method, content.threshold
         detector.evidence_, detector._reference = content.evidence, content.reference
-        detector.random_state_, detector._encoder = content.random_state, method.encoder
+        detector.random_state_, detector.bit_depth_ = content.random_state, content.bit_depth
+        # Embedded weights have no file: they stay at hand for a second fit.
+        detector._loaded = (detector._encoder_key(), method.encoder)
         return detector
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the engines, which belong to their process and are made again when needed."""
+        return self.__dict__ | {"_frozen": {}}
 
     def _options(self) -> dict[str, Any]:
         options = dict(self.options or {})

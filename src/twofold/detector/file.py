@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
 from twofold.encoders.encoder import load_encoder
+from twofold.encoders.outputs import output_digest
+from twofold.encoders.pixels import LAZY_OUTPUTS
 from twofold.encoders.registry import ENCODERS
 from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
@@ -46,6 +48,7 @@ class DetectorFile:
         evidence: of the fit.
         reference: float64 (m,), sorted out-of-sample scores of the presumed normals.
         random_state: the seed that was used.
+        bit_depth: of images with more than 8 bits; None where the fit saw none.
     """
 
     method: Method
@@ -53,6 +56,7 @@ class DetectorFile:
     evidence: Evidence
     reference: NDArray[np.float64]
     random_state: int
+    bit_depth: int | None
 
 
 class _EncoderHeader(BaseModel):
@@ -62,6 +66,8 @@ class _EncoderHeader(BaseModel):
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     fingerprint: str
     embedded: bool
+    # Output -> digest of its specification. Models of before the first release have none.
+    outputs: dict[str, str] = Field(default_factory=dict)
 
 
 class _ThresholdHeader(BaseModel):
@@ -88,6 +94,9 @@ class _Header(BaseModel):
     evidence: dict[str, Any]
     random_state: int
     versions: dict[str, str]
+    # Models of before the first release have neither.
+    revision: int = 1
+    bit_depth: int | None = Field(default=None, ge=9, le=16)
 
 
 def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) -> None:
@@ -102,7 +111,10 @@ def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) ->
             weights_sha256=encoder.weights_sha256,
             fingerprint=encoder.fingerprint,
             embedded=embed_weights,
+            outputs=_digests(method),
         ),
+        revision=method.revision,
+        bit_depth=content.bit_depth,
         threshold=_ThresholdHeader(**asdict(content.threshold)),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
@@ -147,12 +159,14 @@ def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
         method.restore(_method_state(bundle))
     except ConfigError as error:
         raise BundleError(f"{path}: {error}") from error
+    _check_algorithm(header, method, path)
     return DetectorFile(
         method=method,
         threshold=Threshold(**header.threshold.model_dump()),
         evidence=_parse(Evidence, header.evidence, path),
         reference=_reference(bundle, path),
         random_state=header.random_state,
+        bit_depth=header.bit_depth,
     )
 
 
@@ -172,6 +186,30 @@ def _shortened(evidence: Evidence) -> Evidence:
 def _cut(text: str) -> str:
     half = _MAX_TEXT // 2
     return text if len(text) <= _MAX_TEXT else f"{text[: half - 1]}…{text[-half:]}"
+
+
+def _digests(method: Method) -> dict[str, str]:
+    """What the method reads, output by output; those made on demand are the encoder's input."""
+    outputs = method.outputs(method.config)
+    return {
+        name: output_digest(method.encoder, name) for name in outputs if name not in LAZY_OUTPUTS
+    }
+
+
+def _check_algorithm(header: _Header, method: Method, path: Path) -> None:
+    """Refuse a model whose arrays mean something else to the present code."""
+    if header.revision != method.revision:
+        raise BundleError(
+            f"{path} was fitted by revision {header.revision} of the method {method.id}, and this "
+            f"is revision {method.revision}: fit it again"
+        )
+    present = _digests(method)
+    for name, digest in header.encoder.outputs.items():
+        if present.get(name) != digest:
+            raise BundleError(
+                f"{path} was fitted with another version of the output {name[:40]!r} of "
+                f"{method.encoder.spec.id}: fit it again"
+            )
 
 
 def _method_state(bundle: Bundle) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +27,14 @@ class Fitted:
         threshold: the decision rule.
         evidence: about the fit.
         reference: float64 (m,), sorted scores of the presumed normals.
+        seen_scores: float64 (n,), of the pool, or of the source where there is none; each from a
+            fit that has not seen its image.
     """
 
     threshold: Threshold
     evidence: Evidence
     reference: Array
+    seen_scores: Array
 
 
 def fit_method(
@@ -43,6 +46,8 @@ def fit_method(
     random_state: int,
     studied: bool,
     progress: Callable[[int, int], None] | None,
+    notes: Sequence[str] = (),
+    bit_depths: tuple[int | None, int | None] = (None, None),
 ) -> Fitted:
     """Fit a method, its threshold, and gather the evidence.
 
@@ -55,12 +60,15 @@ def fit_method(
         random_state: of everything.
         studied: whether to run the tests behind the verdict, which take some seconds.
         progress: told about the training.
+        notes: on the files, for the evidence.
+        bit_depths: of source and target, likewise.
     """
     method.fit(data, random_state=random_state, progress=progress)
     reference = method.reference(data, random_state=random_state)
     threshold, presumed = fit_threshold(
         reference.scores, false_alarm_rate, reference.origin, random_state=random_state
     )
+    seen_scores = _seen_scores(method, reference, pool)
     findings: Findings | None = None
     verdict: Verdict | None = None
     if studied and pool is not None:
@@ -68,7 +76,7 @@ def fit_method(
         findings, verdict = look_at(
             data.source,
             pool,
-            _pool_scores(method, reference, pool),
+            seen_scores,
             Contamination(share, low, high),
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
@@ -80,13 +88,17 @@ def fit_method(
         verdict=verdict,
         findings=findings,
         choices=method.choices(),
+        notes=notes,
+        bit_depths=bit_depths,
     )
-    return Fitted(threshold, evidence, presumed)
+    return Fitted(threshold, evidence, presumed, seen_scores)
 
 
-def _pool_scores(method: Method, reference: Reference, pool: EncodedImages) -> Array:
-    """Out of sample where the method was fitted on the pool; otherwise it has not seen it."""
-    return reference.scores if reference.origin == "target" else method.score(pool)
+def _seen_scores(method: Method, reference: Reference, pool: EncodedImages | None) -> Array:
+    """Out of sample where the method was fitted on them; otherwise it has not seen the pool."""
+    if pool is None or reference.origin == "target":
+        return reference.scores
+    return method.score(pool)
 
 
 def look_at(

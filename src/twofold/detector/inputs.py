@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
+from twofold.images import ImageSet, survey
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 
-__all__ = ["check_given", "hand_over", "require_usable"]
+__all__ = ["LookedOver", "as_given", "check_given", "hand_over", "look_over", "require_usable"]
+
+
+@dataclass(frozen=True)
+class LookedOver:
+    """The images of a fit, with the bit depth at which they are read.
+
+    Attributes:
+        source: normal images.
+        target: unlabelled images, or None.
+        bit_depths: of the source's and the target's images with more than 8 bits; None where there
+            are no such images.
+        notes: what a user should know of the files, one line each.
+    """
+
+    source: ImageSet
+    target: ImageSet | None
+    bit_depths: tuple[int | None, int | None]
+    notes: tuple[str, ...]
+
+
+def look_over(source: ImageSet, target: ImageSet | None, stated: int | None) -> LookedOver:
+    """Find the bit depth of each set once, unless it is stated, and note what is odd.
+
+    Source and target may come from two cameras, so each has a depth of its own.
+
+    Args:
+        source: as found.
+        target: likewise.
+        stated: the user's ``bit_depth``.
+    """
+    notes: list[str] = []
+    depths: list[int | None] = []
+    for name, images in (("source", source), ("target", target)):
+        if images is None:
+            depths.append(None)
+            continue
+        found = survey(images, find_depth=stated is None)
+        depths.append(found.bit_depth if stated is None else stated if found.n_deep else None)
+        notes += (f"{name}: {note}" for note in found.notes)
+    near, far = depths
+    if None not in depths and near != far:
+        notes.append(
+            f"source images are read with {near} bits and target images with {far}: if one camera "
+            "took both, state its bit depth (bit_depth)"
+        )
+    read = None if target is None else target.at_depth(far)
+    return LookedOver(source.at_depth(near), read, (near, far), tuple(notes))
 
 
 def check_given(
@@ -58,7 +107,7 @@ def hand_over(
     shots: EncodedImages | None,
     anomalies: EncodedImages | None = None,
     selection: EncodedImages | None,
-    labels: NDArray[np.integer] | None,
+    labels: NDArray[np.int64] | None,
 ) -> FitData:
     """Exactly what a method declares.
 
@@ -69,10 +118,7 @@ def hand_over(
         shots: usable target images known to be normal.
         anomalies: usable source images known to be anomalous.
         selection: the pool under the method's second encoder.
-        labels: int (n,), one per target image as given, unusable ones included.
-
-    Raises:
-        ConfigError: not one label per target image.
+        labels: int64 (n,), one per target image as given, unusable ones included.
     """
     data = FitData(source=source, target_shots=shots, source_anomalies=anomalies)
     wanted = method.wanted(method.config)
@@ -82,11 +128,7 @@ def hand_over(
         return data
     data = replace(data, target_pool=pool, target_selection=selection)
     if labels is not None:
-        given = np.asarray(labels, dtype=np.int64)
-        n = len(pool) + len(pool.problems)
-        if len(given) != n:
-            raise ConfigError(f"target_labels has {len(given)} entries for {n} target images")
-        data = replace(data, target_labels=given[pool.kept])
+        data = replace(data, target_labels=labels[pool.kept])
     return data
 
 
@@ -103,3 +145,16 @@ def require_usable(images: EncodedImages, what: str) -> EncodedImages:
             f"{first.path}: {first.reason}"
         )
     return images
+
+
+def as_given(values: NDArray[Any], images: EncodedImages, missing: float) -> NDArray[Any]:
+    """Values of the usable images -> one for each image as given, ``missing`` for the others.
+
+    Args:
+        values: (m,), one for each of ``images``.
+        images: usable, of a whole set as given.
+        missing: what stands for an unusable one.
+    """
+    whole = np.full(len(images) + len(images.problems), missing, dtype=values.dtype)
+    whole[images.kept] = values
+    return whole

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from twofold.detector.reading import Reader
-from twofold.errors import ConfigError
+from twofold.encoders.encode import EncodedImages
+from twofold.errors import ConfigError, ImageError
 from twofold.images import ImageSet, Problem
 from twofold.methods import METHODS, Method
 
-__all__ = ["ImageMap", "draw_overlay", "iterate_maps", "require_maps"]
+__all__ = ["ImageMap", "draw_overlay", "map_images", "require_maps"]
 
 Map = NDArray[np.float32]
 
@@ -59,26 +59,32 @@ def require_maps(method: Method) -> None:
     )
 
 
-def iterate_maps(method: Method, reader: Reader, images: ImageSet) -> Iterator[ImageMap]:
+def map_images(
+    method: Method, images: ImageSet, rows: NDArray[np.int64], encoded: EncodedImages
+) -> Iterator[ImageMap]:
     """The map of each image at its own size, in order; one decoded image in memory at a time.
 
     Args:
         method: fitted, with maps.
-        reader: of the method's outputs.
         images: as found.
+        rows: int64 (n,), which of them were encoded.
+        encoded: those, with the method's outputs; unusable ones are among its problems.
     """
-    for rows, encoded in reader.chunks(images):
-        grids = method.anomaly_map(encoded)
-        places = {int(row): index for index, row in enumerate(encoded.kept)}
-        problems = {problem.path: problem for problem in encoded.problems}
-        for offset, row in enumerate(rows):
-            name = images.names[row]
-            if offset not in places:
-                yield ImageMap(int(row), name, problem=problems[name])
-                continue
+    grids = method.anomaly_map(encoded)
+    places = {int(row): index for index, row in enumerate(encoded.kept)}
+    problems = {problem.path: problem for problem in encoded.problems}
+    for offset, row in enumerate(rows):
+        name = images.names[row]
+        if offset not in places:
+            yield ImageMap(int(row), name, problem=problems[name])
+            continue
+        try:
             image = images.load(int(row)).decode()
-            values = _resized(grids[places[offset]], image.size)
-            yield ImageMap(int(row), name, image, values)
+        except ImageError as error:  # it has changed or gone since it was encoded
+            yield ImageMap(int(row), name, problem=Problem(name, str(error)))
+            continue
+        values = _resized(grids[places[offset]], image.size)
+        yield ImageMap(int(row), name, image, values)
 
 
 def _resized(grid: NDArray[np.float64], size: tuple[int, int]) -> Map:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ class Reader:
 
     Attributes:
         encoder: loaded.
-        frozen: the same with the outputs that fit and score read.
+        frozen: the same with the outputs that are read.
         engine: of frozen inference.
         strict: fail on the first unusable image.
         progress: told about long work.
@@ -44,20 +44,6 @@ class Reader:
     engine: EngineKind
     strict: bool
     progress: DetectorProgress | None
-
-    @classmethod
-    def of(
-        cls,
-        encoder: Encoder,
-        outputs: Sequence[str],
-        *,
-        engine: EngineKind,
-        strict: bool = False,
-        progress: DetectorProgress | None = None,
-    ) -> Reader:
-        """For these outputs of an encoder."""
-        frozen = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=engine)
-        return cls(encoder, frozen, engine, strict, progress)
 
     def reporter(self, what: str) -> Callable[[int, int], None] | None:
         """A progress callback that says what is being done."""

@@ -27,6 +27,7 @@ class Scores:
         problems: the unusable images and why.
         p_values: float64 (n,), conformal: share of presumed normals that score no lower, the image
             itself counted in; NaN likewise.
+        notes: what a user should know of the files, one line each.
     """
 
     names: tuple[str, ...]
@@ -35,6 +36,7 @@ class Scores:
     anomalous: NDArray[np.int64]
     problems: tuple[Problem, ...]
     p_values: Array
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def judged(
@@ -46,6 +48,7 @@ class Scores:
         threshold: float,
         reference: Array,
         false_discovery_rate: float | None = None,
+        notes: tuple[str, ...] = (),
     ) -> Scores:
         """Decide on each image, or on all of them together.
 
@@ -57,6 +60,7 @@ class Scores:
             reference: float64 (m,), sorted scores of presumed normals.
             false_discovery_rate: instead of the threshold, Benjamini & Hochberg's procedure on the
                 p-values of all these images.
+            notes: on the files.
         """
         usable = ~np.isnan(scores)
         shares = np.full(len(scores), np.nan)
@@ -66,7 +70,7 @@ class Scores:
         if false_discovery_rate is not None:
             above = benjamini_hochberg(chances, false_discovery_rate)
         anomalous = np.where(usable, above.astype(np.int64), -1)
-        return cls(names, scores, shares, anomalous, problems, chances)
+        return cls(names, scores, shares, anomalous, problems, chances, notes)
 
     @property
     def usable(self) -> NDArray[np.bool_]:

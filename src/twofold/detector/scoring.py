@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.maps import ImageMap, iterate_maps, require_maps
+from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.detector.scores import Scores
-from twofold.encoders.encode import EncodedImages
+from twofold.encoders.cache import default_cache
+from twofold.encoders.encode import EncodedImages, FrozenEncoder
+from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.errors import ImageSourceError, NotFittedError
-from twofold.images import ImageInput, Problem, find_images
+from twofold.images import ImageInput, ImageSet, Problem, find_images, survey
 from twofold.methods import Method
 from twofold.thresholds import Threshold, check_rate
 
@@ -30,7 +31,7 @@ class Scoring:
 
     Attributes:
         method_: the fitted method.
-        threshold_: the decision rule.
+        threshold_: the decision rule; as a number, the score above which an image is anomalous.
         engine: of frozen inference.
         strict: fail on the first unusable image.
         progress: told about long work.
@@ -41,8 +42,9 @@ class Scoring:
     engine: EngineKind
     strict: bool
     progress: DetectorProgress | None
+    bit_depth_: int | None
     _reference: Array
-    _last_reader: Reader | None = None
+    _frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder]
 
     def decision_function(self, images: ImageInput) -> Array:
         """Anomaly scores, float64 (n,), larger = more anomalous, never clamped.
@@ -63,29 +65,47 @@ class Scoring:
         """
         return self._warned(images, false_discovery_rate).anomalous
 
-    def score(self, images: ImageInput, *, false_discovery_rate: float | None = None) -> Scores:
+    def score(
+        self,
+        images: ImageInput,
+        *,
+        false_discovery_rate: float | None = None,
+        each_map: Callable[[ImageMap], None] | None = None,
+    ) -> Scores:
         """Scores, percentiles, p-values, decisions and problems of a set of images.
+
+        Args:
+            images: to judge.
+            false_discovery_rate: see :meth:`predict`.
+            each_map: called with the anomaly map of each image, in order; images are encoded once
+                for both.
 
         Raises:
             NotFittedError: before ``fit``.
-            ConfigError: the rate is not strictly between 0 and 1.
+            ConfigError: the rate is not strictly between 0 and 1, or the method has no maps.
             ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
         """
         self._require_fitted()
         if false_discovery_rate is not None:
             check_rate(false_discovery_rate, "false_discovery_rate")
-        found = find_images(images)
+        if each_map is not None:
+            require_maps(self.method_)
+        found = self._find(images)
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []
         for rows, encoded in self._reader(self.method_).chunks(found):
             scores[rows[encoded.kept]] = self.method_.score(encoded)
             problems += encoded.problems
-        return self._judge(found.names, scores, tuple(problems), false_discovery_rate)
+            if each_map is not None:
+                for item in map_images(self.method_, found, rows, encoded):
+                    each_map(item)
+        notes = self._notes(found)
+        return self._judge(found.names, scores, tuple(problems), false_discovery_rate, notes)
 
     def score_encoded(self, images: EncodedImages) -> Scores:
         """Like :meth:`score` for images that are encoded already."""
         self._require_fitted()
-        return self._judge(images.names, self.method_.score(images), images.problems, None)
+        return self._judge(images.names, self.method_.score(images), images.problems)
 
     def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
         """Where the anomalies are: one map per image at the image's own size.
@@ -114,10 +134,30 @@ class Scoring:
         """Like :meth:`anomaly_map` one at a time, with the image; unusable ones say why."""
         self._require_fitted()
         require_maps(self.method_)
-        return iterate_maps(self.method_, self._reader(self.method_), find_images(images))
+        return self._maps(self._find(images))
+
+    def _maps(self, found: ImageSet) -> Iterator[ImageMap]:
+        for rows, encoded in self._reader(self.method_).chunks(found):
+            yield from map_images(self.method_, found, rows, encoded)
+
+    def _find(self, images: ImageInput) -> ImageSet:
+        return find_images(images).at_depth(self.bit_depth_)
+
+    def _notes(self, images: ImageSet) -> tuple[str, ...]:
+        """What a user should know of the files."""
+        found = survey(images, find_depth=False)
+        if self.bit_depth_ is not None or not found.n_deep:
+            return found.notes
+        return (
+            *found.notes,
+            f"{found.n_deep} image(s) have more than 8 bits, which none had in the fit: all 16 "
+            "bits are taken; fit with bit_depth to state fewer",
+        )
 
     def _warned(self, images: ImageInput, rate: float | None = None) -> Scores:
         result = self.score(images, false_discovery_rate=rate)
+        for note in result.notes:
+            warnings.warn(note, UserWarning, stacklevel=3)
         if result.problems:
             first = result.problems[0]
             warnings.warn(
@@ -133,7 +173,8 @@ class Scoring:
         names: tuple[str, ...],
         scores: Array,
         problems: tuple[Problem, ...],
-        rate: float | None,
+        rate: float | None = None,
+        notes: tuple[str, ...] = (),
     ) -> Scores:
         return Scores.judged(
             names,
@@ -142,6 +183,7 @@ class Scoring:
             threshold=self.threshold_.value,
             reference=self._reference,
             false_discovery_rate=rate,
+            notes=notes,
         )
 
     def _require_fitted(self) -> None:
@@ -149,14 +191,22 @@ class Scoring:
             raise NotFittedError("this Detector is not fitted: call fit first")
 
     def _reader(self, method: Method, *more: str) -> Reader:
-        """Of a method's outputs; the last one is used again, as compiling takes seconds."""
+        """Of a method's outputs and some more."""
         outputs = tuple(dict.fromkeys((*method.outputs(method.config), *more)))
-        last = self._last_reader
-        if (
-            last is None
-            or last.encoder is not method.encoder
-            or (last.frozen.outputs, last.engine) != (outputs, self.engine)
-        ):
-            last = Reader.of(method.encoder, outputs, engine=self.engine)
-        self._last_reader = replace(last, strict=self.strict, progress=self.progress)
-        return self._last_reader
+        frozen = self._frozen_encoder(method.encoder, outputs)
+        return Reader(method.encoder, frozen, self.engine, self.strict, self.progress)
+
+    def _frozen_encoder(self, encoder: Encoder, outputs: tuple[str, ...]) -> FrozenEncoder:
+        """The one for these outputs; kept, as compiling takes seconds, and shared by threads."""
+        key = (encoder.fingerprint, outputs, self.engine)
+        frozen = self._frozen.get(key)
+        if frozen is None:
+            fresh = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=self.engine)
+            # Threads that come at once get the same one.
+            frozen = self._frozen.setdefault(key, fresh)
+        return frozen
+
+    def _forget_other_encoders(self) -> None:
+        """Let go of engines that the fitted detector has no use for."""
+        mine = self.method_.encoder.fingerprint
+        self._frozen = {key: kept for key, kept in self._frozen.items() if key[0] == mine}

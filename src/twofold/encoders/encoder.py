@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,11 +33,14 @@ class Encoder:
         spec: what it is.
         network: the weights, in evaluation mode and without gradients.
         weights_sha256: over names, shapes and values of all tensors.
+        origin: the ``weights`` that :func:`load_encoder` would take to load it again; None for the
+            encoder's own, and for tensors, which have none.
     """
 
     spec: EncoderSpec
     network: Network
     weights_sha256: str
+    origin: str | Path | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -71,6 +75,18 @@ class Encoder:
         suffix = copy.deepcopy(self.network.backbone.suffix(trainable))
         return suffix.requires_grad_(True)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain arrays: PyTorch would hand each tensor to another process as an open file."""
+        arrays = {name: tensor.numpy() for name, tensor in self.state().items()}
+        return self.__dict__ | {"network": arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        network = _random_network(state["spec"])
+        # Copied: what another process shares may be for reading only.
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in state["network"].items()}
+        network.native.load_state_dict(tensors)
+        self.__dict__.update(state | {"network": _frozen(network)})
+
     def state(self) -> dict[str, Tensor]:
         """The weights under their library's names, for embedding them in a model folder."""
         return dict(self.network.native.state_dict())
@@ -100,15 +116,22 @@ def load_encoder(
         _load_tensors(spec, network, weights)
     elif weights != "random":
         load_weights(spec, network, weights)
-    network.native.eval().requires_grad_(False)
-    network.backbone.eval()
+    _frozen(network)
     digest = state_digest(network.native.state_dict())
     if expected_sha256 is not None and digest != expected_sha256:
         raise WeightsError(
             f"the weights of {name} on this machine (sha256 {digest[:12]}...) are not those the "
             f"model was fitted with ({expected_sha256[:12]}...): pass the original --weights FILE"
         )
-    return Encoder(spec, network, digest)
+    origin = None if isinstance(weights, Mapping) else weights
+    return Encoder(spec, network, digest, origin)
+
+
+def _frozen(network: Network) -> Network:
+    """The network in evaluation mode and without gradients."""
+    network.native.eval().requires_grad_(False)
+    network.backbone.eval()
+    return network
 
 
 def _random_network(spec: EncoderSpec) -> Network:

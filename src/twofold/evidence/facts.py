@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twofold.encoders.encode import EncodedImages
@@ -37,6 +37,8 @@ class Evidence:
         reasons: of the verdict, one line each.
         findings: the figures behind it, or None.
         choices: what the method settled by itself.
+        bit_depths: of the source's and the target's images with more than 8 bits a channel; None
+            where there are no such images.
     """
 
     n_source: int
@@ -53,6 +55,7 @@ class Evidence:
     reasons: tuple[str, ...] = ()
     findings: Findings | None = None
     choices: dict[str, float] = field(default_factory=dict)
+    bit_depths: tuple[int | None, int | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def collect_evidence(
     verdict: Verdict | None = None,
     findings: Findings | None = None,
     choices: Mapping[str, float] | None = None,
+    notes: Sequence[str] = (),
+    bit_depths: tuple[int | None, int | None] = (None, None),
 ) -> Evidence:
     """Count and compare; content is compared by hash.
 
@@ -116,6 +121,8 @@ def collect_evidence(
         verdict: on the pair, if it was studied.
         findings: likewise.
         choices: of the method.
+        notes: on the files, a line each.
+        bit_depths: of source and target.
     """
     copies = Copies.of(source, target)
     problems = source.problems + (() if target is None else target.problems)
@@ -128,12 +135,13 @@ def collect_evidence(
         n_copies_target=copies.target,
         threshold_origin=threshold.origin,
         presumed_normal_share=threshold.presumed_share,
-        notes=_notes(copies, threshold, verdict),
+        notes=(*_notes(copies, threshold, verdict), *notes),
         contamination=threshold.contamination,
         verdict=NOT_STUDIED if verdict is None else verdict.verdict,
         reasons=() if verdict is None else verdict.reasons,
         findings=findings,
         choices=dict(choices or {}),
+        bit_depths=bit_depths,
     )
 
 

@@ -55,10 +55,14 @@ class Method(ABC):
         needs: what it consumes besides source normals; anything else is refused.
         may_need: what some of its options add to that.
         Config: its options.
+        revision: of the algorithm. Raise it with every change after which the same images and
+            options give other scores: saved models and rows of benchmarks of an older revision then
+            no longer count as this method's.
     """
 
     id: ClassVar[str]
     summary: ClassVar[str]
+    revision: ClassVar[int] = 1
     needs: ClassVar[frozenset[Need]] = frozenset()
     may_need: ClassVar[frozenset[Need]] = frozenset()
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -111,7 +115,7 @@ class Method(ABC):
         progress: Progress | None = None,
         watch: Watch | None = None,
     ) -> Method:
-        """Fit afresh; an earlier fit leaves no trace.
+        """Fit afresh; an earlier fit leaves no trace, and a fit that fails changes nothing.
 
         Args:
             data: exactly what :meth:`wanted` declares, besides the source.
@@ -126,12 +130,13 @@ class Method(ABC):
             CollapseError: the result tells nothing apart.
         """
         self._check_declared(data)
-        self._fitted, self._watch = False, watch
-        self._fit(data, random_state, progress)
-        self._watch = None
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(self.__dict__, _watch=watch)
+        fresh._fit(data, random_state, progress)
         seen = data.source if data.target_pool is None else data.target_pool
-        self._check_scores(np.asarray(self._score(seen), dtype=np.float64))
-        self._fitted = True
+        fresh._check_scores(np.asarray(fresh._score(seen), dtype=np.float64))
+        self.__dict__.update(fresh.__dict__)
+        self._fitted, self._watch = True, None
         return self
 
     def score(self, images: EncodedImages) -> Array:
@@ -191,6 +196,16 @@ class Method(ABC):
             raise ConfigError(f"the saved arrays do not fit method {self.id}: {reason}") from error
         self._fitted = True
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As in a saved model: the configuration and, of a fit, its arrays."""
+        arrays = self.state() if self._fitted else None
+        return {"encoder": self.encoder, "config": self.config, "arrays": arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["encoder"], state["config"])  # type: ignore[misc]
+        if state["arrays"] is not None:
+            self.restore(state["arrays"])
 
     def _watched(self, ready: Callable[[], object]) -> Callable[[], None] | None:
         """What the training loop calls after an epoch: ``ready`` makes the method able to score."""

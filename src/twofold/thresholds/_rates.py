@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from twofold.errors import ConfigError
 
 __all__ = ["check_rate"]
 
 
-def check_rate(rate: float, name: str = "rate") -> None:
+def check_rate(rate: object, name: str = "rate") -> None:
     """Refuse what is no rate.
 
     Args:
@@ -15,7 +17,9 @@ def check_rate(rate: float, name: str = "rate") -> None:
         name: what the user calls it.
 
     Raises:
-        ConfigError: it is not strictly between 0 and 1.
+        ConfigError: it is not a number strictly between 0 and 1.
     """
-    if not 0 < rate < 1:
-        raise ConfigError(f"{name} must lie strictly between 0 and 1, not {rate}")
+    number = isinstance(rate, float | int | np.floating) and not isinstance(rate, bool)
+    if not number or not 0 < float(rate) < 1:  # type: ignore[arg-type]
+        shown = " ".join(repr(rate).split())
+        raise ConfigError(f"{name} must lie strictly between 0 and 1, not {shown[:60]}")

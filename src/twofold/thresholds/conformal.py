@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,9 +37,9 @@ _INNER = 0.7
 _FAR = 0.98
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A decision rule: anomalous if the score is larger than ``value``.
+@dataclass(frozen=True, eq=False)
+class Threshold(float):
+    """A decision rule: anomalous if the score is larger than ``value``, which it is as a number.
 
     Attributes:
         value: on the scale of the scores.
@@ -61,6 +62,10 @@ class Threshold:
     contamination: tuple[float, float, float]
     rate_bound: float
 
+    def __new__(cls, value: float, *_: object, **__: object) -> Threshold:
+        """The number is the first field; the dataclass keeps the others."""
+        return super().__new__(cls, value)
+
 
 def images_needed(false_alarm_rate: float) -> int:
     """Fewest normals from which a rate can be guaranteed: 1 / rate - 1, rounded up.
@@ -69,13 +74,19 @@ def images_needed(false_alarm_rate: float) -> int:
         ConfigError: the rate is not strictly between 0 and 1.
     """
     check_rate(false_alarm_rate, "false_alarm_rate")
+    # Of a rate near the least float the quotient is infinite: more than any set has, all the same.
+    exact = min((1.0 - false_alarm_rate) / false_alarm_rate, float(sys.maxsize))
     # 1e-9 absorbs the rounding of decimal rates such as 0.05.
-    return math.ceil((1.0 - false_alarm_rate) / false_alarm_rate - 1e-9)
+    return math.ceil(exact - 1e-9)
 
 
-def _possible_rate(n: int) -> str:
-    """The least rate that n normals allow, rounded up so that it is allowed as printed."""
-    return f"{math.ceil(1000 / (n + 1) - 1e-9) / 1000:.3f}"
+def _remedy(n: int) -> str:
+    """What to do about too few normals: more images, or the least rate that n of them allow."""
+    if not n:
+        return "give more images"
+    # Rounded up, so that it is allowed as printed.
+    least = math.ceil(1000 / (n + 1) - 1e-9) / 1000
+    return f"give more images or ask for a rate of at least {least:.3f}"
 
 
 def conformal_quantile(scores: Array, false_alarm_rate: float) -> float:
@@ -96,7 +107,7 @@ def conformal_quantile(scores: Array, false_alarm_rate: float) -> float:
     if n < needed:
         raise NotEnoughImagesError(
             f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} presumed normal "
-            f"images, got {n}: give more images or ask for a rate of at least {_possible_rate(n)}"
+            f"images, got {n}: {_remedy(n)}"
         )
     rank = math.ceil((n + 1) * (1.0 - false_alarm_rate) - 1e-9)
     return float(np.sort(scores)[min(rank, n) - 1])
@@ -115,11 +126,18 @@ def presumed_normal(scores: Array, tail: float = 1.0) -> NDArray[np.bool_]:
         tail: how much longer the upper half of normals is than the lower, see :func:`upper_tail`.
 
     Returns:
-        bool (n,); never empty for n >= 1.
+        bool (n,), at least half of them True.
     """
+    if not len(scores):
+        return np.zeros(0, dtype=np.bool_)
     values = np.log(scores) if (scores > 0).all() else scores
     center, spread = lower_spread(values)
     return np.asarray(values <= center + norm.ppf(_CUT) * tail * spread)
+
+
+def _require_one(values: Array, what: str, of: str = "image") -> None:
+    if not len(values):
+        raise NotEnoughImagesError(f"{what} at least 1 {of}, got 0")
 
 
 def lower_spread(values: Array) -> tuple[float, float]:
@@ -128,8 +146,12 @@ def lower_spread(values: Array) -> tuple[float, float]:
     One standard deviation of a normal distribution, from the side that anomalies hardly touch.
 
     Args:
-        values: float64 (n,), n >= 1, most of them of normals.
+        values: float64 (n,), most of them of normals.
+
+    Raises:
+        NotEnoughImagesError: no value.
     """
+    _require_one(values, "the spread of scores needs")
     center = float(np.median(values))
     return center, center - float(np.quantile(values, norm.cdf(-1.0)))
 
@@ -144,11 +166,15 @@ def upper_tail(scores: Array) -> float:
     normals' tail is estimated under that tail (Storey 2002), until the two agree.
 
     Args:
-        scores: float64 (n,) of a pool, out of sample, n >= 1.
+        scores: float64 (n,) of a pool, out of sample.
 
     Returns:
         The ratio; 1 where half of the scores are copies.
+
+    Raises:
+        NotEnoughImagesError: no score.
     """
+    _require_one(scores, "the tail of scores needs")
     values = np.sort(np.log(scores) if (scores > 0).all() else scores)
     share = tail = 0.0
     for _ in range(20):
@@ -195,8 +221,7 @@ def fit_threshold(
     if len(presumed) < needed:
         raise NotEnoughImagesError(
             f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} presumed normal "
-            f"{origin} images, got {len(presumed)} of {n}: give more images or ask for "
-            f"a rate of at least {_possible_rate(len(presumed))}"
+            f"{origin} images, got {len(presumed)} of {n}: {_remedy(len(presumed))}"
         )
     found = Contamination(0.0, 0.0, 0.0)
     if origin == "target":
@@ -251,10 +276,14 @@ def percentiles(scores: Array, reference: Array) -> Array:
 
     Args:
         scores: float64 (n,).
-        reference: float64 (m,), sorted, m >= 1.
+        reference: float64 (m,), sorted.
 
     Returns:
         float64 (n,) in [0, 100].
+
+    Raises:
+        NotEnoughImagesError: an empty reference.
     """
+    _require_one(reference, "percentiles need", "reference image")
     ranks = np.searchsorted(reference, scores, side="right")
     return np.asarray(100.0 * ranks / len(reference), dtype=np.float64)
