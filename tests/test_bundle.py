@@ -777,6 +777,27 @@ def test_a_deep_document_with_a_matching_checksum_is_refused_at_once(model: Path
     assert time.process_time() - begun < 0.5
 
 
+@pytest.mark.parametrize("name", ["tensors.safetensors", "encoder.safetensors"])
+def test_a_million_empty_tensors_are_refused_at_once(model: Path, name: str) -> None:
+    one = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+    for count in (120_000, 1_000_000):
+        raw = pack(("{" + ",".join(f'"{i:x}":{one}' for i in range(count)) + "}").encode())
+        forge_file(model, raw, name)
+        begun = time.process_time()
+        with pytest.raises(BundleError, match=f"{name}: .* lists too many tensors"):
+            read_bundle(model).extra("encoder")
+        assert time.process_time() - begun < 0.5
+
+
+def test_too_many_tensors_are_refused_at_saving_too(tmp_path: Path) -> None:
+    many = {f"{i}": np.zeros(0) for i in range(10_001)}
+    with pytest.raises(BundleError, match="lists too many tensors"):
+        write_bundle(tmp_path / "m", {}, many)
+    with pytest.raises(BundleError, match="lists too many tensors"):
+        write_bundle(tmp_path / "m", {}, {}, {"encoder": many})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_many_values_are_refused_at_saving_too(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="holds more than 100000 values"):
         write_bundle(tmp_path / "m", {"a": [0] * 100_001}, {})

@@ -178,6 +178,7 @@ def _fill(
     files: dict[str, JsonValue] = {}
     for name, tensors in parts.items():
         raw = safetensors.numpy.save(tensors)
+        _tensors.check_header(target / name, raw)
         if len(raw) > _files.MAX_FILE_BYTES:
             raise BundleError(f"{show(target)}: {name} would be too large ({len(raw)} bytes)")
         files[name] = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from twofold.bundle._document import Entry, canonical
-from twofold.bundle._files import HEADER, read_regular, show
+from twofold.bundle._files import HEADER, MAX_HEADER_BYTES, read_regular, show
 from twofold.errors import BundleError
 
 _DTYPES = frozenset(
     {"float16", "float32", "float64", "bool"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
+# A network has some hundreds. Making an array takes as long for an empty one, so that a list of a
+# million of them, which fits into 50 MiB, would keep a reader busy for half a minute.
+_MAX_ARRAYS = 10_000
 _PIECE = 2**20  # values checked at a time: the mask of a large array is itself large
 
 
@@ -55,6 +58,13 @@ def check_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
                 raise BundleError(f"{where} holds values that are not finite")
 
 
+def check_header(file: Path, raw: bytes) -> None:
+    """Refuse safetensors bytes that list more arrays than any model has, before they are parsed."""
+    length = int.from_bytes(raw[:8], "little")
+    if length > MAX_HEADER_BYTES or raw.count(b"{", 8, 8 + length) > _MAX_ARRAYS + 1:
+        raise BundleError(f"{show(file)}: not valid safetensors: lists too many tensors")
+
+
 def described(tensors: Mapping[str, NDArray[Any]]) -> dict[str, JsonValue]:
     """Return each array's dtype and shape by name, as ``detector.json`` lists them."""
     return {
@@ -88,6 +98,7 @@ def load(file: Path, entry: Entry) -> dict[str, NDArray[Any]]:
     raw = read_regular(file, entry.size)
     if hashlib.sha256(raw).hexdigest() != entry.sha256:
         raise BundleError(f"{show(file)}: SHA-256 does not match: damaged; copy the model again")
+    check_header(file, raw)
     try:
         loaded = safetensors.numpy.load(raw)
     except Exception as error:  # its own, and numpy's for types and shapes numpy does not have
