@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, rankdata
 
-from twofold.errors import UsageError
+from twofold.errors import ConfigError, UsageError
 
 __all__ = ["Estimate", "auroc", "average_precision", "bootstrap", "fpr_at_tpr", "proportion"]
 
@@ -31,9 +31,16 @@ class Estimate:
 
 
 def _checked(normal: Array, anomalous: Array) -> tuple[Array, Array]:
+    """Both as float64.
+
+    Raises:
+        UsageError: no image on one side, or NaN.
+    """
     normal, anomalous = (np.asarray(a, dtype=np.float64) for a in (normal, anomalous))
     if not len(normal) or not len(anomalous):
         raise UsageError("a metric needs at least one normal and one anomalous image")
+    if np.isnan(normal).any() or np.isnan(anomalous).any():
+        raise UsageError("a metric needs a score of every image: some are NaN")
     return normal, anomalous
 
 
@@ -43,6 +50,9 @@ def auroc(normal: Array, anomalous: Array) -> float:
     Args:
         normal: scores of normal images, (n,).
         anomalous: scores of anomalous images, (m,).
+
+    Raises:
+        UsageError: no normal or no anomalous image, or a score is NaN; all metrics here do so.
     """
     normal, anomalous = _checked(normal, anomalous)
     ranks = rankdata(np.concatenate([anomalous, normal]))[: len(anomalous)]
@@ -66,7 +76,13 @@ def fpr_at_tpr(normal: Array, anomalous: Array, tpr: float = 0.95) -> float:
     """Share of normal images flagged by the highest threshold that finds ``tpr`` of the anomalies.
 
     0 is perfect, about ``tpr`` is chance.
+
+    Raises:
+        ConfigError: ``tpr`` is not above 0 and at most 1.
+        UsageError: as :func:`auroc`.
     """
+    if not 0 < tpr <= 1:
+        raise ConfigError(f"tpr must be above 0 and at most 1, not {tpr}")
     normal, anomalous = _checked(normal, anomalous)
     hits, alarms = _cumulative(normal, anomalous)
     first = int(np.argmax(hits >= tpr * len(anomalous) - 1e-9))
@@ -96,8 +112,14 @@ def bootstrap(
 
 
 def proportion(successes: int, n: int) -> Estimate:
-    """A share with its 95% Wilson interval."""
+    """A share with its 95% Wilson interval.
+
+    Raises:
+        UsageError: no image, or more successes than images or fewer than none.
+    """
     if n < 1:
         raise UsageError("a share needs at least one image")
+    if not 0 <= successes <= n:
+        raise UsageError(f"a share of {n} images cannot be of {successes}")
     interval = binomtest(successes, n).proportion_ci(_LEVEL, method="wilson")
     return Estimate(successes / n, float(interval.low), float(interval.high))

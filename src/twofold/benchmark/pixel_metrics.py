@@ -57,7 +57,8 @@ def pro(maps: NDArray[np.floating], masks: Mask, *, max_fpr: float = 0.3) -> flo
     at_limit = np.interp(max_fpr, alarms[inside - 1 : inside + 1], overlap[inside - 1 : inside + 1])
     x = np.append(alarms[:inside], max_fpr)
     y = np.append(overlap[:inside], at_limit)
-    return float(np.trapezoid(y, x) / max_fpr)
+    # A perfect map's area is the whole one but for rounding.
+    return min(float(np.trapezoid(y, x) / max_fpr), 1.0)
 
 
 def _checked(maps: NDArray[np.floating], masks: Mask) -> Array:

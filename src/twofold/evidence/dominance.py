@@ -66,7 +66,8 @@ class Multimodality:
             line through their means, in [0, 1]. 1: one mode; 0: a gap.
         minor_share: share of the pool in the smaller group, in [0, 0.5].
         p_value: of a single mode being split as well and having as deep a valley, in
-            [1 / (1 + simulations), 1].
+            [1 / (1 + simulations), 1]. A simulated sample that lies all on one side of its
+            distribution's middle, as small ones at times do, shows one mode and no valley.
     """
 
     separation: float
@@ -239,7 +240,8 @@ def _two_means(rows: Array) -> tuple[Mask, float]:
     splits = [_lloyd(rows, rows[:, start] > 0) for start in range(min(_STARTS, rows.shape[1]))]
     between = [_between(rows, side) for side in splits]
     best = int(np.argmax(between))
-    return splits[best], between[best] / float(np.square(rows).sum())
+    # Groups of copies leave nothing within; rounding may leave less than that.
+    return splits[best], min(between[best] / float(np.square(rows).sum()), 1.0)
 
 
 def _lloyd(rows: Array, side: Mask) -> Mask:
@@ -261,7 +263,12 @@ def _between(rows: Array, side: Mask) -> float:
 
 
 def _valley(rows: Array, side: Mask) -> float:
-    """Depth of the density between two sides' peaks, on the line through their means."""
+    """Depth of the density between two sides' peaks, on the line through their means.
+
+    1 where a side is empty: what is not split has one peak and no valley.
+    """
+    if side.all() or not side.any():
+        return 1.0
     axis = rows[side].mean(axis=0) - rows[~side].mean(axis=0)
     line = rows @ axis
     counts, edges = np.histogram(line, bins=_CELLS)

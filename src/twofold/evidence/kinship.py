@@ -21,6 +21,8 @@ _LEAST_ROWS = 8
 # leaves to explain, the quotient is one of noise: without any correlation both vary by less than
 # 0.1 with 60 images or more. On PACS the former is above 0.9.
 _LEAST_OWN = 0.15
+# Relative to the rows' length: the means of copies leave less by rounding, and it has directions.
+_ROUNDING = 1e-9
 
 
 def kinship(
@@ -46,7 +48,8 @@ def kinship(
 
     Returns:
         In [0, 1]: 0 for chance or less, 1 for the target's own half or more. 0 where the target
-        has no directions of its own that stand out from chance.
+        has no directions of its own that stand out from chance, as where it holds nothing but
+        copies or has no more dimensions than there are directions to compare.
 
     Raises:
         NotEnoughImagesError: fewer than eight images on a side.
@@ -62,7 +65,7 @@ def kinship(
     lent, chance, most = (
         _explained(held_out, rows, k) for rows in (_centred(near), _centred(shuffled), own)
     )
-    if most - chance <= _LEAST_OWN * min(most, 1.0 - chance):
+    if most - chance <= max(_LEAST_OWN * min(most, 1.0 - chance), _ROUNDING):
         return 0.0
     return float(np.clip((lent - chance) / (most - chance), 0.0, 1.0))
 
@@ -79,13 +82,20 @@ def _thinned(rows: NDArray[np.floating], name: str, rng: np.random.Generator) ->
 
 
 def _centred(rows: Array) -> Array:
-    return np.asarray(rows - rows.mean(axis=0), dtype=np.float64)
+    """Deviations from the mean; none where they are rounding, as those of copies are."""
+    apart = np.asarray(rows - rows.mean(axis=0), dtype=np.float64)
+    spread, length = (float(np.linalg.norm(part)) for part in (apart, rows))
+    return np.zeros_like(apart) if spread <= _ROUNDING * length else apart
 
 
 def _explained(rows: Array, basis: Array, k: int) -> float:
-    """Share of the variance of rows (n, d) inside the k leading directions of other rows."""
+    """Share of the variance of rows (n, d) inside the k leading directions of other rows.
+
+    Fewer directions where those vary in fewer; 0 where nothing varies.
+    """
     total = float(np.square(rows).sum())
     if total <= 0:
         return 0.0
-    directions = svd(basis, full_matrices=False, check_finite=False)[2][:k]
-    return float(np.square(rows @ directions.T).sum()) / total
+    _, lengths, directions = svd(basis, full_matrices=False, check_finite=False)
+    k = min(k, int((lengths > _ROUNDING * lengths[0]).sum()))
+    return float(np.square(rows @ directions[:k].T).sum()) / total

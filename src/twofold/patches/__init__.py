@@ -6,12 +6,10 @@ Patch features are float32 (n, c, g, g): n images, c channels, a grid of g x g p
 from twofold.patches.gaussians import (
     TOP_PLACES,
     PatchGaussians,
-    PatchMoments,
-    as_places,
     fit_patch_gaussians,
-    patch_moments,
     top_mean,
 )
+from twofold.patches.moments import PatchMoments, as_places, patch_moments
 from twofold.patches.robust import (
     SourceWeight,
     choose_source_weight,

@@ -1,4 +1,4 @@
-"""One shrunk Gaussian a place of the patch grid, from streaming moments."""
+"""One shrunk Gaussian a place of the patch grid, from moments."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg import cholesky, eigh
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
+from twofold.patches.moments import Floats, PatchMoments, as_places
 
 __all__ = [
     "MIN_IMAGES",
     "TOP_PLACES",
     "PatchGaussians",
-    "PatchMoments",
-    "as_places",
     "fit_patch_gaussians",
-    "patch_moments",
     "top_mean",
 ]
 
 Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 # An image is as odd as its three oddest places. Pooling over a neighbourhood lets the smallest flaw
 # reach three places in each direction; more would drown it among normal places, and the maximum
@@ -39,68 +35,8 @@ _BLOCK = 64
 _LEAST_RIDGE = 0.01
 # One image alone varies nowhere.
 MIN_IMAGES = 2
-
-
-def as_places(patches: NDArray[np.floating]) -> Floats:
-    """(n, c, g, g) -> contiguous float32 (g * g, n, c): the images of one place side by side."""
-    n, c = patches.shape[:2]
-    return np.ascontiguousarray(
-        np.asarray(patches, dtype=np.float32).reshape(n, c, -1).transpose(2, 0, 1)
-    )
-
-
-@dataclass(frozen=True)
-class PatchMoments:
-    """What a set of images contributes to a fit.
-
-    Attributes:
-        n: images.
-        mean: float64 (p, c); p = 1 if all places share one.
-        covariance: float64 (p, c, c), biased, around the own mean.
-        fourth: float64 (p,), mean of the squared squared distance to the mean.
-    """
-
-    n: int
-    mean: Array
-    covariance: Array
-    fourth: Array
-
-
-def patch_moments(
-    places: Floats, rows: Mask | None = None, *, shared: bool = False
-) -> PatchMoments:
-    """First, second and fourth moments of each place; O(n p c^2) time, O(p c^2) memory.
-
-    Args:
-        places: see :func:`as_places`, (p, n, c).
-        rows: images that count, bool (n,); all by default.
-        shared: one mean and covariance of the patches of all places, p = 1: for surfaces without
-            fixed places, such as a texture.
-    """
-    p, n, c = places.shape
-    count = n if rows is None else int(rows.sum())
-    mean, covariance, fourth = np.empty((p, c)), np.empty((p, c, c)), np.empty(p)
-    for place in range(p):
-        values = places[place] if rows is None else places[place][rows]
-        mean[place] = values.mean(axis=0, dtype=np.float64)
-        centred = values - mean[place].astype(np.float32)
-        covariance[place] = (centred.T @ centred) / np.float32(count)
-        squares = np.einsum("nc,nc->n", centred, centred, dtype=np.float64)
-        fourth[place] = np.square(squares).mean()
-    moments = PatchMoments(count, mean, covariance, fourth)
-    return _shared(moments) if shared else moments
-
-
-def _shared(moments: PatchMoments) -> PatchMoments:
-    """Moments of all places together.
-
-    ``n`` stays the number of images: the patches of one are not independent.
-    """
-    mean = moments.mean.mean(axis=0, keepdims=True)
-    apart = moments.mean - mean
-    pooled = moments.covariance.mean(axis=0, keepdims=True) + apart.T @ apart / len(apart)
-    # Of the fourth moment, what lies between places is small beside what lies within.
-    return PatchMoments(moments.n, mean, pooled, moments.fourth.mean(keepdims=True))
+# Added to every variance, in units of the mean one, since moments are of float32.
+_LEAST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -206,7 +142,8 @@ def fit_patch_gaussians(
 
     Raises:
         NotEnoughImagesError: fewer than two target images.
-        CollapseError: no place of any image differs from another image's.
+        CollapseError: no place of any image differs from another image's, or by so little that
+            its square is nothing in float32.
 
     Cost O(p c^3) time, whatever the number of images.
     """
@@ -227,12 +164,30 @@ def fit_patch_gaussians(
         spreads = (own + ridge for own in covariance)
     whitening, logdet = np.empty((p, c, c), dtype=np.float32), np.empty(p)
     for place, spread in enumerate(spreads):
-        # The moments are of float32, so the smallest eigenvalues may be lost to rounding.
-        spread.flat[:: c + 1] += 1e-6 * level
-        lower = cholesky(spread, lower=True, overwrite_a=True, check_finite=False)
+        spread.flat[:: c + 1] += _LEAST_VARIANCE * level
+        lower = _factor(spread, _LEAST_VARIANCE * level)
         whitening[place] = dtrtri(lower, lower=1)[0]
         logdet[place] = 2.0 * np.log(np.diagonal(lower)).sum()
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
+
+
+def _factor(spread: Array, least: float) -> Array:
+    """The lower Cholesky factor (c, c) of a covariance.
+
+    Args:
+        spread: (c, c), its eigenvalues at least ``least`` but for rounding. That of float32 moments
+            can be more where a place varies far more than the others do, such as the one place
+            that is not blank, and would make the matrix indefinite or nearly so.
+        least: > 0.
+    """
+    lower, failed = dpotrf(spread, lower=1)
+    # No pivot is below the least eigenvalue.
+    if not failed and float(np.diagonal(lower).min()) ** 2 >= 0.5 * least:
+        return np.asarray(lower)
+    values, vectors = eigh(spread, check_finite=False)
+    # What rounding took from one direction it may have added to another.
+    floored = np.maximum(values, max(least, -float(values[0])))
+    return np.asarray(cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False))
 
 
 def _averaged(

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twofold.densities import central, n_central
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.patches.gaussians import (
     MIN_IMAGES,
     PatchGaussians,
-    PatchMoments,
     fit_patch_gaussians,
-    patch_moments,
     top_mean,
 )
+from twofold.patches.moments import Floats, Mask, PatchMoments, patch_moments
 
 __all__ = [
     "SourceWeight",
@@ -26,9 +24,6 @@ __all__ = [
     "most_like_source",
     "place_weight",
 ]
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 # What the source may count for beside an equal number of target images.
 _WEIGHTS = (0.0, 0.3, 1.0)
@@ -93,7 +88,13 @@ def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Ma
         source: moments of at least 2 images.
         places: of the pool, (p, n, c).
         trim: share of the pool that is not taken.
+
+    Raises:
+        NotEnoughImagesError: fewer than two source images, or an empty pool.
+        CollapseError: no place of any source image differs from another image's.
     """
+    if not places.shape[1]:
+        raise NotEnoughImagesError("most_like_source needs at least 1 target image, got 0")
     center = np.median(places, axis=1).astype(np.float64)
     if len(source.mean) == 1:
         center = np.median(center, axis=0, keepdims=True)

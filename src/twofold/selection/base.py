@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.errors import NotEnoughImagesError
+
 __all__ = ["Selection", "dominant_selection"]
 
 
@@ -37,8 +39,13 @@ def dominant_selection(labels: NDArray[np.integer]) -> Selection:
     """Take the largest cluster of a labelling (eq. 6 and 7); ties go to the lowest label.
 
     Args:
-        labels: integer (n,), n >= 1, labels >= 0.
+        labels: integer (n,), each >= 0.
+
+    Raises:
+        NotEnoughImagesError: no label.
     """
     clusters: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
+    if not len(clusters):
+        raise NotEnoughImagesError("a dominant cluster needs at least 1 target image, got 0")
     largest = int(np.argmax(np.bincount(clusters)))
     return Selection(labels=clusters, dominant=clusters == largest)

@@ -16,8 +16,9 @@ from twofold.selection.projection import project
 
 __all__ = ["select_gmm"]
 
-# Variances are those of unit vectors' components; 1e-4 keeps a cluster of copies finite.
-_REGULARISATION = 1e-4
+# Variances are those of unit vectors' components; 1e-4 keeps a cluster of copies finite. Of far
+# longer rows it would be lost to rounding, so it is at least this part of their mean square.
+_REGULARISATION, _ROUNDING = 1e-4, 1e-9
 # The likelihood has many local maxima; half of K-means' restarts, each being dearer.
 _RESTARTS = 5
 
@@ -56,14 +57,16 @@ def select_gmm(
     if n_clusters == 1:
         # scikit-learn refuses a single image.
         return dominant_selection(np.zeros(n, dtype=np.int64))
+    rows = project(embeddings)
+    size = float(np.square(rows).sum(axis=1).mean())
     model = GaussianMixture(
         n_components=n_clusters,
         covariance_type=covariance,
-        reg_covar=_REGULARISATION,
+        reg_covar=max(_REGULARISATION, _ROUNDING * size),
         n_init=_RESTARTS,
         random_state=random_state,
     )
     with warnings.catch_warnings():
         # Fewer distinct images than components: some stay empty, as documented.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return dominant_selection(model.fit_predict(project(embeddings)))
+        return dominant_selection(model.fit_predict(rows))

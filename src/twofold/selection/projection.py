@@ -10,6 +10,8 @@ __all__ = ["project"]
 
 # At most 32 dimensions, and at least five images for each.
 _MOST, _IMAGES_PER_DIMENSION = 32, 5
+# Relative to the rows' length: what copies differ by is rounding, and must not be clustered.
+_ROUNDING = 1e-9
 
 
 def project(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -19,7 +21,8 @@ def project(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
         embeddings: (n, d) finite, n and d >= 1.
 
     Returns:
-        The centred components. Cost O(n d min(n, d)). Nothing is random.
+        The centred components, zeros for a single image and where all are copies of one. Cost
+        O(n d min(n, d)). Nothing is random.
     """
     rows = np.asarray(embeddings, dtype=np.float64)
     n, d = rows.shape
@@ -29,4 +32,6 @@ def project(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
     # Copies of one image have no spread: the share of variance each component explains, not used
     # here, is then 0 / 0.
     with np.errstate(invalid="ignore"):
-        return np.asarray(PCA(k, svd_solver="full").fit_transform(rows), dtype=np.float64)
+        found = np.asarray(PCA(k, svd_solver="full").fit_transform(rows), dtype=np.float64)
+    spread, length = (float(np.linalg.norm(part)) for part in (found, rows))
+    return np.zeros_like(found) if spread <= _ROUNDING * length else found
