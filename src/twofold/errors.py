@@ -18,11 +18,34 @@ __all__ = [
     "TwofoldError",
     "UsageError",
     "WeightsError",
+    "shown",
 ]
+
+_LONGEST_VALUE = 60  # characters
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a message: its representation, on one line and not too long."""
+    try:
+        text = repr(value)
+    except Exception:  # whatever a stranger's class or a number of a million digits does
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+def _on_one_line(text: str) -> str:
+    """Line breaks and whatever else cannot be printed as their escapes: names may hold them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class TwofoldError(Exception):
-    """Base of every error raised on purpose by this library."""
+    """Base of every error raised on purpose by this library; its message is one line."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_on_one_line(str(message)))
 
 
 class UsageError(TwofoldError, ValueError):

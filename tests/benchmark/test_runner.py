@@ -18,6 +18,7 @@ from twofold.benchmark.datasets import DATASETS
 from twofold.benchmark.metrics import auroc
 from twofold.benchmark.plan import Variant
 from twofold.benchmark.protocol import uda_inductive
+from twofold.encoders import scales
 from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
@@ -73,6 +74,23 @@ def test_the_same_command_goes_on_and_a_changed_configuration_is_new(
     assert (changed["done"], changed["ok"]) == (0, 1)
     assert told[0]["label"] == "source_only [lambda_ad=2.0]"
     assert len({row["configuration_id"] for row in rows(tmp_path)}) == 3
+
+
+def test_rows_of_an_older_algorithm_do_not_count_as_done(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = plan(tree, ("frozen_source",))
+    run(one, tmp_path)
+    monkeypatch.setattr(METHODS.load("frozen_source"), "revision", 99)
+    counts, told = run(one, tmp_path)
+    assert (counts["done"], counts["ok"]) == (0, 1)
+    assert told[0]["revision"] == 99
+    # Another version of what the method reads is another algorithm, too.
+    monkeypatch.setattr(scales, "_VERSION", 99)
+    counts, _ = run(one, tmp_path)
+    assert (counts["done"], counts["ok"]) == (0, 1)
+    counts, _ = run(one, tmp_path)
+    assert (counts["done"], counts["ok"]) == (1, 0)
 
 
 def test_a_failed_cell_is_a_row_and_the_run_goes_on(tree: Path, tmp_path: Path) -> None:

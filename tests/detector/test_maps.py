@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from tests.support import toy
 from tests.support.bad_files import write_bad_files
 
 from twofold import Detector
-from twofold.detector.maps import draw_overlay, require_maps
+from twofold.detector.maps import ImageMap, draw_overlay, require_maps
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.errors import ConfigError, ImageSourceError, NotFittedError
+from twofold.images import Problem
 from twofold.methods import METHODS
 
 Make = Callable[..., Detector]
@@ -153,6 +159,52 @@ def test_unusable_images(
     monkeypatch.setattr(fitted, "strict", True)
     with pytest.raises(ImageSourceError):
         list(fitted.maps(tmp_path))
+
+
+def test_an_image_that_goes_after_it_was_scored(
+    fitted: Detector, world: toy.World, write: Write, tmp_path: Path
+) -> None:
+    paths = write(tmp_path, world.test[:4])
+    found = []
+
+    def see(item: ImageMap) -> None:
+        found.append(item)
+        paths[2].unlink(missing_ok=True)  # when the first map is made, all four are encoded
+
+    scores = fitted.score(tmp_path, each_map=see)
+    assert np.isfinite(scores.scores).all()
+    assert [item.row for item in found] == [0, 1, 2, 3]
+    assert [item.values is None for item in found] == [False, False, True, False]
+    assert found[2].problem == Problem(str(paths[2]), "no such file")
+
+
+def test_scores_and_maps_encode_each_image_once(
+    fitted: Detector,
+    world: toy.World,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All sizes that the method sees an image at are outputs of one pass; there is no cache."""
+    write(tmp_path, world.test[:11])
+    batches: list[int] = []
+
+    def counted(encoder: Encoder, outputs: Sequence[str], kind: EngineKind) -> Any:
+        engine = make_engine(encoder, outputs, kind)
+
+        def run(batch: NDArray[np.uint8]) -> Any:
+            batches.append(len(batch))
+            return engine(batch)
+
+        return run
+
+    monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
+    detector = copy.deepcopy(fitted)
+    maps: list[ImageMap] = []
+    scores = detector.score(tmp_path, each_map=maps.append)
+    assert sum(item.values is not None for item in maps) == scores.usable.sum() == 11
+    assert batches == [BATCH] * math.ceil(11 / BATCH)
+    np.testing.assert_array_equal(scores.scores, fitted.score(tmp_path).scores)
 
 
 def test_no_images(fitted: Detector, make: Make, tmp_path: Path, world: toy.World) -> None:

@@ -154,13 +154,19 @@ def check_refit(method: MethodClass) -> None:
 
 
 def check_failed_refit(method: MethodClass) -> None:
-    """After a fit that failed there is no fit, rather than half of one."""
-    model = fitted(method)
+    """A fit that fails leaves the earlier one as it was, or none where there was none."""
+    test = toy.encoded_world().test
     data = toy.fit_data(method, copies(toy.encoded_world()))
-    with pytest.raises(TwofoldError):
-        model.fit(data)
+    model, fresh = fitted(method), make(method)
+    before, scores = model.state(), model.score(test)
+    for one in (model, fresh):
+        with pytest.raises(TwofoldError):
+            one.fit(data, watch=lambda score: None)
+        assert one._watch is None
+    assert same(model.score(test), scores)
+    assert all(same(model.state()[name], before[name]) for name in before)
     with pytest.raises(NotFittedError):
-        model.score(toy.encoded_world().test)
+        fresh.score(test)
 
 
 def check_state(method: MethodClass) -> None:

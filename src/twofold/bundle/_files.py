@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from twofold.errors import BundleError
+from twofold.errors import BundleError, shown
 from twofold.files import remove_dead, temporary_name
 
 HEADER = "detector.json"
@@ -47,9 +47,13 @@ def os_errors(action: str, path: Path) -> Iterator[None]:
 
 def as_path(path: str | Path) -> Path:
     """Return ``path`` as a Path; BundleError for text that no file system can name."""
+    if not isinstance(path, str | os.PathLike):
+        raise BundleError(f"{shown(path)} in place of the path of a model folder")
     text = os.fspath(path)
     try:
-        usable = bool(text) and "\0" not in text and bool(os.fsencode(text))
+        usable = (
+            isinstance(text, str) and bool(text) and "\0" not in text and bool(os.fsencode(text))
+        )
     except UnicodeError:
         usable = False
     if not usable:

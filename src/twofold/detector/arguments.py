@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 from collections.abc import Callable, Mapping
@@ -12,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.outputs import resolve_engine
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, shown
 from twofold.images.depth import check_bit_depth
 from twofold.thresholds import images_needed
 
-__all__ = ["LAST_STATE", "check_parameters", "check_seed", "require_flag", "whole_labels"]
+__all__ = [
+    "LAST_STATE",
+    "check_parameters",
+    "check_seed",
+    "require_flag",
+    "require_function",
+    "whole_labels",
+]
 
 LAST_STATE = 2**32 - 1
 """The largest seed that every generator behind a method takes."""
@@ -45,7 +51,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         "bit_depth": _optional(lambda value, _: _ignore(check_bit_depth(value))),
         "strict": require_flag,
         "engine": lambda value, _: _engine(value),
-        "progress": _optional(_callable),
+        "progress": _optional(require_function),
     }
     for name, check in checks.items():
         if name in given:
@@ -64,7 +70,7 @@ def check_seed(value: object) -> None:
         whole = -1
     if isinstance(value, bool | np.bool_) or not 0 <= whole <= LAST_STATE:
         raise ConfigError(
-            f"random_state must be a whole number from 0 to {LAST_STATE}, not {_shown(value)}"
+            f"random_state must be a whole number from 0 to {LAST_STATE}, not {shown(value)}"
         )
 
 
@@ -75,7 +81,17 @@ def require_flag(value: object, name: str) -> None:
         ConfigError: likewise.
     """
     if not isinstance(value, bool | np.bool_):
-        raise ConfigError(f"{name} must be True or False, not {_shown(value)}")
+        raise ConfigError(f"{name} must be True or False, not {shown(value)}")
+
+
+def require_function(value: object, name: str) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ConfigError: likewise.
+    """
+    if not callable(value):
+        raise ConfigError(f"{name} must be a function, not {shown(value)}")
 
 
 def whole_labels(labels: object) -> NDArray[np.int64]:
@@ -107,33 +123,20 @@ def _ignore(_: object) -> None:
 
 def _text(value: object, name: str) -> None:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{name} must be a text, not {_shown(value)}")
+        raise ConfigError(f"{name} must be a text, not {shown(value)}")
 
 
 def _path(value: object, name: str) -> None:
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise ConfigError(f"{name} must be the path of a file, not {_shown(value)}")
+        raise ConfigError(f"{name} must be the path of a file, not {shown(value)}")
 
 
 def _options(value: object, name: str) -> None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{name} must be a dictionary of option names, not {_shown(value)}")
+        raise ConfigError(f"{name} must be a dictionary of option names, not {shown(value)}")
 
 
 def _engine(value: object) -> None:
     if not isinstance(value, str):
-        raise ConfigError(f"engine must be auto, openvino or torch, not {_shown(value)}")
+        raise ConfigError(f"engine must be auto, openvino or torch, not {shown(value)}")
     resolve_engine(value)  # type: ignore[arg-type]
-
-
-def _callable(value: object, name: str) -> None:
-    if not callable(value):
-        raise ConfigError(f"{name} must be a function, not {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    """A value for a message of one line."""
-    if isinstance(value, float) and math.isnan(value):
-        return "nan"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."

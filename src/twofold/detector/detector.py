@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.arguments import check_parameters, whole_labels
+from twofold.detector.arguments import check_parameters, require_flag, whole_labels
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
@@ -206,7 +206,7 @@ class Detector(Scoring, Estimator):
         """What decides which network is loaded; a file that has changed is another one."""
         try:
             status = None if self.weights is None else Path(self.weights).stat()
-        except OSError:  # "random", or a file that has gone
+        except (OSError, ValueError):  # "random", or no file: loading says so
             status = None
         written = None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
         return self.encoder, self.weights, written
@@ -252,6 +252,7 @@ class Detector(Scoring, Estimator):
             BundleError: the folder cannot be written or is something else.
         """
         self._require_fitted()
+        require_flag(embed_weights, "embed_weights")
         content = DetectorFile(
             method=self.method_,
             threshold=self.threshold_,
@@ -260,7 +261,7 @@ class Detector(Scoring, Estimator):
             random_state=self.random_state_,
             bit_depth=self.bit_depth_,
         )
-        write_detector(Path(path), content, embed_weights=embed_weights)
+        write_detector(path, content, embed_weights=embed_weights)
 
     @classmethod
     def load(cls, path: str | Path, *, weights: str | Path | None = None) -> Detector:
@@ -274,7 +275,8 @@ class Detector(Scoring, Estimator):
             BundleError: damaged, altered or not a model.
             WeightsError: the encoder's weights are missing or are not those of the fit.
         """
-        content = read_detector(Path(path), weights)
+        check_parameters({"weights": weights})
+        content = read_detector(path, weights)
         method = content.method
         detector = cls(
             method=method.id,

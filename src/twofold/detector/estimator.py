@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, shown
 from twofold.evidence import Evidence
 from twofold.images import ImageInput
 from twofold.thresholds import Threshold
@@ -60,7 +60,7 @@ class Estimator:
         known = self._parameters()
         for name in params:
             if name not in known:
-                raise ConfigError(f"no parameter {name!r}: choose from {', '.join(known)}")
+                raise ConfigError(f"no parameter {shown(name)}: choose from {', '.join(known)}")
         for name, value in params.items():
             setattr(self, name, value)
         return self

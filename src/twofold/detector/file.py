@@ -99,7 +99,7 @@ class _Header(BaseModel):
     bit_depth: int | None = Field(default=None, ge=9, le=16)
 
 
-def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) -> None:
+def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bool) -> None:
     """Write the model folder; see :func:`twofold.bundle.write_bundle` for its guarantees."""
     method = content.method
     encoder = method.encoder
@@ -132,14 +132,15 @@ def write_detector(path: Path, content: DetectorFile, *, embed_weights: bool) ->
     write_bundle(path, header.model_dump(mode="json"), tensors, extras)
 
 
-def read_detector(path: Path, weights: str | Path | None) -> DetectorFile:
+def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFile:
     """Read and check a model folder.
 
     Raises:
         BundleError: damaged, altered, or its parts do not fit together.
         WeightsError: the encoder's weights are not those of the fit.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(folder)
+    path = bundle.path
     header = _parse(_Header, bundle.header, path)
     if header.method not in METHODS:
         raise BundleError(f"{path} was fitted with the method {header.method!r}, unknown here")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.detector.arguments import require_function
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.detector.scores import Scores
@@ -89,6 +90,7 @@ class Scoring:
         if false_discovery_rate is not None:
             check_rate(false_discovery_rate, "false_discovery_rate")
         if each_map is not None:
+            require_function(each_map, "each_map")
             require_maps(self.method_)
         found = self._find(images)
         scores = np.full(len(found), np.nan)

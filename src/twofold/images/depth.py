@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.errors import ConfigError, ImageError
+from twofold.errors import ConfigError, ImageError, shown
 
 __all__ = [
     "FULL_DEPTH",
@@ -40,8 +40,8 @@ def check_bit_depth(value: object) -> int | None:
         depth = -1
     if isinstance(value, bool) or not _LEAST <= depth <= _MOST:
         raise ConfigError(
-            f"bit_depth is {value!r}: give a whole number from {_LEAST} to {_MOST}, or None to "
-            "have it found; 8-bit images need none"
+            f"bit_depth is {shown(value)}: give a whole number from {_LEAST} to {_MOST}, or None "
+            "to have it found; 8-bit images need none"
         )
     return depth
 

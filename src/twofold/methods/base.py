@@ -251,8 +251,10 @@ class Method(ABC):
             images = getattr(data, field.name)
             if isinstance(images, EncodedImages) and not len(images):
                 raise NotEnoughImagesError(f"{field.name} holds no usable image")
-        if len(data.source) < 2:
-            raise NotEnoughImagesError(f"source needs at least 2 images, got {len(data.source)}")
+        # Out-of-sample scores need one image to score and one to fit on.
+        for name, images in (("source", data.source), ("target", data.target_pool)):
+            if images is not None and len(images) < 2:
+                raise NotEnoughImagesError(f"{name} needs at least 2 images, got {len(images)}")
         if data.target_labels is not None and data.target_pool is not None:
             check_labels(data.target_labels, len(data.target_pool))
 

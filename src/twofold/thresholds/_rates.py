@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, shown
 
 __all__ = ["check_rate"]
 
@@ -20,6 +20,5 @@ def check_rate(rate: object, name: str = "rate") -> None:
         ConfigError: it is not a number strictly between 0 and 1.
     """
     number = isinstance(rate, float | int | np.floating) and not isinstance(rate, bool)
-    if not number or not 0 < float(rate) < 1:  # type: ignore[arg-type]
-        shown = " ".join(repr(rate).split())
-        raise ConfigError(f"{name} must lie strictly between 0 and 1, not {shown[:60]}")
+    if not number or not 0 < rate < 1:  # type: ignore[operator]
+        raise ConfigError(f"{name} must lie strictly between 0 and 1, not {shown(rate)}")
