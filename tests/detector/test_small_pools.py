@@ -15,7 +15,8 @@ from twofold.encoders.encode import EncodedImages
 from twofold.methods import METHODS, parse_config
 
 QUICK = ("auto", "target_only", "frozen_source", "padim")
-METHOD_IDS = (*QUICK, "patchcore", "source_only", "paper")
+MORE = (*QUICK, "patchcore")
+TRAINED = ("source_only", "paper")
 
 
 def pools(n: int, state: int) -> Iterator[EncodedImages]:
@@ -63,6 +64,12 @@ def test_small_pools(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", METHOD_IDS)
+@pytest.mark.parametrize("name", MORE)
 def test_pools_of_every_small_size(name: str) -> None:
     check(name, range(2, 17), range(3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_pools_of_methods_that_train(name: str) -> None:
+    check(name, range(2, 17, 2), range(1))
