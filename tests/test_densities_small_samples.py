@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.support.small_samples import KINDS, SIZES, STATES, end, finite, partner, sample, within
+from threadpoolctl import threadpool_limits
 
 from twofold.densities import (
     Gaussian,
@@ -22,6 +24,13 @@ from twofold.densities import (
 )
 
 Shrinkage = Literal["ledoit_wolf", "oas"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other make products this small many times slower."""
+    with threadpool_limits(1):
+        yield
 
 
 def check(model: Gaussian | None, rows: NDArray[np.float64]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.support.small_samples import KINDS, SIZES, STATES, end, finite, partner, sample, within
+from threadpoolctl import threadpool_limits
 
 from twofold.evidence import LEAST_IMAGES, judge, study
 from twofold.evidence.dominance import dominant_share, multimodality, stability
@@ -17,6 +19,13 @@ from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
 from twofold.thresholds import Contamination
 
 Array = NDArray[np.float64]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other make products this small many times slower."""
+    with threadpool_limits(1):
+        yield
 
 
 @KINDS

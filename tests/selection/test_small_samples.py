@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.support.small_samples import KINDS, SIZES, end, finite, sample
+from threadpoolctl import threadpool_limits
 
 from twofold.densities import unit_rows
 from twofold.errors import NotEnoughImagesError
@@ -25,6 +27,13 @@ SELECT: dict[str, tuple[Any, dict[str, Any]]] = {
     "gmm_full": (select_gmm, {"covariance": "full"}),
     "meanshift": (select_meanshift, {}),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other make products this small many times slower."""
+    with threadpool_limits(1):
+        yield
 
 
 def check(selection: Selection, rows: NDArray[np.floating]) -> None:
