@@ -6,6 +6,8 @@ PYTHON ?= python3
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
+# A process a core; tests of one file stay together, as they share fits. Each takes 1 to 2 GB.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 # A stamp says "installed completely, from this pyproject.toml". The dev install contains the demo's.
 DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev
@@ -31,10 +33,10 @@ demo: $(DEMO)
 	.venv/bin/twofold demo --out demo-out
 
 test: $(DEV)
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 test-all: $(DEV)
-	$(PY) -m pytest
+	$(PY) -m pytest $(PARALLEL)
 
 lint: $(DEV)
 	$(PY) -m ruff check

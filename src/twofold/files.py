@@ -52,6 +52,8 @@ def write_whole(path: Path, content: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
+        if error.errno is None:  # not the system's own
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

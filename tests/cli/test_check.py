@@ -19,6 +19,7 @@ KEYS = {
     *("n_source", "n_target", "verdict", "reasons", "contamination", "findings", "choices"),
     "problems",
     "notes",
+    "bit_depths",
 }
 
 

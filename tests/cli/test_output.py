@@ -48,7 +48,7 @@ def test_other_options_are_refused(pairs: list[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (UsageError("wrong\nuse"), 2, "twofold: wrong use"),
+        (UsageError("wrong\nuse"), 2, r"twofold: wrong\nuse"),
         (ImageSourceError("no images"), 1, "twofold: no images"),
         (PermissionError(13, "Permission denied", "x"), 1, "twofold: [Errno 13]"),
         (MemoryError(), 1, "twofold: MemoryError"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from tests.support import toy
 from tests.support.bad_files import write_bad_files
+from tests.support.each_method import each_method
 
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
@@ -101,7 +102,7 @@ def test_arrays_folders_lists_globs_and_manifests_are_the_same(
             assert same(detector.decision_function(images), expected)
 
 
-@pytest.mark.parametrize("name", METHODS.ids())
+@each_method
 def test_every_method(fit_of: Callable[[str], Any], world: toy.World, name: str) -> None:
     uses_pool = "target_pool" in METHODS.load(name).needs
     fit = fit_of(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from tests.support import toy
 
 from twofold import Detector
+from twofold.encoders.registry import ENCODERS
+from twofold.encoders.spec import Preprocessing
 from twofold.errors import ConfigError, NotFittedError
 from twofold.methods import METHODS
 
 Make = Callable[..., Detector]
+RANGE = ((127.0, 127.0, 127.0), (64.0, 64.0, 64.0))
 
 
 def test_parameters_are_those_of_the_constructor() -> None:
@@ -143,18 +147,20 @@ def test_a_model_that_was_loaded_can_be_read_and_fitted_again(
 # --- state follows from parameters ---------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:do not trust")
 def test_another_encoder_counts_from_the_next_fit_on(
-    make: Make, fitted: Detector, world: toy.World
+    make: Make, fitted: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    spec = replace(ENCODERS.load(toy.ENCODER), id="other", preprocessing=Preprocessing(48, *RANGE))
+    monkeypatch.setattr(toy, "OTHER", spec, raising=False)
+    ENCODERS.add("other", "tests.support.toy:OTHER")
     detector = make().fit(world.source, world.pool)
     expected = fitted.decision_function(world.test)
-    detector.encoder, detector.weights = "efficientnet_lite0", "random"
+    detector.encoder = "other"
     # Until then it is the detector that was fitted.
     assert (detector.decision_function(world.test) == expected).all()
     detector.fit(world.source, world.pool)
-    assert detector.method_.encoder.spec.id == "efficientnet_lite0"
-    fresh = make(encoder="efficientnet_lite0").fit(world.source, world.pool)
+    assert detector.method_.encoder.spec is spec
+    fresh = make(encoder="other").fit(world.source, world.pool)
     found = detector.decision_function(world.test)
     assert (found == fresh.decision_function(world.test)).all()
     assert not np.allclose(found, expected)

@@ -18,6 +18,7 @@ import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 from tests.support import toy
+from tests.support.each_method import each_method
 
 from twofold import Detector
 from twofold.encoders.encoder import load_encoder
@@ -111,7 +112,7 @@ def test_any_number_of_skipped_images_fits_into_a_model(model: Path, tmp_path: P
     assert load(tmp_path / "m", weights="random").evidence_ == detector.evidence_
 
 
-@pytest.mark.parametrize("name", METHODS.ids())
+@each_method
 def test_every_method_comes_back(
     fit_of: Callable[[str], Any], world: toy.World, name: str, tmp_path: Path
 ) -> None:

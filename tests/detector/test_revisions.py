@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support import toy
+from tests.support.each_method import each_method
 
 from twofold import Detector
 from twofold.encoders import patches
@@ -28,7 +29,7 @@ def summary(detector: Detector, world: toy.World) -> dict[str, Any]:
     return {"revision": detector.method_.revision, "scores": [float(f"{s:.6g}") for s in scores]}
 
 
-@pytest.mark.parametrize("name", METHODS.ids())
+@each_method
 def test_the_same_revision_gives_the_same_scores(
     fit_of: Callable[[str], Any], world: toy.World, name: str
 ) -> None:

@@ -42,3 +42,32 @@ def test_threads_do_not_wait_for_each_other_for_ever(tmp_path: Path) -> None:
             check=False,
         )
         assert result.stdout == "done\n", result.stderr
+
+
+_IMPORTS = """
+import sys, threading
+from twofold.encoders.converted import import_openvino
+modules = [import_openvino()]
+threads = [threading.Thread(target=lambda: modules.append(import_openvino())) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len({id(module) for module in modules}) == 1
+assert "openvino_telemetry" not in sys.modules
+import openvino_telemetry
+assert openvino_telemetry.Telemetry
+print("done")
+"""
+
+
+def test_openvino_sends_nothing_and_its_packages_stay_usable(tmp_path: Path) -> None:
+    """Nothing is written into the home folder, and nothing stays blocked in the process."""
+    result = subprocess.run(
+        [sys.executable, "-c", _IMPORTS],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert result.stdout == "done\n", result.stderr
+    assert [path for path in tmp_path.rglob("*") if "intel" in str(path).lower()] == []

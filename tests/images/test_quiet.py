@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from twofold.images.quiet import _MATCHER, quiet
+from twofold.images.quiet import _FILTERS, quiet
 
 
 def test_silent_inside_and_loud_outside() -> None:
@@ -14,6 +14,24 @@ def test_silent_inside_and_loud_outside() -> None:
             warnings.warn("inside", stacklevel=1)
         with pytest.warns(UserWarning, match="outside"):
             warnings.warn("outside", stacklevel=1)
+
+
+def test_one_category_alone() -> None:
+    with quiet(DeprecationWarning):
+        warnings.warn("inside", DeprecationWarning, stacklevel=1)
+        with pytest.warns(UserWarning, match="another"):
+            warnings.warn("another", UserWarning, stacklevel=1)
+    with pytest.warns(DeprecationWarning, match="outside"):
+        warnings.warn("outside", DeprecationWarning, stacklevel=1)
+
+
+def test_inside_again_and_again() -> None:
+    with quiet(), quiet(UserWarning):
+        with quiet():
+            warnings.warn("inside", stacklevel=1)
+        warnings.warn("still inside", stacklevel=1)
+    with pytest.warns(UserWarning, match="outside"):
+        warnings.warn("outside", stacklevel=1)
 
 
 def test_filters_set_later_do_not_win() -> None:
@@ -61,9 +79,10 @@ def test_others_may_copy_the_filters_as_texts() -> None:
     """As scikit-learn does for the workers of a forest; the copy silences nothing."""
     with quiet():
         pass
-    assert _MATCHER in [entry[1] for entry in warnings.filters]
+    matcher = _FILTERS[Warning].matcher
+    assert matcher in [entry[1] for entry in warnings.filters]
     with warnings.catch_warnings():
         warnings.resetwarnings()
-        warnings.filterwarnings("ignore", message=_MATCHER.pattern)
+        warnings.filterwarnings("ignore", message=matcher.pattern)
         with pytest.warns(UserWarning, match="outside"):
             warnings.warn("outside", stacklevel=1)

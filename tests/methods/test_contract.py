@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.methods.contract import CHECKS
+from tests.support.each_method import each_method
 
 from twofold.methods import DEFAULT_METHOD, METHODS
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", METHODS.ids())
+@each_method
 def test_contract(name: str, check: str) -> None:
     method = METHODS.load(name)
     assert method.id == name

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from twofold.evidence.dominance import multimodality, stability
 from twofold.evidence.kinship import kinship
 from twofold.evidence.ranking import disagreement, extremes
 from twofold.evidence.shift import mmd_test, two_sample_test
+from twofold.threads import one_thread
 from twofold.thresholds import Contamination
 
 __all__ = ["LEAST_IMAGES", "Findings", "study"]
@@ -92,7 +92,7 @@ def study(
     # Presumed anomalies say nothing of how the target's normals vary.
     kept = np.argsort(adapted, kind="stable")[: max(len(target) - aside, len(target) // 2, 8)]
     # Many small products: threads that wait for each other make them many times slower.
-    with threadpool_limits(1):
+    with one_thread():
         told = two_sample_test(source, target, random_state=random_state)
         mmd = mmd_test(source, target, random_state=random_state)
         stable = stability(target, random_state=random_state)

@@ -1,6 +1,6 @@
-"""Silencing Pillow's warnings in one thread while it decodes, and nowhere else.
+"""Silencing warnings in one thread while a library works, and nowhere else.
 
-`warnings.catch_warnings` swaps a list that the whole process shares, so threads that decode at
+`warnings.catch_warnings` swaps a list that the whole process shares, so threads that do so at
 the same time would undo each other's swap. A filter whose matcher answers for the calling thread
 alone can stay in that list for good: outside `quiet` it matches nothing.
 """
@@ -17,42 +17,53 @@ __all__ = ["quiet"]
 
 
 class _Matcher(threading.local):
-    """Stands where a filter has its compiled message pattern; matches while its thread decodes."""
+    """Stands where a filter has its message pattern; matches while its thread is inside."""
 
-    active = False
+    depth = 0
     # Others copy the filters of the process as texts (scikit-learn's workers): the copy matches
     # nothing.
     pattern = "(?!)"
 
     def match(self, _text: str) -> bool:
-        return self.active
+        return self.depth > 0
 
 
-_MATCHER: Final = _Matcher()
-_FILTER: Final = ("ignore", _MATCHER, Warning, None, 0)
+class _Filter:
+    """The one filter of a category, which stays in the process for good."""
+
+    def __init__(self, category: type[Warning]) -> None:
+        self.matcher = _Matcher()
+        self.entry = ("ignore", self.matcher, category, None, 0)
+
+    def come_first(self) -> None:
+        """Stand before all filters that were set since, or that dropped it.
+
+        The first filter that matches decides. An "ignore" leaves no trace in the registries of
+        warnings already shown, so nothing else has to learn of the change.
+        """
+        filters = cast("list[Any]", warnings.filters)
+        if filters and filters[0] is self.entry:
+            return
+        with _LOCK:
+            filters.insert(0, self.entry)
+            for i in range(len(filters) - 1, 0, -1):
+                if filters[i] is self.entry:
+                    del filters[i]
+
+
 _LOCK: Final = threading.Lock()
-
-
-def _come_first() -> None:
-    # The first filter that matches decides. Whoever set filters since the last image stands in
-    # front of ours now, or has dropped it. An "ignore" leaves no trace in the registries of
-    # warnings already shown, so nothing else has to learn of the change.
-    filters = cast("list[Any]", warnings.filters)
-    if filters and filters[0] is _FILTER:
-        return
-    with _LOCK:
-        filters.insert(0, _FILTER)
-        for i in range(len(filters) - 1, 0, -1):
-            if filters[i] is _FILTER:
-                del filters[i]
+_FILTERS: Final[dict[type[Warning], _Filter]] = {}
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Drop every warning raised in the calling thread while the block runs."""
-    _come_first()
-    _MATCHER.active = True
+def quiet(category: type[Warning] = Warning) -> Iterator[None]:
+    """Drop every warning of a category raised in the calling thread while the block runs."""
+    known = _FILTERS.get(category)
+    if known is None:
+        known = _FILTERS.setdefault(category, _Filter(category))
+    known.come_first()
+    known.matcher.depth += 1
     try:
         yield
     finally:
-        _MATCHER.active = False
+        known.matcher.depth -= 1

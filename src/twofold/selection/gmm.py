@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.images.quiet import quiet
 from twofold.selection.base import Selection, dominant_selection
 from twofold.selection.projection import project
 
@@ -66,7 +66,5 @@ def select_gmm(
         n_init=_RESTARTS,
         random_state=random_state,
     )
-    with warnings.catch_warnings():
-        # Fewer distinct images than components: some stay empty, as documented.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quiet(ConvergenceWarning):  # fewer distinct images than components: some stay empty
         return dominant_selection(model.fit_predict(rows))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.images.quiet import quiet
 from twofold.selection.base import Selection, dominant_selection
 
 __all__ = ["select_kmeans"]
@@ -44,8 +43,6 @@ def select_kmeans(
             f"{n_clusters} clusters need at least {n_clusters} target images, got {n}"
         )
     model = KMeans(n_clusters=n_clusters, n_init=_RESTARTS, random_state=random_state)
-    with warnings.catch_warnings():
-        # Fewer distinct rows than K: fewer clusters, as documented.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quiet(ConvergenceWarning):  # fewer distinct rows than K: fewer clusters, as documented
         labels = model.fit_predict(embeddings)
     return dominant_selection(labels)

@@ -1,0 +1,10 @@
+"""Tests in several processes at once: one core each, so that they do not wait for each other."""
+
+from __future__ import annotations
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before anything loads OpenMP: threads of one worker would spin on the other's core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,20 @@
+"""Every registered method as a parameter of a test; those that train long in the slow tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from twofold.methods import METHODS
+
+__all__ = ["each_method"]
+
+# The comparison systems: a quick fit of each takes seconds, of the others a fraction of one.
+_LONG = frozenset({"biost", "tsa", "ildr", "irad", "msra", "gnl"})
+
+each_method = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in _LONG else [])
+        for name in METHODS.ids()
+    ],
+)
