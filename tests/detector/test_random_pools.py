@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +79,17 @@ def try_pool(folder: Path, state: int, world: toy.World) -> str:
             if method not in ("target_only", "frozen_source"):
                 maps = list(detector.maps(folder / "pool"))
                 assert len(maps) == n + broken
-            detector.save(folder / "m")
-            again = Detector.load(folder / "m", weights="random")
-            again.engine = "torch"
-            assert again.score(folder / "pool").scores.tobytes() == result.scores.tobytes()
     except TwofoldError as error:
         text = str(error)
         assert text
         assert len(text.splitlines()) == 1
         assert len(text) < 500
         return text
+    # What could be fitted can be saved, and what was saved can be loaded.
+    detector.save(folder / "m")
+    again = Detector.load(folder / "m", weights="random")
+    again.engine = "torch"
+    assert again.score(folder / "pool").scores.tobytes() == result.scores.tobytes()
     assert len(labels) == len(result.scores) == n + broken
     usable = result.usable
     assert np.isfinite(result.scores[usable]).all()
@@ -119,10 +119,7 @@ def test_random_pools(world: toy.World, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_thousand_random_pools(
-    world: toy.World, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_thousand_random_pools(world: toy.World, tmp_path: Path) -> None:
     counts = outcomes(range(1000), world, tmp_path)
-    record_property("outcomes", counts)
-    assert counts["result"] >= 400
-    assert counts["error"] >= 100
+    assert counts["result"] >= 400, counts
+    assert counts["error"] >= 100, counts

@@ -130,3 +130,13 @@ def test_long_patches_are_chosen_as_whole_ones() -> None:
     any_other = [radius(between, rng(seed).permutation(40)[:15]) for seed in range(20)]
     # All random patches are about equally far from each other: no choice is much better.
     assert radius(between, positions) < 1.1 * min(any_other)
+
+
+def test_copies_that_rounding_parts_are_one() -> None:
+    """Two kinds of patches, one of them far out: its copies are nearer than rounding can tell."""
+    for seed in range(50):
+        near, far = draw(1, 40, seed), 1e3 * draw(1, 40, seed + 1)
+        rows = np.concatenate([np.repeat(near, 300, axis=0), np.repeat(far, 12, axis=0)])
+        patches = rows.reshape(78, 4, 40).transpose(0, 2, 1).reshape(78, 40, 2, 2)
+        chosen = patch_coreset(patches, 50, 1000, rng(seed))
+        assert len(chosen) == len(np.unique(rows, axis=0)) == 2

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twofold import __version__
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
+from twofold.benchmark.diagnostics import best_epoch, diagnostics
 from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
 from twofold.benchmark.plan import Cell, Plan, Variant, configuration_id
 from twofold.benchmark.protocol import PROTOCOLS, Split
@@ -25,8 +26,7 @@ from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import output_digest
 from twofold.encoders.pixels import LAZY_OUTPUTS
 from twofold.errors import ConfigError, TwofoldError
-from twofold.methods import FitData, Method, first_by_name
-from twofold.selection import Partition
+from twofold.methods import FitData, first_by_name
 
 __all__ = ["Encoders", "run_benchmark"]
 
@@ -222,7 +222,7 @@ class _Runner:
             "auroc": auroc(low, high),
             "ap": average_precision(low, high),
             "fpr95": fpr_at_tpr(low, high),
-            "diagnostics": _diagnostics(method, split) | _best_epoch(areas),
+            "diagnostics": diagnostics(method, split) | best_epoch(areas),
         }
 
     def _data(self, cell: Cell, split: Split, source: Stock, target: Stock) -> FitData:
@@ -277,37 +277,3 @@ def _without_copies(split: Split, images: EncodedImages) -> tuple[NDArray[np.int
     seen = {images.digests[row] for row in (*split.pool, *split.shots)}
     kept = np.array([images.digests[row] not in seen for row in split.test], dtype=bool)
     return split.test[kept], int((~kept).sum())
-
-
-def _best_epoch(areas: list[float]) -> dict[str, float]:
-    """What a choice of the epoch by the test's labels, as in some releases, would have reported."""
-    if not areas:
-        return {}
-    return {"auroc_best_epoch": max(areas), "best_epoch": 1.0 + int(np.argmax(areas))}
-
-
-def _diagnostics(method: Method, split: Split) -> dict[str, float]:
-    """How good the method's choice of presumed normals was; needs labels, so never for it to see.
-
-    ``dominant_precision``: share of normals among the positives. ``dominant_recall``: share of the
-    pool's normals that are positives. ``negatives_normal``: share of normals among the negatives.
-    ``dominant_share``: share of the pool that is positive.
-    """
-    partition = getattr(method, "partition_", None)
-    known = len(split.pool) and (split.pool_labels >= 0).all()
-    if (
-        not isinstance(partition, Partition)
-        or "target_pool" not in method.wanted(method.config)
-        or not known
-    ):
-        return {}
-    normal = split.pool_labels == 0
-    inside, outside = normal[partition.dominant], normal[partition.others]
-    found = {"dominant_share": len(inside) / len(normal)}
-    if len(inside):
-        found["dominant_precision"] = float(inside.mean())
-    if normal.any():
-        found["dominant_recall"] = float(inside.sum() / normal.sum())
-    if len(outside):
-        found["negatives_normal"] = float(outside.mean())
-    return found

@@ -44,6 +44,10 @@ class Gaussian:
     floor: float
     shrinkage: float
 
+    def __post_init__(self) -> None:
+        # Products round by the layout in memory, and a saved model has this one.
+        object.__setattr__(self, "basis", np.ascontiguousarray(self.basis))
+
     def squared_distances(self, features: NDArray[np.floating]) -> Array:
         """Squared Mahalanobis distance of each row, float64 (n,), >= 0.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.fitting import look_at
-from twofold.detector.inputs import LookedOver, look_over
+from twofold.detector.inputs import FitImages, find_fit_images
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
@@ -96,15 +96,15 @@ def check_pair(
         }
     )
     check_seed(random_state)
-    looked = look_over(find_images(source), find_images(target), bit_depth)
-    assert looked.target is not None
+    given = find_fit_images(source, find_images(target), bit_depth=bit_depth)
+    assert given.target is not None
     auto = METHODS.load("auto")
     method = auto(load_encoder(encoder, weights), parse_config(auto, {}))
     outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
     frozen = FrozenEncoder(method.encoder, outputs, cache=default_cache(), engine=engine)
     reader = Reader(method.encoder, frozen, engine, strict, progress)
-    data = FitData(reader.read(looked.source, "source"), reader.read(looked.target, "target"))
-    return _studied(method, data, false_alarm_rate, random_state, looked)
+    data = FitData(reader.read(given.source, "source"), reader.read(given.target, "target"))
+    return _studied(method, data, false_alarm_rate, random_state, given)
 
 
 def _studied(
@@ -112,7 +112,7 @@ def _studied(
     data: FitData,
     false_alarm_rate: float,
     random_state: int,
-    looked: LookedOver,
+    given: FitImages,
 ) -> Check:
     """What is known about images that are read."""
     source, pool = data.source, data.target_pool
@@ -148,6 +148,6 @@ def _studied(
         findings=findings,
         choices=choices,
         problems=source.problems + pool.problems,
-        notes=(*looked.notes, *Copies.of(source, pool).notes()),
-        bit_depths=looked.bit_depths,
+        notes=(*given.notes, *Copies.of(source, pool).notes()),
+        bit_depths=given.bit_depths,
     )

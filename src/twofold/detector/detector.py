@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.arguments import check_parameters, require_flag, whole_labels
+from twofold.detector.arguments import check_parameters, require_flag
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
-from twofold.detector.inputs import LookedOver, as_given, check_given, hand_over, look_over
+from twofold.detector.inputs import FitImages, as_given, check_given, find_fit_images, hand_over
 from twofold.detector.reading import DetectorProgress
 from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
-from twofold.encoders.encoder import Encoder, load_encoder
+from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import ConfigError
 from twofold.evidence import Evidence
-from twofold.images import ImageInput, find_images
+from twofold.images import ImageInput
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
 
 __all__ = ["Detector", "DetectorProgress"]
@@ -129,24 +129,31 @@ class Detector(Scoring, Estimator):
             target_labels=target_labels is not None,
             source_anomalies=source_anomalies is not None,
         )
-        labels = None if target_labels is None else whole_labels(target_labels)
-        near = find_images(source)
-        far, few, odd = (
-            None if given is None else find_images(given)
-            for given in (target, target_shots, source_anomalies)
+        given = find_fit_images(
+            source,
+            target,
+            shots=target_shots,
+            anomalies=source_anomalies,
+            labels=target_labels,
+            bit_depth=self.bit_depth,
         )
-        if far is not None and labels is not None and len(labels) != len(far):
-            raise ConfigError(
-                f"target_labels has {len(labels)} entries for {len(far)} target images"
-            )
-        looked = look_over(near, far, self.bit_depth)
-        near, far = looked.source, looked.target
-        few = None if few is None else few.at_depth(looked.bit_depths[1])
-        odd = None if odd is None else odd.at_depth(looked.bit_depths[0])
         method = method_class(self._load_encoder(), config)
+        known, pool, data = self._read(given, method)
+        self._fit_encoded(method, data, pool, studied=True, given=given)
+        # One for each image as given, the unusable ones included.
+        seen = known if pool is None else pool
+        self.decision_scores_ = as_given(self.decision_scores_, seen, np.nan)
+        self.labels_ = as_given(self.labels_, seen, -1)
+        return self
+
+    def _read(
+        self, given: FitImages, method: Method
+    ) -> tuple[EncodedImages, EncodedImages | None, FitData]:
+        """Source and pool as the encoder sees them, and what the method declares of all."""
         # The evidence is about whole images, whatever the method looks at.
         reader = self._reader(method, "pooled")
-        known = reader.read(near, "source")
+        few, odd, far = given.shots, given.anomalies, given.target
+        known = reader.read(given.source, "source")
         pool = None if far is None else reader.read(far, "target")
         data = hand_over(
             method,
@@ -155,14 +162,9 @@ class Detector(Scoring, Estimator):
             shots=None if few is None else reader.read_shots(few, method),
             anomalies=None if odd is None else reader.read(odd, "source anomaly"),
             selection=None if far is None else reader.select(far, method, self.selection_weights),
-            labels=labels,
+            labels=given.labels,
         )
-        self._fit_encoded(method, data, pool, studied=True, looked=looked)
-        # One for each image as given, the unusable ones included.
-        seen = known if pool is None else pool
-        self.decision_scores_ = as_given(self.decision_scores_, seen, np.nan)
-        self.labels_ = as_given(self.labels_, seen, -1)
-        return self
+        return known, pool, data
 
     def fit_encoded(
         self,
@@ -193,23 +195,14 @@ class Detector(Scoring, Estimator):
         self.method, self.options = method.id, method.config.model_dump(mode="json")
         self.encoder, self.weights = method.encoder.spec.id, method.encoder.origin
         self.locality = None
-        self._loaded = (self._encoder_key(), method.encoder)
+        self._loaded = (encoder_key(self.encoder, self.weights), method.encoder)
 
     def _load_encoder(self) -> Encoder:
         """The network that the parameters name; the one at hand if it is that."""
-        key = self._encoder_key()
+        key = encoder_key(self.encoder, self.weights)
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = (key, load_encoder(self.encoder, self.weights))
         return self._loaded[1]
-
-    def _encoder_key(self) -> object:
-        """What decides which network is loaded; a file that has changed is another one."""
-        try:
-            status = None if self.weights is None else Path(self.weights).stat()
-        except (OSError, ValueError):  # "random", or no file: loading says so
-            status = None
-        written = None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
-        return self.encoder, self.weights, written
 
     def _fit_encoded(
         self,
@@ -218,7 +211,7 @@ class Detector(Scoring, Estimator):
         pool: EncodedImages | None,
         *,
         studied: bool,
-        looked: LookedOver | None = None,
+        given: FitImages | None = None,
     ) -> None:
         seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
         fitted = fit_method(
@@ -229,8 +222,8 @@ class Detector(Scoring, Estimator):
             random_state=seed,
             studied=studied,
             progress=self._reader(method).reporter("fit"),
-            notes=() if looked is None else looked.notes,
-            bit_depths=(None, None) if looked is None else looked.bit_depths,
+            notes=() if given is None else given.notes,
+            bit_depths=(None, None) if given is None else given.bit_depths,
         )
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
@@ -290,7 +283,7 @@ class Detector(Scoring, Estimator):
         detector.evidence_, detector._reference = content.evidence, content.reference
         detector.random_state_, detector.bit_depth_ = content.random_state, content.bit_depth
         # Embedded weights have no file: they stay at hand for a second fit.
-        detector._loaded = (detector._encoder_key(), method.encoder)
+        detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)
         return detector
 
     def __getstate__(self) -> dict[str, Any]:

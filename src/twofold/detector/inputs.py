@@ -8,21 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.detector.arguments import whole_labels
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
-from twofold.images import ImageSet, survey
+from twofold.images import ImageInput, ImageSet, find_images, survey
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 
-__all__ = ["LookedOver", "as_given", "check_given", "hand_over", "look_over", "require_usable"]
+__all__ = [
+    "FitImages",
+    "as_given",
+    "check_given",
+    "find_fit_images",
+    "hand_over",
+    "require_usable",
+]
 
 
 @dataclass(frozen=True)
-class LookedOver:
-    """The images of a fit, with the bit depth at which they are read.
+class FitImages:
+    """The images of a fit as they were found, with the bit depth at which they are read.
 
     Attributes:
         source: normal images.
         target: unlabelled images, or None.
+        shots: target images known to be normal, or None.
+        anomalies: source images known to be anomalous, or None.
+        labels: int64 (n,), one per target image, or None.
         bit_depths: of the source's and the target's images with more than 8 bits; None where there
             are no such images.
         notes: what a user should know of the files, one line each.
@@ -30,37 +41,71 @@ class LookedOver:
 
     source: ImageSet
     target: ImageSet | None
+    shots: ImageSet | None
+    anomalies: ImageSet | None
+    labels: NDArray[np.int64] | None
     bit_depths: tuple[int | None, int | None]
     notes: tuple[str, ...]
 
 
-def look_over(source: ImageSet, target: ImageSet | None, stated: int | None) -> LookedOver:
-    """Find the bit depth of each set once, unless it is stated, and note what is odd.
+def find_fit_images(
+    source: ImageInput,
+    target: ImageInput | None,
+    *,
+    shots: ImageInput | None = None,
+    anomalies: ImageInput | None = None,
+    labels: object = None,
+    bit_depth: int | None = None,
+) -> FitImages:
+    """Find the images and the bit depth of either domain, and note what is odd.
 
     Source and target may come from two cameras, so each has a depth of its own.
 
     Args:
-        source: as found.
+        source: as the user gives it.
         target: likewise.
-        stated: the user's ``bit_depth``.
+        shots: likewise.
+        anomalies: likewise.
+        labels: of the target, likewise.
+        bit_depth: that the user states; None finds it.
+
+    Raises:
+        ImageSourceError: there are no images.
+        ConfigError: not one label per target image.
     """
-    notes: list[str] = []
-    depths: list[int | None] = []
-    for name, images in (("source", source), ("target", target)):
-        if images is None:
-            depths.append(None)
-            continue
-        found = survey(images, find_depth=stated is None)
-        depths.append(found.bit_depth if stated is None else stated if found.n_deep else None)
-        notes += (f"{name}: {note}" for note in found.notes)
-    near, far = depths
-    if None not in depths and near != far:
+    whole = None if labels is None else whole_labels(labels)
+    near = find_images(source)
+    far, few, odd = (
+        None if given is None else find_images(given) for given in (target, shots, anomalies)
+    )
+    if far is not None and whole is not None and len(whole) != len(far):
+        raise ConfigError(f"target_labels has {len(whole)} entries for {len(far)} target images")
+    near_depth, near_notes = _look_over(near, bit_depth, "source")
+    far_depth, far_notes = (None, ()) if far is None else _look_over(far, bit_depth, "target")
+    notes = [*near_notes, *far_notes]
+    if None not in (near_depth, far_depth) and near_depth != far_depth:
         notes.append(
-            f"source images are read with {near} bits and target images with {far}: if one camera "
-            "took both, state its bit depth (bit_depth)"
+            f"source images are read with {near_depth} bits and target images with {far_depth}: if "
+            "one camera took both, state its bit depth (bit_depth)"
         )
-    read = None if target is None else target.at_depth(far)
-    return LookedOver(source.at_depth(near), read, (near, far), tuple(notes))
+    return FitImages(
+        source=near.at_depth(near_depth),
+        target=None if far is None else far.at_depth(far_depth),
+        shots=None if few is None else few.at_depth(far_depth),
+        anomalies=None if odd is None else odd.at_depth(near_depth),
+        labels=whole,
+        bit_depths=(near_depth, far_depth),
+        notes=tuple(notes),
+    )
+
+
+def _look_over(
+    images: ImageSet, stated: int | None, name: str
+) -> tuple[int | None, tuple[str, ...]]:
+    """The bit depth of one set, if it has images with more than 8 bits, and notes on its files."""
+    found = survey(images, find_depth=stated is None)
+    depth = found.bit_depth if stated is None or not found.n_deep else stated
+    return depth, tuple(f"{name}: {note}" for note in found.notes)
 
 
 def check_given(

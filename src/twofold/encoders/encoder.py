@@ -19,7 +19,7 @@ from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
 from twofold.errors import ConfigError, WeightsError
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = ["Encoder", "encoder_key", "load_encoder"]
 
 # Named anew whenever decoding or resizing changes what pixels a file yields.
 _DECODING = "whole image, draft at twice the side, antialiased uint8 resize"
@@ -90,6 +90,19 @@ class Encoder:
     def state(self) -> dict[str, Tensor]:
         """The weights under their library's names, for embedding them in a model folder."""
         return dict(self.network.native.state_dict())
+
+
+def encoder_key(name: str, weights: str | Path | None) -> object:
+    """Equal for arguments with which :func:`load_encoder` gives the same network.
+
+    A file that has changed since is another one.
+    """
+    try:
+        status = None if weights is None else Path(weights).stat()
+    except (OSError, ValueError):  # "random", or no file: loading says so
+        status = None
+    written = None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+    return name, weights, written
 
 
 def load_encoder(

@@ -93,4 +93,7 @@ def patch_coreset(
     image, place = np.divmod(drawn, places.shape[2])
     rows = np.asarray(places[image, :, place], dtype=np.float32)
     projected = random_projection(rows, _PROJECTED, generator)
-    return rows[greedy_centers(projected, size, generator)]
+    chosen = rows[greedy_centers(projected, size, generator)]
+    # Rounding can put a little between copies of a patch far from the middle.
+    _, first = np.unique(chosen, axis=0, return_index=True)
+    return chosen[np.sort(first)]

@@ -1,0 +1,45 @@
+"""What a row tells of a fit besides its areas; judged with labels that no method sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twofold.benchmark.protocol import Split
+from twofold.methods import Method
+from twofold.selection import Partition
+
+__all__ = ["best_epoch", "diagnostics"]
+
+
+def best_epoch(areas: list[float]) -> dict[str, float]:
+    """What a choice of the epoch by the test's labels, as in some releases, would have reported."""
+    if not areas:
+        return {}
+    return {"auroc_best_epoch": max(areas), "best_epoch": 1.0 + int(np.argmax(areas))}
+
+
+def diagnostics(method: Method, split: Split) -> dict[str, float]:
+    """How good the method's choice of presumed normals was; needs labels, so never for it to see.
+
+    ``dominant_precision``: share of normals among the positives. ``dominant_recall``: share of the
+    pool's normals that are positives. ``negatives_normal``: share of normals among the negatives.
+    ``dominant_share``: share of the pool that is positive.
+    """
+    partition = getattr(method, "partition_", None)
+    known = len(split.pool) and (split.pool_labels >= 0).all()
+    if (
+        not isinstance(partition, Partition)
+        or "target_pool" not in method.wanted(method.config)
+        or not known
+    ):
+        return {}
+    normal = split.pool_labels == 0
+    inside, outside = normal[partition.dominant], normal[partition.others]
+    found = {"dominant_share": len(inside) / len(normal)}
+    if len(inside):
+        found["dominant_precision"] = float(inside.mean())
+    if normal.any():
+        found["dominant_recall"] = float(inside.sum() / normal.sum())
+    if len(outside):
+        found["negatives_normal"] = float(outside.mean())
+    return found
