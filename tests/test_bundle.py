@@ -752,14 +752,24 @@ LARGE: dict[str, Callable[[], bytes]] = {
 }
 
 
+def at_once(refusal: Callable[[], object]) -> None:
+    """Half a second at most: the least of three times, since others use the machine too."""
+    times = []
+    for _ in range(3):
+        begun = time.process_time()
+        refusal()
+        times.append(time.process_time() - begun)
+        if times[-1] < 0.5:
+            return
+    pytest.fail(f"refused after {min(times):.2f} s")
+
+
 @pytest.mark.parametrize("content", LARGE.values(), ids=LARGE)
 def test_a_large_document_is_refused_at_once(model: Path, content: Callable[[], bytes]) -> None:
     raw = content()
     assert len(raw) <= 2**23
     (model / "detector.json").write_bytes(raw)
-    begun = time.process_time()
-    refused(model, r"detector\.json: ")
-    assert time.process_time() - begun < 0.5
+    at_once(lambda: refused(model, r"detector\.json: "))
 
 
 def test_a_deep_document_with_a_matching_checksum_is_refused_at_once(model: Path) -> None:
@@ -772,21 +782,21 @@ def test_a_deep_document_with_a_matching_checksum_is_refused_at_once(model: Path
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["checksum"] = hashlib.sha256(canonical.encode()).hexdigest()
     (model / "detector.json").write_text(json.dumps(content))
-    begun = time.process_time()
-    refused(model, "was edited after saving")
-    assert time.process_time() - begun < 0.5
+    at_once(lambda: refused(model, "was edited after saving"))
 
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "encoder.safetensors"])
 def test_a_million_empty_tensors_are_refused_at_once(model: Path, name: str) -> None:
     one = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+
+    def read() -> None:
+        with pytest.raises(BundleError, match=f"{name}: .* lists too many tensors"):
+            read_bundle(model).extra("encoder")
+
     for count in (120_000, 1_000_000):
         raw = pack(("{" + ",".join(f'"{i:x}":{one}' for i in range(count)) + "}").encode())
         forge_file(model, raw, name)
-        begun = time.process_time()
-        with pytest.raises(BundleError, match=f"{name}: .* lists too many tensors"):
-            read_bundle(model).extra("encoder")
-        assert time.process_time() - begun < 0.5
+        at_once(read)
 
 
 def test_too_many_tensors_are_refused_at_saving_too(tmp_path: Path) -> None:
