@@ -19,6 +19,9 @@ from twofold.methods import METHODS, biost, parse_config
 from twofold.methods._pixels import resized
 from twofold.methods.biost import Biost, BiostConfig
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 
 class BackConfig(BiostConfig):
     detection: Any = "map_back"

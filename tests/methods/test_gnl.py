@@ -22,6 +22,9 @@ from twofold.methods._gnl_teacher import grey
 from twofold.methods.gnl import Gnl
 from twofold.training import local_generator
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world() -> toy.Encoded:

@@ -14,6 +14,9 @@ from twofold.errors import CollapseError, ConfigError
 from twofold.methods import METHODS, parse_config
 from twofold.methods.ildr import Ildr
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"latent_epochs": 5}
 
 

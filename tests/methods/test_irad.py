@@ -16,6 +16,9 @@ from twofold.errors import ConfigError
 from twofold.methods import METHODS, _checkpoint, parse_config
 from twofold.training import forward_all
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 
 def test_the_score_is_a_forest_on_shared_latents() -> None:
     world = toy.encoded_world()

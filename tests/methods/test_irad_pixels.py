@@ -13,6 +13,9 @@ from tests.support import toy
 from twofold.methods import irad
 from twofold.methods.irad import Irad, IradConfig
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 
 class PixelConfig(IradConfig):
     """Small networks on pixels as the default, for the contract."""

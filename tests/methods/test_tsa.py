@@ -17,6 +17,9 @@ from twofold.errors import ConfigError
 from twofold.methods import METHODS, parse_config, tsa
 from twofold.training import _optimiser, forward_all
 
+# Each fit takes seconds: a comparison system, with the slow tests.
+pytestmark = pytest.mark.slow
+
 FEW: dict[str, Any] = {"views": 2, "iterations": 20}
 
 
