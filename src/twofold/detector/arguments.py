@@ -43,7 +43,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         "method": _text,
         "encoder": _text,
         "false_alarm_rate": lambda value, _: _ignore(images_needed(value)),
-        "random_state": lambda value, _: None if value is None else check_seed(value),
+        "random_state": _optional(lambda value, _: check_seed(value)),
         "locality": _optional(_text),
         "options": _optional(_options),
         "weights": _optional(_path),

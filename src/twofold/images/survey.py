@@ -88,6 +88,9 @@ def survey(images: ImageSet, *, find_depth: bool = True) -> Survey:
 def _each(rows: Iterable[int], look: Callable[[int], T | None]) -> dict[int, T]:
     """Return what `look` returns for each row, in order, without those for which it is None."""
     chosen = list(rows)
+    if len(chosen) <= _PORTION:  # one image that is scored alone is worth no threads
+        looked = ((row, look(row)) for row in chosen)
+        return {row: value for row, value in looked if value is not None}
     portions = [chosen[start : start + _PORTION] for start in range(0, len(chosen), _PORTION)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         found = pool.map(lambda portion: [(row, look(row)) for row in portion], portions)
