@@ -1,6 +1,7 @@
-"""Decision thresholds at a stated false-alarm rate, p-values, and how contaminated a pool is."""
+"""Decision thresholds at a stated false-alarm rate, and p-values."""
 
 from twofold.thresholds._rates import check_rate
+from twofold.thresholds.calibration import Calibration, Origin, Rule, ScoreScale
 from twofold.thresholds.conformal import (
     Threshold,
     conformal_quantile,
@@ -8,26 +9,27 @@ from twofold.thresholds.conformal import (
     images_needed,
     lower_spread,
     percentiles,
-    pool_contamination,
-    presumed_normal,
-    upper_tail,
+    realised_rate_interval,
 )
-from twofold.thresholds.contamination import Contamination, estimate_contamination
-from twofold.thresholds.p_values import benjamini_hochberg, p_values
+from twofold.thresholds.p_values import benjamini_hochberg, benjamini_yekutieli, p_values
+from twofold.thresholds.tails import Tail, fit_tail
 
 __all__ = [
-    "Contamination",
+    "Calibration",
+    "Origin",
+    "Rule",
+    "ScoreScale",
+    "Tail",
     "Threshold",
     "benjamini_hochberg",
+    "benjamini_yekutieli",
     "check_rate",
     "conformal_quantile",
-    "estimate_contamination",
+    "fit_tail",
     "fit_threshold",
     "images_needed",
     "lower_spread",
     "p_values",
     "percentiles",
-    "pool_contamination",
-    "presumed_normal",
-    "upper_tail",
+    "realised_rate_interval",
 ]

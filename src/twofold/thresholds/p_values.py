@@ -5,40 +5,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.errors import NotEnoughImagesError
 from twofold.thresholds._rates import check_rate
+from twofold.thresholds.calibration import Calibration
 
-__all__ = ["benjamini_hochberg", "p_values"]
+__all__ = ["benjamini_hochberg", "benjamini_yekutieli", "p_values"]
 
 Array = NDArray[np.float64]
 
 
-def p_values(scores: NDArray[np.floating], reference_sorted: NDArray[np.floating]) -> Array:
-    """Conformal p-values, (1 + #{reference >= score}) / (m + 1) (Vovk et al. 2005).
+def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
+    """Conformal p-values, (1 + #{calibration >= score}) / (n + 1) (Vovk et al. 2005).
 
-    For a score exchangeable with the reference, P(p <= a) <= a for every a, whatever their
-    distribution. The p-values of one batch depend on each other through the reference, though
-    positively, so that Benjamini-Hochberg holds (Bates et al. 2023, theorem 2). None is below
-    1 / (m + 1): fewer than 1 / rate reference images can report nothing at all.
+    For a score exchangeable with the calibration, P(p <= a) <= a for every a, whatever their
+    distribution; equal scores count against the image. The p-values of one batch depend on each
+    other through the calibration, though positively, so that Benjamini-Hochberg holds (Bates et al.
+    2023, theorem 2). Anomalies among the calibration images only make p-values larger. None is
+    below 1 / (n + 1). With the rule ``tail`` the bound on the normals' tail counts where it is
+    smaller.
 
     Args:
-        scores: (n,), larger = more anomalous; NaN allowed.
-        reference_sorted: (m,) ascending, m >= 1, of normals, out of sample, without NaN. A
-            reference of presumed normals from the pool holds only as far as the presumption does.
+        scores: (m,), larger = more anomalous; NaN allowed.
+        calibration: out-of-sample scores and weights; a group counts as one of the n.
 
     Returns:
-        float64 (n,) in (0, 1]; NaN for NaN. Cost O((n + m) log m).
-
-    Raises:
-        NotEnoughImagesError: an empty reference.
+        float64 (m,) in (0, 1]; NaN for NaN. Cost O((n + m) log n).
     """
-    m = len(reference_sorted)
-    if not m:
-        raise NotEnoughImagesError("p-values need at least 1 reference image, got 0")
     values = np.asarray(scores, dtype=np.float64)
-    reference = np.asarray(reference_sorted, dtype=np.float64)
-    at_least = m - np.searchsorted(reference, values, side="left")
-    return np.where(np.isnan(values), np.nan, (1.0 + at_least) / (m + 1.0))
+    known = ~np.isnan(values)
+    n = calibration.n_groups
+    found = np.full(len(values), np.nan)
+    found[known] = (1.0 + calibration.above(values[known], inclusive=True)) / (n + 1.0)
+    tail = calibration.tail()
+    if tail is not None:
+        bound = tail.exceeding(calibration.on_scale(values[known]))
+        found[known] = np.minimum(found[known], np.maximum(bound, 1.0 / (n + 1.0)))
+    return np.minimum(found, 1.0)
 
 
 def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[np.bool_]:
@@ -65,3 +66,23 @@ def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[n
     if not len(passing):
         return np.zeros(len(values), dtype=np.bool_)
     return np.asarray(values <= ordered[passing[-1]], dtype=np.bool_)
+
+
+def benjamini_yekutieli(p_values: NDArray[np.floating], rate: float) -> NDArray[np.bool_]:
+    """Likewise for p-values that depend on each other in any way (Benjamini & Yekutieli 2001).
+
+    Benjamini-Hochberg at ``rate / (1 + 1/2 + ... + 1/n)``: of a thousand images, a seventh.
+
+    Args:
+        p_values: (n,) in [0, 1]; NaN counts as no hypothesis.
+        rate: expected share of normals among those reported, in (0, 1).
+
+    Returns:
+        bool (n,), True = anomalous; False for NaN.
+
+    Raises:
+        ConfigError: the rate is not strictly between 0 and 1.
+    """
+    check_rate(rate)
+    n = int((~np.isnan(np.asarray(p_values, dtype=np.float64))).sum())
+    return benjamini_hochberg(p_values, rate / float((1.0 / np.arange(1, n + 1)).sum() or 1.0))
