@@ -75,9 +75,10 @@ def kinship(
         random_state: of draws, halves and shuffles.
 
     Returns:
-        The value with a 90% interval. Unknown, (0, 0, 1), where the target has no directions of
-        its own that stand out from chance, as where it holds nothing but copies or has no more
-        dimensions than there are directions to compare. Cost O((m + n)^2 d).
+        The value with a 90% interval. Unknown, (0, 0, 1), where the source holds nothing but
+        copies, or the target has no directions of its own that stand out from chance, as where it
+        holds nothing but copies or has no more dimensions than there are directions to compare.
+        Cost O((m + n)^2 d).
 
     Raises:
         NotEnoughImagesError: fewer than eight images on a side.
@@ -86,6 +87,8 @@ def kinship(
     near, far = (
         _thinned(rows, name, rng) for rows, name in ((source, "source"), (target, "target"))
     )
+    if not _centred(near).any():
+        return _UNKNOWN
     explained = np.array([_once(near, far, rng) for _ in range(_REPEATS)])
     lent, chance, most = explained.mean(axis=0)
     if most - chance <= max(_LEAST_OWN * min(most, 1.0 - chance), _ROUNDING):

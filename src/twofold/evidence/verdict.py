@@ -23,8 +23,8 @@ _SECOND_MODE = 1 / 3
 # A twentieth of what the target's own half explains is as good as nothing. A tenth is not: sketches
 # have that of the very photographs of their class.
 _STRANGER = 0.05
-# No label-free statistic that was tried orders pools of 10% and 40% rightly in nine of ten pairs, so
-# that no estimate of the share is given: its honest interval would be 0 to one half.
+# No label-free statistic that was tried orders pools of 10% and 40% rightly in nine of ten pairs,
+# so no estimate of the share is given: its honest interval would be 0 to one half.
 _UNKNOWN_SHARE = (
     "how many anomalies the pool holds is unknown: look at the highest-ranked images, or judge 20 "
     "images drawn at random"
