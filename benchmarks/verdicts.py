@@ -70,12 +70,13 @@ def drawn(
     normals, odd = (generator.permutation(np.flatnonzero(labels == value)) for value in (0, 1))
     most = len(normals) // 2
     if size is None:
-        n_odd = min(round(most * share / (1 - share)), len(odd))
-        n_normal = min(most, round(n_odd * (1 - share) / share))
+        wanted = max(round(most * share / (1 - share)), 1)
+        n_odd = min(wanted, len(odd))
+        n_normal = most if n_odd == wanted else round(n_odd * (1 - share) / share)
     else:
         n_odd = round(size * share)
         n_normal = size - n_odd
-    if n_normal > most or n_odd > len(odd):
+    if not 0 < n_normal <= most or n_odd > len(odd):
         return None
     return np.concatenate([normals[:n_normal], odd[:n_odd]])
 

@@ -62,7 +62,8 @@ def test_the_dominant_cluster(kind: str, states: range) -> None:
         assert (modes is None) == (n < 10)
         if modes is not None:
             assert within(0, 1, modes.separation, modes.valley, modes.p_value)
-            assert within(0, 0.5, modes.minor_share)
+            assert within(0, 0.5, modes.minor_low, modes.minor_share)
+            assert modes.minor_low <= modes.minor_share
 
 
 @KINDS

@@ -49,7 +49,7 @@ def test_every_figure_is_finite_and_in_range(n: int, m: int, shift: float) -> No
         assert 0.0 <= found[name] <= 1.0, name
     assert -2.0 <= found["mmd"] <= 2.0
     assert -1.0 <= found["kendall"] <= 1.0
-    assert 0.0 <= found["minor_share"] <= 0.5
+    assert 0.0 <= found["minor_share_low"] <= found["minor_share"] <= 0.5
     assert found["dominant_share"] >= 0.5
     assert len(found["stability"]) == 3
     assert all(0.0 <= value <= 1.0 for value in found["stability"])
@@ -67,6 +67,7 @@ def test_each_figure_is_that_of_its_test() -> None:
     assert (found.mmd, found.mmd_p_value) == (mmd.value, mmd.p_value)
     modes = multimodality(target, random_state=3)
     assert (found.two_modes_p_value, found.minor_share) == (modes.p_value, modes.minor_share)
+    assert found.minor_share_low == modes.minor_low
     stable = stability(target, random_state=3)
     assert (found.stability, found.stability_across) == (stable.agreement, stable.across)
     assert found.dominant_share == stable.shares[0]

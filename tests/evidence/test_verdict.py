@@ -24,6 +24,7 @@ SHIFTED = Findings(
     stability_across=0.9,
     two_modes_p_value=0.5,
     minor_share=0.4,
+    minor_share_low=0.35,
     distance_skewness=0.3,
     distance_skewness_low=0.1,
     distance_skewness_high=0.5,
@@ -72,7 +73,7 @@ def test_no_shift() -> None:
 def test_no_dominant_mode() -> None:
     found = verdict(two_modes_p_value=0.01, minor_share=0.42)
     assert found.verdict == "do not trust: no dominant mode"
-    groups = "the pool falls into two groups of 58% and 42% (p = 0.010)"
+    groups = "the pool falls into two groups of 58% and 42% (p = 0.010); the fit can bear 25%"
     assert found.reasons == (groups, TOLD, UNKNOWN)
     # Two modes are a doubt without a shift, too.
     alike = verdict(two_modes_p_value=0.01, minor_share=0.42, shift_auroc=0.5)
@@ -123,13 +124,13 @@ def test_all_doubts_in_order() -> None:
     ("field", "trusted", "doubted"),
     [
         ("two_modes_p_value", above(0.02), 0.02),
-        ("minor_share", below(1 / 3), 1 / 3),
+        ("minor_share_low", 0.25, above(0.25)),
         ("kinship_high", 0.05, below(0.05)),
         ("distance_skewness_high", 0.0, below(0.0)),
     ],
 )
 def test_boundaries_of_the_doubts(field: str, trusted: float, doubted: float) -> None:
-    mode = {"two_modes_p_value": 0.02, "minor_share": 1 / 3}
+    mode = {"two_modes_p_value": 0.02, "minor_share_low": 0.35}
     edge: dict[str, Any] = mode if field in mode else {}
     assert verdict(**edge | {field: trusted}).verdict == ADAPT
     assert verdict(**edge | {field: doubted}).verdict.startswith(DO_NOT_TRUST)

@@ -46,6 +46,7 @@ class Findings:
         stability_across: how far the dominant clusters of different K lie within each other.
         two_modes_p_value: of the pool being one mode.
         minor_share: share of the smaller side of its best split in two.
+        minor_share_low: at least this share, with 95%.
         distance_skewness: of the squared distances between the pool's images; below 0 says that
             no majority lies together.
         distance_skewness_low: lower end of its 90% interval.
@@ -69,6 +70,7 @@ class Findings:
     stability_across: float
     two_modes_p_value: float
     minor_share: float
+    minor_share_low: float
     distance_skewness: float
     distance_skewness_low: float
     distance_skewness_high: float
@@ -128,6 +130,7 @@ def study(
         stability_across=stable.across,
         two_modes_p_value=modes.p_value,
         minor_share=modes.minor_share,
+        minor_share_low=modes.minor_low,
         distance_skewness=together.value,
         distance_skewness_low=together.low,
         distance_skewness_high=together.high,
