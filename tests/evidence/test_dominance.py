@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.evidence.dominance import (
@@ -117,6 +118,9 @@ def test_two_groups_are_seen_with_their_shares(sizes: tuple[int, int], minor: fl
     found = multimodality(groups(*sizes, distance=7.0), simulations=40, random_state=0)
     assert found.p_value < 0.05
     assert found.minor_share == pytest.approx(minor, abs=0.02)
+    count, n = round(found.minor_share * sum(sizes)), sum(sizes)
+    # So many or more have a probability of 5% under the lower end.
+    assert binom.sf(count - 1, n, found.minor_low) == pytest.approx(0.05)
     assert found.valley < 0.3
     assert 0 < found.separation < 1
 
@@ -151,6 +155,7 @@ def test_single_modes_are_not_split(kind: str) -> None:
 def test_all_the_same_rows_are_one_mode() -> None:
     found = multimodality(np.full((12, 5), 0.1), random_state=0)
     assert (found.separation, found.valley, found.minor_share, found.p_value) == (0, 1, 0, 1)
+    assert found.minor_low == 0
     found = multimodality(np.repeat([[0.0, 1.0], [1.0, 0.0]], [12, 8], axis=0), random_state=0)
     assert found.separation == pytest.approx(1.0)
     assert (found.valley, found.minor_share, found.p_value) == (0.0, 0.4, 1 / 101)

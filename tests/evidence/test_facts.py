@@ -82,7 +82,6 @@ def test_what_was_not_studied_says_so() -> None:
     evidence = collect_evidence(images(1, 2, 3), images(4, 5), THRESHOLD)
     assert (evidence.verdict, evidence.reasons, evidence.findings) == (NOT_STUDIED, (), None)
     assert evidence.choices == {}
-    assert evidence.contamination == THRESHOLD.contamination == (0.0, 0.0, 0.1)
 
 
 def test_a_verdict_other_than_adapt_is_the_first_note() -> None:

@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from twofold.evidence import LEAST_IMAGES, judge, study
 from twofold.evidence.dominance import dominant_share, multimodality, stability
-from twofold.evidence.kinship import kinship
+from twofold.evidence.kinship import Kinship, kinship
+from twofold.evidence.majority import distance_skewness
 from twofold.evidence.ranking import disagreement, extremes
 from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
-from twofold.thresholds import Contamination
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,8 @@ def test_comparisons_of_two_sets(kind: str, states: range) -> None:
             assert told is None or within(0, 1, told.accuracy, told.auroc, told.p_value)
             assert mmd is None or (within(-2, 2, mmd.value) and within(0, 1, mmd.p_value))
             assert (related is None) == (min(len(near), len(far)) < 8)
-            assert related is None or within(0, 1, related)
+            assert related is None or within(0, 1, related.low, related.value, related.high)
+            assert related is None or related.low <= related.value <= related.high
 
 
 @KINDS
@@ -61,7 +62,21 @@ def test_the_dominant_cluster(kind: str, states: range) -> None:
         assert (modes is None) == (n < 10)
         if modes is not None:
             assert within(0, 1, modes.separation, modes.valley, modes.p_value)
-            assert within(0, 0.5, modes.minor_share)
+            assert within(0, 0.5, modes.minor_low, modes.minor_share)
+            assert modes.minor_low <= modes.minor_share
+
+
+@KINDS
+@STATES
+def test_the_skewness_of_distances(kind: str, states: range) -> None:
+    for n, state in ((n, state) for n in SIZES for state in states):
+        found = end(distance_skewness, sample(kind, n, state), random_state=state)
+        assert (found is None) == (n < 4)
+        if found is not None:
+            assert finite(found.low, found.value, found.high)
+            assert found.low <= found.value <= found.high
+            if "equal" in kind or kind in ("zeros", "rounding"):
+                assert kind == "rounding" or found.value == found.low == found.high == 0.0
 
 
 @KINDS
@@ -104,36 +119,34 @@ def test_rankings(kind: str) -> None:
 def test_a_whole_study_and_its_verdict(kind: str) -> None:
     for n in (9, 10):
         rows, normals = sample(kind, n, 0), partner(kind, 12, 0)
-        unsure = Contamination(0.0, 0.0, 0.5)
         found = study(
             normals,
             rows,
             names=tuple(str(i) for i in range(n)),
             adapted=np.square(rows).sum(axis=1),
-            contamination=unsure,
             random_state=0,
         )
         assert (found is None) == (n < LEAST_IMAGES)
         for rate in (0.05, 0.3):
-            verdict = judge(found, unsure, n_source=12, n_target=n, false_alarm_rate=rate)
+            verdict = judge(found, n_source=12, n_target=n, false_alarm_rate=rate)
             assert all(len(line.splitlines()) == 1 for line in (verdict.verdict, *verdict.reasons))
 
 
 @pytest.mark.parametrize("n", [8, 11, 20])
-def test_copies_are_related_to_nothing(n: int) -> None:
+def test_the_kinship_of_copies_is_unknown(n: int) -> None:
     """What their means leave of them is rounding, whose directions mean nothing."""
     for state in range(12):
         rng = np.random.default_rng([n, state])
         for d in (3, 20, 64):
             usual, copies = rng.normal(size=(20, d)), np.tile(rng.normal(size=d), (n, 1))
             for near, far in ((usual, copies), (copies, usual), (copies, 3 * copies)):
-                assert kinship(near, far, random_state=state) == 0.0
+                assert kinship(near, far, random_state=state) == Kinship(0.0, 0.0, 1.0)
 
 
 def test_kinship_of_rows_with_few_dimensions_is_no_quotient_of_rounding() -> None:
     for state in range(20):
         near, far = np.random.default_rng(state).normal(size=(2, 24, 5))
-        assert kinship(near, far, random_state=state) == 0.0
+        assert kinship(near, far, random_state=state) == Kinship(0.0, 0.0, 1.0)
 
 
 def slow_mmd(source: Array, target: Array) -> float:

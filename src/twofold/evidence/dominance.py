@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import beta
 
 from twofold.densities import fit_gaussian
 from twofold.errors import ConfigError, NotEnoughImagesError
@@ -65,6 +66,7 @@ class Multimodality:
         valley: lowest density between the two groups' peaks relative to the lower peak, along the
             line through their means, in [0, 1]. 1: one mode; 0: a gap.
         minor_share: share of the pool in the smaller group, in [0, 0.5].
+        minor_low: at least this share, with 95% (Clopper & Pearson 1934), in [0, minor_share].
         p_value: of a single mode being split as well and having as deep a valley, in
             [1 / (1 + simulations), 1]. A simulated sample that lies all on one side of its
             distribution's middle, as small ones at times do, shows one mode and no valley.
@@ -73,6 +75,7 @@ class Multimodality:
     separation: float
     valley: float
     minor_share: float
+    minor_low: float
     p_value: float
 
 
@@ -169,7 +172,7 @@ def multimodality(
         random_state: seed of draw and simulations.
 
     Returns:
-        The figures; (0, 1, 0, 1) where all rows are the same. Cost O(n d k) for the k components
+        The figures; (0, 1, 0, 0, 1) where all rows are the same. Cost O(n d k) for the k components
         and O(n k) for each simulation.
 
     Raises:
@@ -182,7 +185,9 @@ def multimodality(
     pool = _thinned(features, _LEAST_ROWS, rng, part=1.0)
     rows = leading_components(pool, random_state=random_state)
     if not rows.any():
-        return Multimodality(separation=0.0, valley=1.0, minor_share=0.0, p_value=1.0)
+        return Multimodality(
+            separation=0.0, valley=1.0, minor_share=0.0, minor_low=0.0, p_value=1.0
+        )
     side, separation = _two_means(rows)
     valley = _valley(rows, side)
     shrinkage = fit_gaussian(rows).shrinkage
@@ -196,9 +201,10 @@ def multimodality(
         flat = rng.uniform(-1.0, 1.0, size=(len(rows), 1))
         valleys = _valley(null, null_side), _valley(flat, flat[:, 0] > 0)
         reached += [null_separation >= separation, valleys[0] <= valley, valleys[1] <= valley]
-    minor = min(float(side.mean()), float(1.0 - side.mean()))
+    count = int(min(side.sum(), (~side).sum()))
+    low = float(beta.ppf(0.05, count, len(side) - count + 1)) if count else 0.0
     p_value = (1 + int(reached.max())) / (1 + simulations)
-    return Multimodality(separation, valley, minor, p_value)
+    return Multimodality(separation, valley, count / len(side), low, p_value)
 
 
 def _thinned(

@@ -30,8 +30,6 @@ class Evidence:
         threshold_origin: which domain's images the threshold was calibrated on.
         presumed_normal_share: share of the calibration images presumed normal, in (0, 1].
         notes: what a user should hear, one line each.
-        contamination: (low, share, high), estimated share of anomalies in the pool with a 90%
-            interval; anomalies that score like normals are invisible, so read it as "at least".
         verdict: ``adapt``, ``no shift: source detector suffices``, ``do not trust: ...``, or
             ``not studied`` where there is no target or a benchmark shares its encoding.
         reasons: of the verdict, one line each.
@@ -50,7 +48,6 @@ class Evidence:
     threshold_origin: str
     presumed_normal_share: float
     notes: tuple[str, ...]
-    contamination: tuple[float, float, float] = (0.0, 0.0, 0.0)
     verdict: str = NOT_STUDIED
     reasons: tuple[str, ...] = ()
     findings: Findings | None = None
@@ -136,7 +133,6 @@ def collect_evidence(
         threshold_origin=threshold.origin,
         presumed_normal_share=threshold.presumed_share,
         notes=(*_notes(copies, threshold, verdict), *notes),
-        contamination=threshold.contamination,
         verdict=NOT_STUDIED if verdict is None else verdict.verdict,
         reasons=() if verdict is None else verdict.reasons,
         findings=findings,

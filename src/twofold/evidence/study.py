@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import fit_trimmed
+from twofold.errors import CollapseError
 from twofold.evidence.dominance import multimodality, stability
 from twofold.evidence.kinship import kinship
+from twofold.evidence.majority import distance_skewness
 from twofold.evidence.ranking import disagreement, extremes
-from twofold.evidence.shift import mmd_test, two_sample_test
+from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
 from twofold.threads import one_thread
-from twofold.thresholds import Contamination
 
 __all__ = ["LEAST_IMAGES", "Findings", "study"]
 
@@ -21,6 +23,8 @@ Array = NDArray[np.float64]
 # Below, hardly any of the statistics is defined, and none says anything.
 LEAST_IMAGES = 10
 _SHOWN = 5
+# As the methods: a quarter may be anomalous before a robust fit breaks down.
+_TRIM = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,20 @@ class Findings:
         shift_p_value: of no shift, from that classifier (permutations).
         mmd: squared maximum mean discrepancy, unbiased; about 0 without shift, at most 2.
         mmd_p_value: of no shift (permutations).
-        kinship: how far the target varies like the source, 0 chance to 1 like itself.
+        kinship: how far the target's central part varies like the source, 0 chance to 1 like
+            itself.
+        kinship_low: lower end of its 90% interval.
+        kinship_high: upper end; the interval is 0 to 1 where nothing can be said.
         dominant_share: share of the pool in the larger of two clusters (K-means, K = 2).
         stability: agreement of the dominant cluster over subsamples for K = 2, 3, 5, in [0, 1].
         stability_across: how far the dominant clusters of different K lie within each other.
         two_modes_p_value: of the pool being one mode.
         minor_share: share of the smaller side of its best split in two.
+        minor_share_low: at least this share, with 95%.
+        distance_skewness: of the squared distances between the pool's images; below 0 says that
+            no majority lies together.
+        distance_skewness_low: lower end of its 90% interval.
+        distance_skewness_high: upper end.
         kendall: agreement of the adapted ranking with that of distances to the source, in [-1, 1].
         top_overlap: share of the top tenth both rankings have in common.
         chance_overlap: what unrelated rankings would share.
@@ -51,11 +63,17 @@ class Findings:
     mmd: float
     mmd_p_value: float
     kinship: float
+    kinship_low: float
+    kinship_high: float
     dominant_share: float
     stability: tuple[float, ...]
     stability_across: float
     two_modes_p_value: float
     minor_share: float
+    minor_share_low: float
+    distance_skewness: float
+    distance_skewness_low: float
+    distance_skewness_high: float
     kendall: float
     top_overlap: float
     chance_overlap: float
@@ -69,7 +87,6 @@ def study(
     *,
     names: tuple[str, ...],
     adapted: Array,
-    contamination: Contamination,
     random_state: int,
 ) -> Findings | None:
     """Run every test of this room on one pair.
@@ -78,8 +95,8 @@ def study(
         source: float64 (m, d) normalised vectors of the source normals.
         target: float64 (n, d) of the pool.
         names: (n,) of the target images.
-        adapted: float64 (n,) out-of-sample scores of the pool under the adapted detector.
-        contamination: of the pool.
+        adapted: float64 (n,) out-of-sample scores of the pool under the adapted detector. The
+            agreement of the rankings alone is about them; all else is the same for any method.
         random_state: of all that is random here.
 
     Returns:
@@ -88,16 +105,16 @@ def study(
     if min(len(source), len(target)) < LEAST_IMAGES:
         return None
     distances = np.square(target - source.mean(axis=0)).sum(axis=1)
-    aside = int(np.ceil(contamination.high * len(target)))
-    # Presumed anomalies say nothing of how the target's normals vary.
-    kept = np.argsort(adapted, kind="stable")[: max(len(target) - aside, len(target) // 2, 8)]
     # Many small products: threads that wait for each other make them many times slower.
     with one_thread():
         told = two_sample_test(source, target, random_state=random_state)
         mmd = mmd_test(source, target, random_state=random_state)
         stable = stability(target, random_state=random_state)
         modes = multimodality(target, random_state=random_state)
-        related = kinship(source, target[kept], random_state=random_state)
+        together = distance_skewness(target, random_state=random_state)
+        # Anomalies say nothing of how the target's normals vary.
+        central = target[_central(target, random_state)]
+        related = kinship(source, central, random_state=random_state)
     ranks = disagreement(adapted, distances)
     nearest, farthest = extremes(distances, names, min(_SHOWN, len(names)))
     return Findings(
@@ -105,15 +122,30 @@ def study(
         shift_p_value=told.p_value,
         mmd=mmd.value,
         mmd_p_value=mmd.p_value,
-        kinship=related,
+        kinship=related.value,
+        kinship_low=related.low,
+        kinship_high=related.high,
         dominant_share=stable.shares[0],
         stability=stable.agreement,
         stability_across=stable.across,
         two_modes_p_value=modes.p_value,
         minor_share=modes.minor_share,
+        minor_share_low=modes.minor_low,
+        distance_skewness=together.value,
+        distance_skewness_low=together.low,
+        distance_skewness_high=together.high,
         kendall=ranks.kendall,
         top_overlap=ranks.top_overlap,
         chance_overlap=ranks.chance_overlap,
         most_like_source=nearest,
         least_like_source=farthest,
     )
+
+
+def _central(rows: Array, random_state: int) -> NDArray[np.bool_]:
+    """The central three quarters, bool (n,), whatever a method presumes normal; all of copies."""
+    components = leading_components(rows, random_state=random_state)
+    try:
+        return fit_trimmed(None, components, trim=_TRIM)[1]
+    except CollapseError:
+        return np.ones(len(rows), dtype=np.bool_)
