@@ -77,7 +77,6 @@ def _print(found: Check) -> None:
     facts = found.findings
     if facts is None:
         return
-    low, share, high = (f"{value:.0%}" for value in found.contamination)
     stable = " ".join(f"{value:.2f}" for value in facts.stability)
     lines = (
         (
@@ -86,8 +85,12 @@ def _print(found: Check) -> None:
             f"always), p {facts.shift_p_value:.3f}",
         ),
         ("", f"MMD {facts.mmd:.3f} (0 none), p {facts.mmd_p_value:.3f}"),
-        ("kinship", f"{facts.kinship:.2f} (does the target vary like the source? 0 no, 1 yes)"),
-        ("anomalies in target", f"at least about {share} (90% interval {low} to {high})"),
+        (
+            "kinship",
+            f"{facts.kinship:.2f} ({facts.kinship_low:.2f} to {facts.kinship_high:.2f}; does the "
+            "target vary like the source? 0 no, 1 yes)",
+        ),
+        ("anomalies in target", "unknown without labels: look at the highest-ranked images"),
         (
             "one group or two",
             f"p {facts.two_modes_p_value:.3f} for one (small: two); the best split leaves "

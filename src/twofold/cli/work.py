@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +34,12 @@ BitDepth = Annotated[
 ]
 Weights = Annotated[
     str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
+]
+FalseAlarmRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Decide at this share of false alarms.", show_default="the rate of the model"
+    ),
 ]
 # What every generator behind a method takes as a seed.
 LAST_STATE = 2**32 - 1
@@ -68,6 +75,13 @@ def fit(
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
     ] = None,
+    calibration: Annotated[
+        str,
+        typer.Option(
+            help="pool: the rate holds whatever normals look like; tail: presume that their scores "
+            "thin out, and find more in a pool with many anomalies."
+        ),
+    ] = "pool",
     bit_depth: BitDepth = None,
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
@@ -94,6 +108,7 @@ def fit(
             weights=weights,
             selection_weights=selection_weights,
             bit_depth=bit_depth,
+            calibration=calibration,  # type: ignore[arg-type]
             strict=strict,
             progress=progress,
         )
@@ -117,9 +132,11 @@ def fit(
     typer.echo(f"verdict: {evidence.verdict}")
     typer.echo(
         f"{out}: {method} fitted on {evidence.n_source} source and {evidence.n_target} target "
-        f"images; threshold {threshold.value:.6g} for {100 * false_alarm_rate:g}% false alarms, "
-        f"from {threshold.n_presumed} presumed normal {threshold.origin} images"
+        f"images; threshold {threshold.value:.6g} for {100 * threshold.false_alarm_rate:.3g}% "
+        f"false alarms, from {threshold.n_images} {threshold.origin} images"
     )
+    if threshold.note is not None:
+        say(f"note: {threshold.note}")
 
 
 @command
@@ -127,6 +144,7 @@ def score(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
     out: Annotated[str | None, typer.Option(help="CSV file; stdout when left out.")] = None,
+    false_alarm_rate: FalseAlarmRate = None,
     false_discovery_rate: Annotated[
         float | None,
         typer.Option(help="Decide on all images together: stated share of normals among alarms."),
@@ -149,7 +167,12 @@ def score(
             from twofold.cli.maps import MapWriter  # noqa: PLC0415 - imports torch
 
             writer = MapWriter(detector, Path(maps))
-        result = detector.score(given, false_discovery_rate=false_discovery_rate, each_map=writer)
+        result = detector.score(
+            given,
+            false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=false_discovery_rate,
+            each_map=writer,
+        )
     rows = _rows(result)
     for note in result.notes:
         say(f"note: {note}")
@@ -177,6 +200,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     normal: Annotated[str, typer.Option(help="Images known to be normal.")],
     anomalous: Annotated[str, typer.Option(help="Images known to be anomalous.")],
+    false_alarm_rate: FalseAlarmRate = None,
     weights: Weights = None,
     strict: Strict = False,
     as_json: Json = False,
@@ -184,10 +208,22 @@ def evaluate(
     """Measure a detector on labelled images: areas, error rates, decision counts."""
     with progress_bar() as progress:
         detector = _load(model, weights, strict, progress)
+        if false_alarm_rate is not None:
+            with warnings.catch_warnings():
+                # Said below, once.
+                warnings.simplefilter("ignore", UserWarning)
+                detector.set_false_alarm_rate(false_alarm_rate)
         scores = (detector.score(normal), detector.score(anomalous))
     from twofold.benchmark.evaluation import evaluate_scores  # noqa: PLC0415 - imports torch
 
-    figures = evaluate_scores(*scores)
+    threshold = detector.threshold_
+    figures = evaluate_scores(*scores) | {
+        "threshold": threshold.value,
+        "stated_false_alarm_rate": threshold.false_alarm_rate,
+        "stated_interval": threshold.interval,
+    }
+    if threshold.note is not None:
+        say(f"note: {threshold.note}")
     for note in dict.fromkeys(note for result in scores for note in result.notes):
         say(f"note: {note}")
     for problem in figures["problems"]:

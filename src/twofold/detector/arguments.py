@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twofold.encoders.outputs import resolve_engine
 from twofold.errors import ConfigError, shown
 from twofold.images.depth import check_bit_depth
-from twofold.thresholds import images_needed
+from twofold.thresholds import Rule, images_needed
 
 __all__ = [
     "LAST_STATE",
@@ -49,6 +49,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         "weights": _optional(_path),
         "selection_weights": _optional(_path),
         "bit_depth": _optional(lambda value, _: _ignore(check_bit_depth(value))),
+        "calibration": lambda value, _: _rule(value),
         "strict": require_flag,
         "engine": lambda value, _: _engine(value),
         "progress": _optional(require_function),
@@ -134,6 +135,11 @@ def _path(value: object, name: str) -> None:
 def _options(value: object, name: str) -> None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ConfigError(f"{name} must be a dictionary of option names, not {shown(value)}")
+
+
+def _rule(value: object) -> None:
+    if value not in get_args(Rule):
+        raise ConfigError(f"calibration must be pool or tail, not {shown(value)}")
 
 
 def _engine(value: object) -> None:

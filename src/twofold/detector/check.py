@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.fitting import look_at
-from twofold.detector.inputs import FitImages, find_fit_images
+from twofold.detector.inputs import FitImages, find_fit_images, grouped
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
@@ -17,12 +17,10 @@ from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.methods import METHODS, FitData, Method, parse_config
-from twofold.thresholds import Contamination, pool_contamination, upper_tail
 
 __all__ = ["Check", "check_pair"]
 
 # Of too few images nothing is known; half is the most that any method here could bear.
-_UNKNOWN = Contamination(share=0.0, low=0.0, high=0.5)
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Check:
         n_target: usable target images.
         verdict: see :class:`twofold.evidence.Verdict`.
         reasons: of the verdict.
-        contamination: (low, share, high) of the target, with a 90% interval.
+        contamination: (low, share, high) of the target; None: unknown, as it is without labels.
         findings: None where there are too few images.
         choices: what `auto` would settle.
         problems: unusable images.
@@ -46,7 +44,7 @@ class Check:
     n_target: int
     verdict: str
     reasons: tuple[str, ...]
-    contamination: tuple[float, float, float]
+    contamination: tuple[float, float, float] | None
     findings: Findings | None
     choices: dict[str, float]
     problems: tuple[Problem, ...]
@@ -103,7 +101,9 @@ def check_pair(
     outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
     frozen = FrozenEncoder(method.encoder, outputs, cache=default_cache(), engine=engine)
     reader = Reader(method.encoder, frozen, engine, strict, progress)
-    data = FitData(reader.read(given.source, "source"), reader.read(given.target, "target"))
+    data = FitData(
+        grouped(reader.read(given.source, "source")), grouped(reader.read(given.target, "target"))
+    )
     return _studied(method, data, false_alarm_rate, random_state, given)
 
 
@@ -118,10 +118,9 @@ def _studied(
     source, pool = data.source, data.target_pool
     assert pool is not None
     if min(len(source), len(pool)) < LEAST_IMAGES:
-        findings, found, choices = None, _UNKNOWN, {}
+        findings, choices = None, {}
         verdict = judge(
             None,
-            found,
             n_source=len(source),
             n_target=len(pool),
             false_alarm_rate=false_alarm_rate,
@@ -129,12 +128,10 @@ def _studied(
     else:
         method.fit(data, random_state=random_state)
         scores = method.reference(data, random_state=random_state).scores
-        found = pool_contamination(scores, tail=upper_tail(scores), random_state=random_state)
         findings, verdict = look_at(
             source,
             pool,
             scores,
-            found,
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
         )
@@ -144,7 +141,7 @@ def _studied(
         n_target=len(pool),
         verdict=verdict.verdict,
         reasons=verdict.reasons,
-        contamination=(found.low, found.share, found.high),
+        contamination=None,
         findings=findings,
         choices=choices,
         problems=source.problems + pool.problems,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ from twofold.detector.arguments import check_parameters, require_flag
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
-from twofold.detector.inputs import FitImages, as_given, check_given, find_fit_images, hand_over
+from twofold.detector.inputs import (
+    FitImages,
+    as_given,
+    check_given,
+    find_fit_images,
+    grouped,
+    hand_over,
+)
 from twofold.detector.reading import DetectorProgress
 from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
@@ -26,6 +33,7 @@ from twofold.errors import ConfigError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
+from twofold.thresholds import Rule, fit_threshold
 
 __all__ = ["Detector", "DetectorProgress"]
 
@@ -45,6 +53,10 @@ class Detector(Scoring, Estimator):
         selection_weights: likewise for a second encoder that an option (``psi``) names.
         bit_depth: bits of a pixel value, 9 to 16, of images that have more than 8; None finds it
             from the files or the largest value of a set.
+        calibration: ``pool``: every target image counts as normal for the threshold, so that the
+            rate holds whatever normals look like, and a pool with more anomalies than the rate
+            hides some of them; ``tail``: presume that normal scores thin out at least
+            exponentially, and count what lies beyond as anomalies (docs/thresholds.md).
         strict: fail on the first unusable image instead of skipping it with a reason.
         engine: of frozen inference: ``auto``, ``openvino`` or ``torch``.
         progress: told about long work.
@@ -77,6 +89,7 @@ class Detector(Scoring, Estimator):
         weights: str | Path | None = None,
         selection_weights: str | Path | None = None,
         bit_depth: int | None = None,
+        calibration: Rule = "pool",
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,
@@ -90,6 +103,7 @@ class Detector(Scoring, Estimator):
         self.weights = weights
         self.selection_weights = selection_weights
         self.bit_depth = bit_depth
+        self.calibration = calibration
         self.strict = strict
         self.engine = engine
         self.progress = progress
@@ -104,6 +118,7 @@ class Detector(Scoring, Estimator):
         target_shots: ImageInput | None = None,
         target_labels: NDArray[np.integer] | None = None,
         source_anomalies: ImageInput | None = None,
+        groups: Sequence[object] | NDArray[np.generic] | None = None,
     ) -> Detector:
         """Fit to the target; a second call starts afresh. A fit that fails changes nothing.
 
@@ -114,6 +129,9 @@ class Detector(Scoring, Estimator):
             target_shots: a few target images known to be normal; only for methods that declare it.
             target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
             source_anomalies: source images known to be anomalous; likewise.
+            groups: (n,) of numbers or texts, one per target image as given, equal for images that
+                are no independent draws: of one part, lot or video. Copies and near-copies are
+                found anyway.
 
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.
@@ -135,6 +153,7 @@ class Detector(Scoring, Estimator):
             shots=target_shots,
             anomalies=source_anomalies,
             labels=target_labels,
+            groups=groups,
             bit_depth=self.bit_depth,
         )
         method = method_class(self._load_encoder(), config)
@@ -153,8 +172,8 @@ class Detector(Scoring, Estimator):
         # The evidence is about whole images, whatever the method looks at.
         reader = self._reader(method, "pooled")
         few, odd, far = given.shots, given.anomalies, given.target
-        known = reader.read(given.source, "source")
-        pool = None if far is None else reader.read(far, "target")
+        known = grouped(reader.read(given.source, "source"))
+        pool = None if far is None else grouped(reader.read(far, "target"), given.groups)
         data = hand_over(
             method,
             known,
@@ -221,6 +240,7 @@ class Detector(Scoring, Estimator):
             false_alarm_rate=self.false_alarm_rate,
             random_state=seed,
             studied=studied,
+            rule=self.calibration,
             progress=self._reader(method).reporter("fit"),
             notes=() if given is None else given.notes,
             bit_depths=(None, None) if given is None else given.bit_depths,
@@ -228,11 +248,34 @@ class Detector(Scoring, Estimator):
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
         self.method_, self.threshold_, self.evidence_ = method, fitted.threshold, fitted.evidence
-        self._reference, self.random_state_ = fitted.reference, seed
+        self.calibration_, self.random_state_ = fitted.calibration, seed
         self.bit_depth_ = fitted.evidence.bit_depths[0 if pool is None else 1]
         self.decision_scores_ = fitted.seen_scores
         self.labels_ = (fitted.seen_scores > fitted.threshold.value).astype(np.int64)
         self._forget_other_encoders()
+
+    def set_false_alarm_rate(self, false_alarm_rate: float) -> Detector:
+        """Move the threshold of a fitted detector to another rate; nothing is fitted again.
+
+        Args:
+            false_alarm_rate: in (0, 1); below what the calibration images support, the strictest
+                threshold they allow is taken, with a warning.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ConfigError: the rate is not strictly between 0 and 1.
+        """
+        self._require_fitted()
+        threshold = fit_threshold(self.calibration_, false_alarm_rate)
+        if threshold.note is not None:
+            warnings.warn(threshold.note, UserWarning, stacklevel=2)
+        self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
+        if hasattr(self, "decision_scores_"):
+            known = ~np.isnan(self.decision_scores_)
+            self.labels_ = np.where(known, self.decision_scores_ > threshold.value, -1).astype(
+                np.int64
+            )
+        return self
 
     def save(self, path: str | Path, *, embed_weights: bool = False) -> None:
         """Write a model folder: JSON and safetensors with hashes, no pickle.
@@ -250,7 +293,7 @@ class Detector(Scoring, Estimator):
             method=self.method_,
             threshold=self.threshold_,
             evidence=self.evidence_,
-            reference=self._reference,
+            calibration=self.calibration_,
             random_state=self.random_state_,
             bit_depth=self.bit_depth_,
         )
@@ -274,13 +317,14 @@ class Detector(Scoring, Estimator):
         detector = cls(
             method=method.id,
             encoder=method.encoder.spec.id,
-            false_alarm_rate=content.threshold.false_alarm_rate,
+            false_alarm_rate=content.threshold.requested_rate,
             random_state=content.random_state,
             options=method.config.model_dump(mode="json"),
             weights=weights,
+            calibration=content.threshold.rule,
         )
         detector.method_, detector.threshold_ = method, content.threshold
-        detector.evidence_, detector._reference = content.evidence, content.reference
+        detector.evidence_, detector.calibration_ = content.evidence, content.calibration
         detector.random_state_, detector.bit_depth_ = content.random_state, content.bit_depth
         # Embedded weights have no file: they stay at hand for a second fit.
         detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)

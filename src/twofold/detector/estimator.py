@@ -136,8 +136,7 @@ class Estimator:
             ("stated false-alarm rate", f"{100 * threshold.false_alarm_rate:g}%"),
             (
                 "threshold",
-                f"{threshold.value:.6g}, from {threshold.n_presumed} presumed normal "
-                f"{threshold.origin} images",
+                f"{threshold.value:.6g}, from {threshold.n_images} {threshold.origin} images",
             ),
         ]
         if hasattr(self, "labels_"):

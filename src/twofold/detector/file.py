@@ -23,12 +23,12 @@ from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
 from twofold.images import Problem
 from twofold.methods import METHODS, Method, parse_config
-from twofold.thresholds import Threshold
+from twofold.thresholds import Calibration, Threshold
 
 __all__ = ["DetectorFile", "read_detector", "write_detector"]
 
 _METHOD = "method."
-_REFERENCE = "reference"
+_CALIBRATION = "calibration."
 # A folder of a hundred thousand bad files is one mistake, which a thousand of them show as well.
 _MAX_PROBLEMS = 1000
 # Characters of a name or reason: what a bundle's limit leaves, at six bytes for the longest.
@@ -46,7 +46,7 @@ class DetectorFile:
         method: fitted.
         threshold: the decision rule.
         evidence: of the fit.
-        reference: float64 (m,), sorted out-of-sample scores of the presumed normals.
+        calibration: the out-of-sample scores that the threshold is read off.
         random_state: the seed that was used.
         bit_depth: of images with more than 8 bits; None where the fit saw none.
     """
@@ -54,7 +54,7 @@ class DetectorFile:
     method: Method
     threshold: Threshold
     evidence: Evidence
-    reference: NDArray[np.float64]
+    calibration: Calibration
     random_state: int
     bit_depth: int | None
 
@@ -76,10 +76,12 @@ class _ThresholdHeader(BaseModel):
     value: Finite
     false_alarm_rate: float = Field(gt=0, lt=1)
     origin: Literal["target", "source"]
-    n_presumed: int = Field(ge=1)
-    presumed_share: float = Field(gt=0, le=1)
-    contamination: tuple[Share, Share, Share]
-    rate_bound: float = Field(gt=0, le=1)
+    requested_rate: float = Field(gt=0, lt=1)
+    interval: tuple[Share, Share]
+    rule: Literal["pool", "tail"]
+    n_images: int = Field(ge=1)
+    n_groups: int = Field(ge=1)
+    scale: Literal["linear", "log"]
 
 
 class _Header(BaseModel):
@@ -115,7 +117,7 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         ),
         revision=method.revision,
         bit_depth=content.bit_depth,
-        threshold=_ThresholdHeader(**asdict(content.threshold)),
+        threshold=_ThresholdHeader(**asdict(content.threshold), scale=content.calibration.scale),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
         versions={
@@ -125,7 +127,8 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         },
     )
     tensors = {_METHOD + name: array for name, array in method.state().items()}
-    tensors[_REFERENCE] = content.reference
+    tensors[_CALIBRATION + "scores"] = content.calibration.scores
+    tensors[_CALIBRATION + "weights"] = content.calibration.weights
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
@@ -163,9 +166,9 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
     _check_algorithm(header, method, path)
     return DetectorFile(
         method=method,
-        threshold=Threshold(**header.threshold.model_dump()),
+        threshold=Threshold(**header.threshold.model_dump(exclude={"scale"})),
         evidence=_parse(Evidence, header.evidence, path),
-        reference=_reference(bundle, path),
+        calibration=_calibration(bundle, header.threshold, path),
         random_state=header.random_state,
         bit_depth=header.bit_depth,
     )
@@ -221,13 +224,21 @@ def _method_state(bundle: Bundle) -> dict[str, NDArray[Any]]:
     }
 
 
-def _reference(bundle: Bundle, path: Path) -> NDArray[np.float64]:
-    scores = bundle.tensors.get(_REFERENCE)
-    if scores is None or scores.ndim != 1 or not len(scores) or scores.dtype != np.float64:
-        raise BundleError(f"{path} holds no reference scores")
-    if (np.diff(scores) < 0).any():
-        raise BundleError(f"{path} holds reference scores that are not sorted")
-    return scores
+def _calibration(bundle: Bundle, header: _ThresholdHeader, path: Path) -> Calibration:
+    scores, weights = (bundle.tensors.get(_CALIBRATION + name) for name in ("scores", "weights"))
+    for values in (scores, weights):
+        if values is None or values.shape != (header.n_images,) or values.dtype != np.float64:
+            raise BundleError(f"{path} holds no calibration scores")
+    assert scores is not None
+    assert weights is not None
+    if not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+        raise BundleError(f"{path} holds calibration scores that are not sorted")
+    if not ((weights > 0) & (weights <= 1)).all():
+        raise BundleError(f"{path} holds calibration weights that are not between 0 and 1")
+    found = Calibration(scores, weights, header.origin, header.rule, header.scale)
+    if found.n_groups != header.n_groups:
+        raise BundleError(f"{path} holds calibration weights of {found.n_groups} images")
+    return found
 
 
 def _parse(model: type[T], content: Any, path: Path) -> T:

@@ -12,7 +12,7 @@ from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judge, study
 from twofold.methods import FitData, Method, Reference
-from twofold.thresholds import Contamination, Threshold, fit_threshold
+from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
 
 __all__ = ["Fitted", "fit_method", "look_at"]
 
@@ -26,14 +26,14 @@ class Fitted:
     Attributes:
         threshold: the decision rule.
         evidence: about the fit.
-        reference: float64 (m,), sorted scores of the presumed normals.
+        calibration: out-of-sample scores that the decision rule is read off.
         seen_scores: float64 (n,), of the pool, or of the source where there is none; each from a
             fit that has not seen its image.
     """
 
     threshold: Threshold
     evidence: Evidence
-    reference: Array
+    calibration: Calibration
     seen_scores: Array
 
 
@@ -46,6 +46,7 @@ def fit_method(
     random_state: int,
     studied: bool,
     progress: Callable[[int, int], None] | None,
+    rule: Rule = "pool",
     notes: Sequence[str] = (),
     bit_depths: tuple[int | None, int | None] = (None, None),
 ) -> Fitted:
@@ -60,24 +61,28 @@ def fit_method(
         random_state: of everything.
         studied: whether to run the tests behind the verdict, which take some seconds.
         progress: told about the training.
+        rule: of the calibration.
         notes: on the files, for the evidence.
         bit_depths: of source and target, likewise.
     """
     method.fit(data, random_state=random_state, progress=progress)
     reference = method.reference(data, random_state=random_state)
-    threshold, presumed = fit_threshold(
-        reference.scores, false_alarm_rate, reference.origin, random_state=random_state
+    calibration = Calibration.of(
+        reference.scores,
+        origin=reference.origin,
+        groups=reference.groups,
+        rule=rule,
+        scale=reference.scale,
     )
+    threshold = fit_threshold(calibration, false_alarm_rate)
     seen_scores = _seen_scores(method, reference, pool)
     findings: Findings | None = None
     verdict: Verdict | None = None
     if studied and pool is not None:
-        low, share, high = threshold.contamination
         findings, verdict = look_at(
             data.source,
             pool,
             seen_scores,
-            Contamination(share, low, high),
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
         )
@@ -91,7 +96,7 @@ def fit_method(
         notes=notes,
         bit_depths=bit_depths,
     )
-    return Fitted(threshold, evidence, presumed, seen_scores)
+    return Fitted(threshold, evidence, calibration, seen_scores)
 
 
 def _seen_scores(method: Method, reference: Reference, pool: EncodedImages | None) -> Array:
@@ -105,7 +110,6 @@ def look_at(
     source: EncodedImages,
     pool: EncodedImages,
     adapted: Array,
-    contamination: Contamination,
     *,
     false_alarm_rate: float,
     random_state: int,
@@ -116,7 +120,6 @@ def look_at(
         source: usable images with their pooled vectors.
         pool: likewise.
         adapted: float64 (n,) scores of the pool.
-        contamination: of the pool.
         false_alarm_rate: that a threshold is wanted for.
         random_state: of all that is random.
     """
@@ -125,12 +128,10 @@ def look_at(
         power_normalise(pool["pooled"]),
         names=pool.names,
         adapted=adapted,
-        contamination=contamination,
         random_state=random_state,
     )
     verdict = judge(
         findings,
-        contamination,
         n_source=len(source),
         n_target=len(pool),
         false_alarm_rate=false_alarm_rate,

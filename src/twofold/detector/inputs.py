@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import power_normalise
 from twofold.detector.arguments import whole_labels
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
 from twofold.images import ImageInput, ImageSet, find_images, survey
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
+from twofold.threads import one_thread
+from twofold.thresholds import find_groups
 
 __all__ = [
     "FitImages",
     "as_given",
     "check_given",
     "find_fit_images",
+    "grouped",
     "hand_over",
     "require_usable",
 ]
@@ -34,6 +38,7 @@ class FitImages:
         shots: target images known to be normal, or None.
         anomalies: source images known to be anomalous, or None.
         labels: int64 (n,), one per target image, or None.
+        groups: int64 (n,), likewise: the user's.
         bit_depths: of the source's and the target's images with more than 8 bits; None where there
             are no such images.
         notes: what a user should know of the files, one line each.
@@ -44,6 +49,7 @@ class FitImages:
     shots: ImageSet | None
     anomalies: ImageSet | None
     labels: NDArray[np.int64] | None
+    groups: NDArray[np.int64] | None
     bit_depths: tuple[int | None, int | None]
     notes: tuple[str, ...]
 
@@ -55,6 +61,7 @@ def find_fit_images(
     shots: ImageInput | None = None,
     anomalies: ImageInput | None = None,
     labels: object = None,
+    groups: object = None,
     bit_depth: int | None = None,
 ) -> FitImages:
     """Find the images and the bit depth of either domain, and note what is odd.
@@ -67,11 +74,12 @@ def find_fit_images(
         shots: likewise.
         anomalies: likewise.
         labels: of the target, likewise.
+        groups: of the target, likewise.
         bit_depth: that the user states; None finds it.
 
     Raises:
         ImageSourceError: there are no images.
-        ConfigError: not one label per target image.
+        ConfigError: not one label or group per target image.
     """
     whole = None if labels is None else whole_labels(labels)
     near = find_images(source)
@@ -94,9 +102,38 @@ def find_fit_images(
         shots=None if few is None else few.at_depth(far_depth),
         anomalies=None if odd is None else odd.at_depth(near_depth),
         labels=whole,
+        groups=_whole_groups(groups, far),
         bit_depths=(near_depth, far_depth),
         notes=tuple(notes),
     )
+
+
+def _whole_groups(groups: Any, target: ImageSet | None) -> NDArray[np.int64] | None:
+    """One number for each target image as given.
+
+    Raises:
+        ConfigError: there is no target, or not one group for each of its images.
+    """
+    if groups is None:
+        return None
+    names = [str(name) for name in np.asarray(groups).ravel()]
+    if np.ndim(groups) != 1 or target is None or len(names) != len(target):
+        found = 0 if target is None else len(target)
+        raise ConfigError(f"groups must hold one entry for each of the {found} target images")
+    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
+
+
+def grouped(images: EncodedImages, given: NDArray[np.int64] | None = None) -> EncodedImages:
+    """Images with what belongs together, see :func:`twofold.thresholds.find_groups`.
+
+    Args:
+        images: usable, with their pooled vectors.
+        given: int64 (n,), the user's groups of the images as given.
+    """
+    mine = None if given is None else given[images.kept]
+    vectors = power_normalise(images["pooled"])
+    with one_thread():
+        return replace(images, groups=find_groups(vectors, images.names, images.digests, mine))
 
 
 def _look_over(

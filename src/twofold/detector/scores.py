@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.images import Problem
-from twofold.thresholds import benjamini_hochberg, p_values, percentiles
+from twofold.thresholds import (
+    Calibration,
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    p_values,
+    percentiles,
+)
 
 __all__ = ["Scores"]
 
@@ -22,11 +28,12 @@ class Scores:
     Attributes:
         names: of all images.
         scores: float64 (n,), larger = more anomalous; NaN where the image is unusable.
-        percentiles: share of presumed normals that score no higher, in percent; NaN likewise.
+        percentiles: share of the calibration images that score no higher, in percent; NaN
+            likewise.
         anomalous: int64 (n,), 1 = anomalous, 0 = normal, -1 = unusable.
         problems: the unusable images and why.
-        p_values: float64 (n,), conformal: share of presumed normals that score no lower, the image
-            itself counted in; NaN likewise.
+        p_values: float64 (n,), conformal: share of the calibration images that score no lower, the
+            image itself counted in; NaN likewise.
         notes: what a user should know of the files, one line each.
     """
 
@@ -46,7 +53,7 @@ class Scores:
         problems: tuple[Problem, ...],
         *,
         threshold: float,
-        reference: Array,
+        calibration: Calibration,
         false_discovery_rate: float | None = None,
         notes: tuple[str, ...] = (),
     ) -> Scores:
@@ -57,18 +64,21 @@ class Scores:
             scores: float64 (n,), NaN where there is none.
             problems: why there is none.
             threshold: anomalous is what scores above it.
-            reference: float64 (m,), sorted scores of presumed normals.
+            calibration: out-of-sample scores of the fit.
             false_discovery_rate: instead of the threshold, Benjamini & Hochberg's procedure on the
-                p-values of all these images.
+                p-values of all these images; Benjamini & Yekutieli's where the calibration images
+                come in groups, whose p-values may depend on each other in other ways.
             notes: on the files.
         """
         usable = ~np.isnan(scores)
         shares = np.full(len(scores), np.nan)
-        shares[usable] = percentiles(scores[usable], reference)
-        chances = p_values(scores, reference)
+        shares[usable] = percentiles(scores[usable], calibration)
+        chances = p_values(scores, calibration)
         above = scores > threshold
         if false_discovery_rate is not None:
-            above = benjamini_hochberg(chances, false_discovery_rate)
+            grouped = calibration.n_groups < len(calibration.scores)
+            report = benjamini_yekutieli if grouped else benjamini_hochberg
+            above = report(chances, false_discovery_rate)
         anomalous = np.where(usable, above.astype(np.int64), -1)
         return cls(names, scores, shares, anomalous, problems, chances, notes)
 

@@ -16,10 +16,10 @@ from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.errors import ImageSourceError, NotFittedError
+from twofold.errors import ConfigError, ImageSourceError, NotFittedError
 from twofold.images import ImageInput, ImageSet, Problem, find_images, survey
 from twofold.methods import Method
-from twofold.thresholds import Threshold, check_rate
+from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 
 __all__ = ["Scoring"]
 
@@ -33,6 +33,7 @@ class Scoring:
     Attributes:
         method_: the fitted method.
         threshold_: the decision rule; as a number, the score above which an image is anomalous.
+        calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
         engine: of frozen inference.
         strict: fail on the first unusable image.
         progress: told about long work.
@@ -44,7 +45,7 @@ class Scoring:
     strict: bool
     progress: DetectorProgress | None
     bit_depth_: int | None
-    _reference: Array
+    calibration_: Calibration
     _frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder]
 
     def decision_function(self, images: ImageInput) -> Array:
@@ -55,21 +56,27 @@ class Scoring:
         return self._warned(images).scores
 
     def predict(
-        self, images: ImageInput, *, false_discovery_rate: float | None = None
+        self,
+        images: ImageInput,
+        *,
+        false_alarm_rate: float | None = None,
+        false_discovery_rate: float | None = None,
     ) -> NDArray[np.int64]:
         """int64 (n,): 1 = anomalous at the stated false-alarm rate, 0 = normal, -1 = unusable.
 
         Args:
             images: to judge.
+            false_alarm_rate: this time, instead of the detector's own.
             false_discovery_rate: decide on all of them together instead, so that on average at
                 most this share of those called anomalous are normal (Benjamini & Hochberg 1995).
         """
-        return self._warned(images, false_discovery_rate).anomalous
+        return self._warned(images, false_alarm_rate, false_discovery_rate).anomalous
 
     def score(
         self,
         images: ImageInput,
         *,
+        false_alarm_rate: float | None = None,
         false_discovery_rate: float | None = None,
         each_map: Callable[[ImageMap], None] | None = None,
     ) -> Scores:
@@ -77,18 +84,19 @@ class Scoring:
 
         Args:
             images: to judge.
-            false_discovery_rate: see :meth:`predict`.
+            false_alarm_rate: see :meth:`predict`.
+            false_discovery_rate: likewise.
             each_map: called with the anomaly map of each image, in order; images are encoded once
                 for both.
 
         Raises:
             NotFittedError: before ``fit``.
-            ConfigError: the rate is not strictly between 0 and 1, or the method has no maps.
+            ConfigError: a rate is not strictly between 0 and 1, both are given, a false discovery
+                rate is asked of a detector calibrated on its source, or the method has no maps.
             ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
         """
         self._require_fitted()
-        if false_discovery_rate is not None:
-            check_rate(false_discovery_rate, "false_discovery_rate")
+        threshold = self._threshold(false_alarm_rate, false_discovery_rate)
         if each_map is not None:
             require_function(each_map, "each_map")
             require_maps(self.method_)
@@ -102,12 +110,18 @@ class Scoring:
                 for item in map_images(self.method_, found, rows, encoded):
                     each_map(item)
         notes = self._notes(found)
-        return self._judge(found.names, scores, tuple(problems), false_discovery_rate, notes)
+        if false_alarm_rate is not None and threshold.note is not None:
+            notes += (threshold.note,)
+        return self._judge(
+            found.names, scores, tuple(problems), threshold, false_discovery_rate, notes
+        )
 
     def score_encoded(self, images: EncodedImages) -> Scores:
         """Like :meth:`score` for images that are encoded already."""
         self._require_fitted()
-        return self._judge(images.names, self.method_.score(images), images.problems)
+        return self._judge(
+            images.names, self.method_.score(images), images.problems, self.threshold_
+        )
 
     def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
         """Where the anomalies are: one map per image at the image's own size.
@@ -156,8 +170,29 @@ class Scoring:
             "bits are taken; fit with bit_depth to state fewer",
         )
 
-    def _warned(self, images: ImageInput, rate: float | None = None) -> Scores:
-        result = self.score(images, false_discovery_rate=rate)
+    def _threshold(self, alarms: float | None, discoveries: float | None) -> Threshold:
+        """The decision rule for what is asked.
+
+        Raises:
+            ConfigError: it cannot be had.
+        """
+        if discoveries is not None:
+            check_rate(discoveries, "false_discovery_rate")
+            if alarms is not None:
+                raise ConfigError("give false_alarm_rate or false_discovery_rate, not both")
+            if self.calibration_.origin == "source":
+                raise ConfigError(
+                    "a false discovery rate needs a method that is calibrated on the target: the "
+                    f"scores of method {self.method_.id} are calibrated on source images"
+                )
+        if alarms is None:
+            return self.threshold_
+        return fit_threshold(self.calibration_, alarms)
+
+    def _warned(
+        self, images: ImageInput, alarms: float | None = None, discoveries: float | None = None
+    ) -> Scores:
+        result = self.score(images, false_alarm_rate=alarms, false_discovery_rate=discoveries)
         for note in result.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
         if result.problems:
@@ -175,6 +210,7 @@ class Scoring:
         names: tuple[str, ...],
         scores: Array,
         problems: tuple[Problem, ...],
+        threshold: Threshold,
         rate: float | None = None,
         notes: tuple[str, ...] = (),
     ) -> Scores:
@@ -182,8 +218,8 @@ class Scoring:
             names,
             scores,
             problems,
-            threshold=self.threshold_.value,
-            reference=self._reference,
+            threshold=threshold.value,
+            calibration=self.calibration_,
             false_discovery_rate=rate,
             notes=notes,
         )

@@ -43,6 +43,8 @@ class EncodedImages:
             float32 but for the pixels; those made on demand are :class:`LazyRows`.
         kept: int64 (n,), positions among the images as they were given.
         problems: the unusable images.
+        groups: int64 (n,), equal for images that are no independent draws (copies, frames of one
+            scene, one part seen often); None where only copies of a file are known.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class EncodedImages:
     arrays: dict[str, NDArray[np.float32]] = field(repr=False)
     kept: NDArray[np.int64] = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    groups: NDArray[np.int64] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,7 +70,15 @@ class EncodedImages:
             digests=tuple(self.digests[i] for i in index),
             arrays={name: _select(array, index) for name, array in self.arrays.items()},
             kept=self.kept[index],
+            groups=None if self.groups is None else self.groups[index],
         )
+
+    def grouping(self) -> NDArray[np.int64]:
+        """A group for each image, int64 (n,): ``groups``, or copies of one file together."""
+        if self.groups is not None:
+            return self.groups
+        _, same = np.unique(np.array(self.digests, dtype=np.str_), return_inverse=True)
+        return np.asarray(same, dtype=np.int64)
 
 
 def _select(array: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -28,8 +28,11 @@ class Evidence:
         n_copies_source: source images that repeat an earlier source image.
         n_copies_target: target images that repeat an earlier target image.
         threshold_origin: which domain's images the threshold was calibrated on.
-        presumed_normal_share: share of the calibration images presumed normal, in (0, 1].
+        n_groups: independent images among those the threshold rests on: copies, frames of a scene
+            and images that the user says belong together count once.
         notes: what a user should hear, one line each.
+        contamination: (low, share, high), the share of anomalies in the pool; None: unknown, as it
+            is without labels (docs/evidence.md).
         verdict: ``adapt``, ``no shift: source detector suffices``, ``do not trust: ...``, or
             ``not studied`` where there is no target or a benchmark shares its encoding.
         reasons: of the verdict, one line each.
@@ -46,8 +49,9 @@ class Evidence:
     n_copies_source: int
     n_copies_target: int
     threshold_origin: str
-    presumed_normal_share: float
+    n_groups: int
     notes: tuple[str, ...]
+    contamination: tuple[float, float, float] | None = None
     verdict: str = NOT_STUDIED
     reasons: tuple[str, ...] = ()
     findings: Findings | None = None
@@ -131,7 +135,7 @@ def collect_evidence(
         n_copies_source=copies.source,
         n_copies_target=copies.target,
         threshold_origin=threshold.origin,
-        presumed_normal_share=threshold.presumed_share,
+        n_groups=threshold.n_groups,
         notes=(*_notes(copies, threshold, verdict), *notes),
         verdict=NOT_STUDIED if verdict is None else verdict.verdict,
         reasons=() if verdict is None else verdict.reasons,
@@ -146,6 +150,13 @@ def _notes(copies: Copies, threshold: Threshold, verdict: Verdict | None) -> tup
     if verdict is not None and verdict.verdict != ADAPT:
         notes.append(f"{verdict.verdict} ({'; '.join(verdict.reasons)})")
     notes += copies.notes()
+    if threshold.n_groups < threshold.n_images:
+        notes.append(
+            f"the {threshold.n_images} {threshold.origin} images count as {threshold.n_groups}: "
+            "the others repeat them, or belong to the same group"
+        )
+    if threshold.note is not None:
+        notes.append(threshold.note)
     if threshold.origin == "source":
         notes.append(
             "the threshold rests on source images: on the target its false-alarm rate is unknown"

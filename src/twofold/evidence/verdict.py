@@ -60,13 +60,12 @@ def judge(
         n_target: usable target images.
         false_alarm_rate: that a threshold is wanted for.
     """
-    needed = max(LEAST_IMAGES, images_needed(false_alarm_rate))
-    if findings is None or n_target < needed or n_source < LEAST_IMAGES:
+    if findings is None or min(n_source, n_target) < LEAST_IMAGES:
         few = "source" if n_source < LEAST_IMAGES else "target"
-        count, least = (n_source, LEAST_IMAGES) if few == "source" else (n_target, needed)
+        count = n_source if few == "source" else n_target
         return Verdict(
             f"{DO_NOT_TRUST}: too few {few} images",
-            (f"{count} {few} images, at least {least} are needed",),
+            (f"{count} {few} images, at least {LEAST_IMAGES} are needed",),
         )
     doubts = _doubts(findings)
     told = f"held-out images are told apart with an AUROC of {findings.shift_auroc:.2f}"
@@ -74,10 +73,20 @@ def judge(
         return Verdict(
             f"{DO_NOT_TRUST}: {doubts[0][0]}", (*(why for _, why in doubts), told, _UNKNOWN_SHARE)
         )
+    more = (*_few(n_target, false_alarm_rate), _UNKNOWN_SHARE)
     if findings.shift_auroc < _SHIFTED:
-        return Verdict(NO_SHIFT, (f"source and target look alike: {told}", _UNKNOWN_SHARE))
-    return Verdict(
-        ADAPT, (f"a shift ({told}) and no sign against one dominant mode", _UNKNOWN_SHARE)
+        return Verdict(NO_SHIFT, (f"source and target look alike: {told}", *more))
+    return Verdict(ADAPT, (f"a shift ({told}) and no sign against one dominant mode", *more))
+
+
+def _few(n_target: int, false_alarm_rate: float) -> tuple[str, ...]:
+    """What too few images for the rate mean."""
+    needed = images_needed(false_alarm_rate)
+    if n_target >= needed:
+        return ()
+    return (
+        f"{n_target} target images rank new ones, but support no false-alarm rate below "
+        f"{1 / (n_target + 1):.3g}; {false_alarm_rate:g} needs {needed}",
     )
 
 

@@ -24,6 +24,7 @@ from twofold.methods._objective import Objective
 from twofold.methods._options import AdaptationConfig
 from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
 from twofold.selection import Partition
+from twofold.thresholds import Origin
 from twofold.training import (
     check_collapse,
     forward_all,
@@ -132,11 +133,15 @@ class AdaptationMethod(Method):
         name = "source" if data.target_pool is None else "target_pool"
         images: EncodedImages = getattr(data, name)
         scores = np.empty(len(images))
-        for fold in folds(len(images), _FOLDS, random_state, data.target_labels):
+        for fold in folds(images.grouping(), _FOLDS, random_state, data.target_labels):
             other = type(self)(self.encoder, self.config)
             other.fit(_without(data, name, fold), random_state=random_state)
-            scores[fold] = other.score(images.subset(fold))
-        return Reference(scores, "source" if name == "source" else "target")
+            # Two trainings end at two scales; images that both have seen tell how they compare.
+            seen = images.subset(~fold)
+            mine, others = (float(np.median(fit._score(seen))) for fit in (self, other))
+            scores[fold] = other.score(images.subset(fold)) * (mine / others if others > 0 else 1.0)
+        origin: Origin = "source" if name == "source" else "target"
+        return Reference(scores, origin, images.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"center": self.center_} | module_arrays(self.network_, "network.")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
+from twofold.thresholds import Origin, ScoreScale
 
 __all__ = ["FitData", "Need", "Reference"]
 
@@ -49,12 +50,14 @@ class Reference:
     """Out-of-sample scores from which a threshold is read off.
 
     Attributes:
-        scores: float64 (n,), each from a fit that did not see the image it scores.
+        scores: float64 (n,), each from a fit that did not see the image it scores, nor any other of
+            its group.
         origin: ``target`` (the pool, its anomalies included) or ``source`` (normals only).
-        known: scores of source normals that were moved onto the target, for the shape of their
-            upper tail; None where a method does not move them.
+        groups: int64 (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
+        scale: on which scores of normals are close to symmetric; ``log`` for positive distances.
     """
 
     scores: Array
-    origin: Literal["target", "source"]
-    known: Array | None = None
+    origin: Origin
+    groups: NDArray[np.int64]
+    scale: ScoreScale = "linear"

@@ -122,8 +122,8 @@ def cross_fit_source(method: Method, data: FitData, random_state: int) -> Refere
         random_state: of the folds and of the fits.
     """
     scores = np.empty(len(data.source))
-    for fold in folds(len(data.source), _FOLDS, random_state):
+    for fold in folds(data.source.grouping(), _FOLDS, random_state):
         other = type(method)(method.encoder, method.config)
         other.fit(replace(data, source=data.source.subset(~fold)), random_state=random_state)
         scores[fold] = other.score(data.source.subset(fold))
-    return Reference(scores, "source")
+    return Reference(scores, "source", data.source.grouping())

@@ -51,6 +51,7 @@ def cross_fit_global(
     view: GlobalView,
     source: Array | None,
     pool: Array,
+    groups: NDArray[np.int64],
     *,
     trim: float,
     shrinkage: Shrinkage,
@@ -58,7 +59,7 @@ def cross_fit_global(
 ) -> Array:
     """The pool's scores, each from a fit that has not seen its image, float64 (n,)."""
     scores = np.empty(len(pool))
-    for fold in folds(len(pool), FOLDS, random_state):
+    for fold in folds(groups, FOLDS, random_state):
         # From the rows kept by the full fit, one concentration step settles what the missing fold
         # changes.
         model, _ = fit_trimmed(

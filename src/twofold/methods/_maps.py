@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.methods._views import Scale, scale_of
-from twofold.thresholds import presumed_normal, upper_tail
+from twofold.thresholds import fit_tail
 
 __all__ = ["MapScale", "map_scale", "pool_map_scale"]
 
@@ -80,11 +80,19 @@ def map_scale(distances: Array) -> MapScale:
     return MapScale(scale, low, rare + max(rare - low, 1.0), floor)
 
 
-def pool_map_scale(distances: Array, scores: Array) -> MapScale:
-    """Likewise of a contaminated pool: the images that its threshold presumes normal count.
+def pool_map_scale(distances: Array) -> MapScale:
+    """Likewise of a contaminated pool, whose most odd images count for as much as normals could.
+
+    Of the peaks, those beyond the bound on the normals' tail are left out (see
+    :func:`twofold.thresholds.fit_tail`): a colour is no promise, and one scale for normals and
+    anomalies alike would leave no colour for either.
 
     Args:
         distances: float64 (n, p), out of sample, n >= 1.
-        scores: float64 (n,) of the images, made of the same distances.
     """
-    return map_scale(distances[presumed_normal(scores, upper_tail(scores))])
+    peaks = np.log(np.maximum(distances.max(axis=1), 1e-300))
+    order = np.argsort(peaks, kind="stable")
+    tail = fit_tail(peaks[order], np.ones(len(peaks)))
+    if tail is None:
+        return map_scale(distances)
+    return map_scale(distances[peaks <= tail.quantile(1.0 - _RARE)])

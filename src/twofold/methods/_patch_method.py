@@ -26,11 +26,13 @@ from twofold.methods.base import (
     folds,
 )
 from twofold.threads import one_thread
+from twofold.thresholds import Origin
 
 __all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Index = NDArray[np.int64]
 
 # Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
 # two, and so the whole needs one more.
@@ -119,10 +121,12 @@ class PatchMethod(Method):
         with one_thread():
             self.model_ = self._model(patches, random_state)
         tell.step()
-        scores, distances = self._cross_fit(patches, random_state, tell)
+        scores, distances = self._cross_fit(
+            patches, self._known(data).grouping(), random_state, tell
+        )
         known = self.config.fit_on == "source"
-        self.maps_ = map_scale(distances) if known else pool_map_scale(distances, scores)
-        self._outside = Outside(scores, self._known(data).digests, random_state)
+        self.maps_ = map_scale(distances) if known else pool_map_scale(distances)
+        self._outside = Outside(scores, _identity(self._known(data)), random_state)
 
     def _known(self, data: FitData) -> EncodedImages:
         images = data.source if self.config.fit_on == "source" else data.target_pool
@@ -132,11 +136,13 @@ class PatchMethod(Method):
     def _patches(self, images: EncodedImages) -> Floats:
         return images[self.outputs(self.config)[0]]
 
-    def _cross_fit(self, patches: Floats, random_state: int, tell: Steps) -> tuple[Array, Array]:
+    def _cross_fit(
+        self, patches: Floats, groups: Index, random_state: int, tell: Steps
+    ) -> tuple[Array, Array]:
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
         n = len(patches)
         scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
-        for fold in folds(n, FOLDS, random_state):
+        for fold in folds(groups, FOLDS, random_state):
             with one_thread():
                 model = self._model(patches[~fold], random_state)
                 scores[fold] = model.scores(patches[fold])
@@ -156,11 +162,14 @@ class PatchMethod(Method):
     def _reference(self, data: FitData, random_state: int) -> Reference:
         known, found = self._known(data), self._outside
         # The threshold asks for the scores of the fit next; they are there already.
-        if found is not None and found.are_of(known.digests, random_state):
+        if found is not None and found.are_of(_identity(known), random_state):
             scores = found.scores
         else:
-            scores, _ = self._cross_fit(self._patches(known), random_state, Steps(None, 0))
-        return Reference(scores, "source" if self.config.fit_on == "source" else "target")
+            scores, _ = self._cross_fit(
+                self._patches(known), known.grouping(), random_state, Steps(None, 0)
+            )
+        origin: Origin = "source" if self.config.fit_on == "source" else "target"
+        return Reference(scores, origin, known.grouping(), "log")
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -179,3 +188,8 @@ class PatchMethod(Method):
         name = self.outputs(self.config)[0]
         self.maps_ = MapScale.of(state["maps"])
         self.model_ = self._restored(state, patch_channels(name, self.encoder))
+
+
+def _identity(images: EncodedImages) -> tuple[str, ...]:
+    """What the scores of folds depend on."""
+    return (*images.digests, *map(str, images.grouping()))

@@ -16,16 +16,35 @@ FOLDS = 5
 
 
 def folds(
-    n: int, k: int, random_state: int, labels: NDArray[np.int64] | None = None
+    groups: NDArray[np.integer], k: int, random_state: int, labels: NDArray[np.int64] | None = None
 ) -> list[NDArray[np.bool_]]:
-    """A random partition of n rows into at most k folds of nearly equal size, as masks.
+    """A random partition into at most k folds of nearly equal size, as masks (n,).
 
-    With labels (n,), each fold gets its share of each.
+    Images of one group stay together: a fit that has seen a copy of an image has seen the image.
+    Where that would leave fewer than half of the images to a fit, they are taken one by one.
+
+    Args:
+        groups: int (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
+        k: >= 2.
+        random_state: of the partition.
+        labels: int (n,); each fold gets its share of each.
     """
-    order = np.random.default_rng(random_state).permutation(n)
+    n = len(groups)
+    _, start, place = np.unique(groups, return_index=True, return_inverse=True)
+    sizes = np.bincount(place)
+    if len(sizes) < 2 or sizes.max() > n // 2:
+        start, place, sizes = np.arange(n), np.arange(n), np.ones(n, dtype=np.intp)
+    # By first appearance, whatever the groups are called.
+    by_row = np.argsort(start, kind="stable")
+    order = by_row[np.random.default_rng(random_state).permutation(len(start))]
     if labels is not None:
-        order = order[np.argsort(labels[order], kind="stable")]
-    return [np.isin(np.arange(n), order[i::k]) for i in range(min(k, n))]
+        order = order[np.argsort(labels[start[order]], kind="stable")]
+    filled = np.zeros(min(k, len(start)), dtype=np.intp)
+    fold = np.empty(len(start), dtype=np.intp)
+    for group in order:
+        fold[group] = int(filled.argmin())
+        filled[fold[group]] += sizes[group]
+    return [fold[place] == i for i in range(len(filled))]
 
 
 def first_by_name(images: EncodedImages) -> EncodedImages:

@@ -189,7 +189,12 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
 
 
 def cross_fit_local(
-    view: LocalView, data: LocalData, *, trim: float, random_state: int
+    view: LocalView,
+    data: LocalData,
+    groups: NDArray[np.int64],
+    *,
+    trim: float,
+    random_state: int,
 ) -> tuple[Array, Array]:
     """The pool's scores and patch distances, each from a fit that has not seen its image.
 
@@ -198,7 +203,7 @@ def cross_fit_local(
     """
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
-    for fold in folds(n, FOLDS, random_state):
+    for fold in folds(groups, FOLDS, random_state):
         with one_thread():
             model, _ = fit_trimmed_patches(
                 data.source,

@@ -26,6 +26,7 @@ from twofold.methods._views import (
     scale_of,
 )
 from twofold.methods.base import FitData, Method, Progress, Reference
+from twofold.thresholds import ScoreScale
 
 __all__ = ["Auto", "AutoConfig"]
 
@@ -108,7 +109,13 @@ class Auto(Method):
         view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
         tell.step()
         scores = cross_fit_global(
-            view, near, far, trim=config.trim, shrinkage=config.shrinkage, random_state=random_state
+            view,
+            near,
+            far,
+            pool.grouping(),
+            trim=config.trim,
+            shrinkage=config.shrinkage,
+            random_state=random_state,
         )
         tell.step()
         self.views_ = replace(self.views_, whole=view, whole_scale=scale_of(scores))
@@ -125,10 +132,10 @@ class Auto(Method):
         )
         tell.step()
         scores, distances = cross_fit_local(
-            view, patches, trim=config.trim, random_state=random_state
+            view, patches, pool.grouping(), trim=config.trim, random_state=random_state
         )
         tell.step()
-        maps = pool_map_scale(distances, scores)
+        maps = pool_map_scale(distances)
         self.views_ = replace(self.views_, local=view, local_scale=scale_of(scores), maps=maps)
         return scores
 
@@ -153,7 +160,11 @@ class Auto(Method):
             twin._fit(data, random_state, None)
             outside = twin._outside
             assert outside is not None
-        return Reference(self.views_.mix(*outside.scores), "target")
+        assert data.target_pool is not None
+        groups = data.target_pool.grouping()
+        # Two views are mixed on a logarithmic scale already.
+        scale: ScoreScale = "linear" if self.config.locality == "both" else "log"
+        return Reference(self.views_.mix(*outside.scores), "target", groups, scale)
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -206,4 +217,5 @@ def _patches(config: AutoConfig) -> str:
 
 def _digests(data: FitData) -> tuple[str, ...]:
     assert data.target_pool is not None
-    return (*data.source.digests, *data.target_pool.digests)
+    groups = map(str, data.target_pool.grouping())
+    return (*data.source.digests, *data.target_pool.digests, *groups)

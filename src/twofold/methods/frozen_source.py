@@ -60,9 +60,9 @@ class FrozenSource(Method):
     def _reference(self, data: FitData, random_state: int) -> Reference:
         rows = unit_rows(data.source["pooled"])
         scores = np.empty(len(rows))
-        for fold in folds(len(rows), FOLDS, random_state):
+        for fold in folds(data.source.grouping(), FOLDS, random_state):
             scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
-        return Reference(scores, "source")
+        return Reference(scores, "source", data.source.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"normals": self.normals_}

@@ -185,14 +185,14 @@ class Ildr(ContrastedMethod):
         """
         assert data.target_shots is not None
         scores = np.empty(len(data.source))
-        for fold in folds(len(scores), _FOLDS, random_state):
+        for fold in folds(data.source.grouping(), _FOLDS, random_state):
             rest = data.source.subset(~fold)
             other = type(self)(self.encoder, self.config)
             other.fit(replace(data, source=rest), random_state=random_state)
             order = np.random.default_rng(random_state).permutation(len(rest))
             vectors = other._vectors(rest.subset(order[: len(data.target_shots)]))
             scores[fold] = other._scores(data.source.subset(fold), vectors)
-        return Reference(scores, "source")
+        return Reference(scores, "source", data.source.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {

@@ -38,15 +38,17 @@ class TargetOnly(Method):
         return self.view_.scores(power_normalise(images["pooled"]))
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
+        assert data.target_pool is not None
         scores = cross_fit_global(
             self.view_,
             None,
             _pool(data),
+            data.target_pool.grouping(),
             trim=self.config.trim,
             shrinkage=self.config.shrinkage,
             random_state=random_state,
         )
-        return Reference(scores, "target")
+        return Reference(scores, "target", data.target_pool.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return dict(self.view_.model.state())

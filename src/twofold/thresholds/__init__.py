@@ -11,6 +11,7 @@ from twofold.thresholds.conformal import (
     percentiles,
     realised_rate_interval,
 )
+from twofold.thresholds.groups import find_groups
 from twofold.thresholds.p_values import benjamini_hochberg, benjamini_yekutieli, p_values
 from twofold.thresholds.tails import Tail, fit_tail
 
@@ -25,6 +26,7 @@ __all__ = [
     "benjamini_yekutieli",
     "check_rate",
     "conformal_quantile",
+    "find_groups",
     "fit_tail",
     "fit_threshold",
     "images_needed",

@@ -68,10 +68,11 @@ class Threshold(float):
         """Why the rate is not the one that was asked for, in one line; None where it is."""
         if self.false_alarm_rate <= self.requested_rate:
             return None
+        needed = images_needed(self.requested_rate)
         return (
-            f"a false-alarm rate of {self.requested_rate:g} needs {images_needed(self.requested_rate)} "
-            f"independent {self.origin} images, and there are {self.n_groups}: the threshold is the "
-            f"strictest that they allow, for a rate of {self.false_alarm_rate:.3g}"
+            f"a false-alarm rate of {self.requested_rate:g} needs {needed} independent "
+            f"{self.origin} images, and there are {self.n_groups}: the threshold is the strictest "
+            f"that they allow, for a rate of {self.false_alarm_rate:.3g}"
         )
 
 

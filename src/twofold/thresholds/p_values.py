@@ -39,7 +39,7 @@ def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     if tail is not None:
         bound = tail.exceeding(calibration.on_scale(values[known]))
         found[known] = np.minimum(found[known], np.maximum(bound, 1.0 / (n + 1.0)))
-    return np.minimum(found, 1.0)
+    return np.asarray(np.minimum(found, 1.0))
 
 
 def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[np.bool_]:

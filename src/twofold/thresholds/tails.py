@@ -70,7 +70,7 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
         The bound; None where the inner part has no spread. Cost O(n).
     """
     total = float(weights.sum())
-    reached = np.cumsum(weights) / total
+    reached = np.minimum(np.cumsum(weights) / total, 1.0)
     above = 1.0 - reached
     # Of an exponential, the mean excess over k observations varies by 1 / sqrt(k) of itself.
     unsure = 1.0 + _SURE / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
