@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import binom
 
 __all__ = ["find_groups"]
 
@@ -23,6 +24,10 @@ _COPY = 0.15
 # One after the other in the order of the files, images within twice that are frames of a scene,
 # which ends where half the usual distance from its first image is reached.
 _FRAME, _SCENE = 0.3, 0.5
+# Chance of calling distinct images copies, or an order without meaning one of frames, in a set.
+_CHANCE = 0.01
+# Neighbours that say how densely images lie: more than an image has copies, as a rule.
+_BESIDE, _AROUND = 10, 20
 # Rows per matrix product.
 _BLOCK = 512
 # Pairs from which the median distance is taken.
@@ -37,9 +42,9 @@ def find_groups(
 ) -> NDArray[np.int64]:
     """Images that belong together, for folds and for counting how many images there really are.
 
-    Files with the same content; images that are much nearer to each other than distinct images of
-    the set are; images that follow each other in the order of their names and look alike; and what
-    the user says. Where that would leave fewer than two groups, only equal files and what the user
+    Files with the same content; images that are nearer to each other than chance brings distinct
+    images of the set; images that follow each other in the order of their names and look alike, if
+    that order means something; and what the user says. Where that would leave fewer than two groups, only equal files and what the user
     says count: a set in which all look alike is no set of copies.
 
     Args:
@@ -59,7 +64,7 @@ def find_groups(
     scale = _median_distance(rows)
     if scale <= 0:
         return _joined(n, sure)
-    found = _joined(n, [*sure, _copies(rows, _COPY * scale), _frames(rows, names, scale)])
+    found = _joined(n, [*sure, _copies(rows, scale), _frames(rows, names, scale)])
     return found if found.max() > 0 else _joined(n, sure)
 
 
@@ -89,36 +94,68 @@ def _median_distance(rows: Array) -> float:
     return float(np.median(apart)) if len(apart) else 0.0
 
 
-def _copies(rows: Array, within: float) -> tuple[Index, Index]:
-    """Links of each image to the first one within a distance that is itself linked to none.
+def _copies(rows: Array, scale: float) -> tuple[Index, Index]:
+    """Links of each image to the first of those it copies that is itself a copy of none.
 
-    Stars rather than chains: a row of images each like the next is not one image.
+    Where images vary in few ways, as one part that turns does, distinct ones come close by chance.
+    So a copy must also be nearer than the density of images around it explains: of k neighbours in
+    a ball of m dimensions, the nearest lies within a part x of the radius with probability 1 - (1 -
+    x^m)^k; m is the maximum-likelihood dimension (Levina & Bickel 2004) of the set. Stars rather
+    than chains: a row of images each like the next is not one image.
     """
     n = len(rows)
     leader = np.arange(n)
-    for start, near in _near(rows, within):
-        for row, others in enumerate(near, start):
-            free = others[(others < row)]
-            free = free[leader[free] == free]
-            if len(free):
-                leader[row] = free[0]
+    near, beside, around = _neighbours(rows, _COPY * scale)
+    if not any(len(others) for others in near) or beside is None:
+        return np.arange(n), leader
+    known = (around > beside) & (beside > 0)
+    dimension = 1.0 / float(np.log(around[known] / beside[known]).mean()) if known.any() else 0.0
+    # Neighbours beside .. around are half of all within ``around``, as their logarithms tell.
+    dimension *= float(np.log(_AROUND / _BESIDE))
+    rarest = (_CHANCE / (n * _BESIDE)) ** (1.0 / dimension) if dimension > 0 else 0.0
+    for row, others in enumerate(near):
+        apart = np.linalg.norm(rows[others] - rows[row], axis=1)
+        free = others[apart <= rarest * beside[row]]
+        free = free[leader[free] == free]
+        if len(free):
+            leader[row] = free[0]
     return np.arange(n), leader
 
 
-def _near(rows: Array, within: float) -> Iterator[tuple[int, list[Index]]]:
-    """For blocks of rows, the rows before each within a distance, ascending."""
+def _neighbours(rows: Array, within: float) -> tuple[list[Index], Array | None, Array]:
+    """The earlier rows within a distance of each, and two radii around each, float64 (n,).
+
+    The radii hold ``_BESIDE`` and ``_AROUND`` other rows; None and zeros with too few rows.
+    """
+    n = len(rows)
     squares = np.einsum("ij,ij->i", rows, rows)
-    for start in range(0, len(rows), _BLOCK):
+    near: list[Index] = []
+    radii = np.zeros((2, n))
+    for start in range(0, n, _BLOCK):
         block = rows[start : start + _BLOCK]
-        stop = start + len(block)
-        squared = squares[start:stop, None] + squares[:stop] - 2.0 * (block @ rows[:stop].T)
-        yield start, [np.flatnonzero(line <= within**2) for line in squared]
+        squared = squares[start : start + len(block), None] + squares - 2.0 * (block @ rows.T)
+        near += [
+            np.flatnonzero(line[: start + row] <= within**2) for row, line in enumerate(squared)
+        ]
+        if n > _AROUND:
+            nearest = np.partition(squared, (_BESIDE, _AROUND), axis=1)[:, [_BESIDE, _AROUND]]
+            radii[:, start : start + len(block)] = np.sqrt(np.maximum(nearest.T, 0.0))
+    return near, (radii[0] if n > _AROUND else None), radii[1]
 
 
 def _frames(rows: Array, names: Sequence[str], scale: float) -> tuple[Index, Index]:
-    """Links of each image to the first of its scene."""
-    order = sorted(range(len(names)), key=lambda row: _natural(names[row]))
+    """Links of each image to the first of its scene.
+
+    None where neighbours in the order are not more often alike than any two images are.
+    """
+    order = np.array(sorted(range(len(names)), key=lambda row: _natural(names[row])))
     leader = np.arange(len(rows))
+    steps = np.linalg.norm(rows[order[1:]] - rows[order[:-1]], axis=1) <= _FRAME * scale
+    pairs = np.random.default_rng(0).integers(len(rows), size=(2, _PAIRS))
+    apart = np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)[pairs[0] != pairs[1]]
+    by_chance = (1.0 + float((apart <= _FRAME * scale).sum())) / (1.0 + len(apart))
+    if binom.sf(steps.sum() - 1, len(steps), by_chance) > _CHANCE:
+        return np.arange(len(rows)), leader
     for before, row in itertools.pairwise(order):
         first = leader[before]
         follows = np.linalg.norm(rows[row] - rows[before]) <= _FRAME * scale
