@@ -20,6 +20,7 @@ from twofold.patches import (
     patch_moments,
     top_mean,
 )
+from twofold.patches.gaussians import _averaged
 
 Array = NDArray[np.float64]
 
@@ -246,3 +247,26 @@ def test_shared_moments_are_those_of_all_patches() -> None:
     assert fit_patch_gaussians(moments).mean.shape == (1, 4)
     by_place = fit_patch_gaussians(moments).of_places(as_places(patches))
     np.testing.assert_allclose(by_place, distances, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_weighted_images_count_as_many_as_their_average_is_precise(weight: float) -> None:
+    """The squared error of the weighted covariance, simulated, against what the fit assumes."""
+    rng, n, m, c = np.random.default_rng(0), 40, 200, 4
+    errors, assumed = [], []
+    for _ in range(2000):
+        # One place; known means of zero, as the shrinkage does not count their error either.
+        near, far = rng.normal(size=(m, c)), rng.normal(size=(n, c))
+        parts = [
+            PatchMoments(
+                len(rows),
+                np.zeros((1, c)),
+                (rows.T @ rows / len(rows))[None],
+                np.array([np.square(np.square(rows).sum(axis=1)).mean()]),
+            )
+            for rows in (far, near)
+        ]
+        count, covariance, fourth = _averaged(parts[0], parts[1], weight)
+        errors.append(np.square(covariance[0] - np.eye(c)).sum())
+        assumed.append((float(fourth[0]) - np.square(covariance[0]).sum()) / count)
+    assert np.mean(assumed) == pytest.approx(np.mean(errors), rel=0.05)

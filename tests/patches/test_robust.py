@@ -57,15 +57,19 @@ def test_the_kept_images_stand_still_or_the_steps_end() -> None:
     model, kept = fit_trimmed_patches(None, places, trim=0.25, max_iterations=50)
     _, again = fit_trimmed_patches(None, places, trim=0.25, start=kept, max_iterations=50)
     assert np.array_equal(kept, again)
-    _, one = fit_trimmed_patches(None, places, trim=0.25, max_iterations=1)
-    assert one.all()  # The first fit is of all, and there is no step.
+    _, none = fit_trimmed_patches(None, places, trim=0.25, max_iterations=0)
+    assert none.all()  # The fit is of all, and there is no step.
+    first, one = fit_trimmed_patches(None, places, trim=0.25, max_iterations=1)
+    assert one.sum() == 45
+    expected = fit_patch_gaussians(patch_moments(places, one))
+    assert np.array_equal(first.whitening, expected.whitening)
     assert np.isfinite(model.squared_distances(patches)).all()
 
 
 def test_the_start_is_used_and_a_useless_one_is_not() -> None:
     places = as_places(draw(20))
     start = np.arange(20) < 12
-    model, kept = fit_trimmed_patches(None, places, trim=0.25, start=start, max_iterations=1)
+    model, kept = fit_trimmed_patches(None, places, trim=0.25, start=start, max_iterations=0)
     assert np.array_equal(kept, start)
     expected = fit_patch_gaussians(patch_moments(places, start))
     assert np.array_equal(model.whitening, expected.whitening)

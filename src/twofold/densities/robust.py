@@ -52,7 +52,8 @@ def fit_trimmed(
         trim: share of the pool left out, in [0, 0.5].
         shrinkage: see :func:`fit_gaussian`.
         start: rows kept at first, bool (n_t,): a warm start.
-        max_iterations: C-steps rarely need more than five; the bound guards against cycles.
+        max_iterations: concentration steps at most, each of which chooses the kept rows anew; 0
+            fits to the start. More than five are rarely needed; the bound guards against cycles.
 
     Returns:
         The fit and the kept rows, bool (n_t,).

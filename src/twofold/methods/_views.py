@@ -212,7 +212,7 @@ def cross_fit_local(
                 source_weight=view.source_weight.weight,
                 shared=data.shared,
                 start=view.kept[~fold],
-                max_iterations=1,
+                max_iterations=0,
             )
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return top_mean(distances), distances

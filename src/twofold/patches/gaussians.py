@@ -193,14 +193,19 @@ def _factor(spread: Array, least: float) -> Array:
 def _averaged(
     target: PatchMoments, source: PatchMoments | None, source_weight: float
 ) -> tuple[float, Array, Array]:
-    """Images that count, and the covariances and fourth moments of both domains together."""
+    """The effective number of images, and the covariance and fourth moments of both domains.
+
+    The variance of an average with weights w is that of one image over ``(sum w)^2 / sum w^2``
+    (Kish 1965), which is fewer images than ``sum w`` says: no image is a part of one.
+    """
     n = float(target.n)
     if source is None or source_weight <= 0:
         return n, target.covariance, target.fourth
     extra = source.n * source_weight
     share = extra / (n + extra)
     covariance = (1 - share) * target.covariance + share * source.covariance
-    return n + extra, covariance, (1 - share) * target.fourth + share * source.fourth
+    effective = (n + extra) ** 2 / (n + extra * source_weight)
+    return effective, covariance, (1 - share) * target.fourth + share * source.fourth
 
 
 def _shrunk(covariance: Array, fourth: Array, n: float) -> Iterator[Array]:

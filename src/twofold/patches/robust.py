@@ -37,7 +37,7 @@ def fit_trimmed_patches(
     source_weight: float = 1.0,
     start: Mask | None = None,
     shared: bool = False,
-    max_iterations: int = 5,
+    max_iterations: int = 4,
 ) -> tuple[PatchGaussians, Mask]:
     """Fit to the pool's most normal images: concentration steps as in FAST-MCD, on whole images.
 
@@ -52,7 +52,8 @@ def fit_trimmed_patches(
         source_weight: see :func:`fit_patch_gaussians`.
         start: images kept at first, bool (n,).
         shared: see :func:`twofold.patches.patch_moments`; the source's moments likewise.
-        max_iterations: the kept set hardly moves after three steps; the bound guards against
+        max_iterations: concentration steps at most, as in :func:`twofold.densities.fit_trimmed`; 0
+            fits to the start. The kept set hardly moves after three; the bound guards against
             cycles.
 
     Returns:
@@ -65,10 +66,10 @@ def fit_trimmed_patches(
     kept = np.ones(n, dtype=np.bool_)
     if start is not None and start.sum() >= MIN_IMAGES:
         kept = start.copy()
-    for step in range(max_iterations):
+    for step in range(max_iterations + 1):
         moments = patch_moments(places, kept, shared=shared)
         model = fit_patch_gaussians(moments, source, source_weight=source_weight)
-        if step == max_iterations - 1 or count == n == kept.sum():
+        if step == max_iterations or count == n == kept.sum():
             break
         nearest = central(top_mean(model.of_places(places)), count)
         if np.array_equal(nearest, kept):
