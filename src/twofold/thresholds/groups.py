@@ -44,8 +44,9 @@ def find_groups(
 
     Files with the same content; images that are nearer to each other than chance brings distinct
     images of the set; images that follow each other in the order of their names and look alike, if
-    that order means something; and what the user says. Where that would leave fewer than two groups, only equal files and what the user
-    says count: a set in which all look alike is no set of copies.
+    that order means something; and what the user says. Where that would leave fewer than two
+    groups, only equal files and what the user says count: a set in which all look alike is no set
+    of copies.
 
     Args:
         vectors: (n, d) of unit length.
