@@ -60,15 +60,14 @@ def cross_fit_global(
     """The pool's scores, each from a fit that has not seen its image, float64 (n,)."""
     scores = np.empty(len(pool))
     for fold in folds(groups, FOLDS, random_state):
-        # From the rows kept by the full fit, one concentration step settles what the missing fold
-        # changes.
+        # To the rows kept by the full fit, less the fold.
         model, _ = fit_trimmed(
             source,
             pool[~fold],
             trim=trim,
             shrinkage=shrinkage,
             start=view.kept[~fold],
-            max_iterations=1,
+            max_iterations=0,
         )
         scores[fold] = in_blocks(model.squared_distances, pool[fold])
     return scores

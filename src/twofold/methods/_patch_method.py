@@ -16,7 +16,6 @@ from twofold.methods._maps import MapScale, map_scale, pool_map_scale
 from twofold.methods._mixture import Steps
 from twofold.methods._outside import Outside
 from twofold.methods.base import (
-    FOLDS,
     FitData,
     Method,
     MethodConfig,
@@ -37,6 +36,8 @@ Index = NDArray[np.int64]
 # Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
 # two, and so the whole needs one more.
 _LEAST = 3
+# A bank of patches takes seconds.
+_FOLDS = 5
 
 
 class PatchConfig(MethodConfig):
@@ -112,7 +113,7 @@ class PatchMethod(Method):
         """Inverse of its :meth:`PatchModel.state`; ValueError if it is not."""
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        patches, tell = self._patches(self._known(data)), Steps(progress, FOLDS + 1)
+        patches, tell = self._patches(self._known(data)), Steps(progress, _FOLDS + 1)
         if len(patches) < _LEAST:
             raise NotEnoughImagesError(
                 f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
@@ -142,7 +143,7 @@ class PatchMethod(Method):
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
         n = len(patches)
         scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
-        for fold in folds(groups, FOLDS, random_state):
+        for fold in folds(groups, _FOLDS, random_state):
             with one_thread():
                 model = self._model(patches[~fold], random_state)
                 scores[fold] = model.scores(patches[fold])
@@ -150,11 +151,11 @@ class PatchMethod(Method):
             tell.step()
         return scores, distances
 
-    def _check_scores(self, scores: Array) -> None:
-        """Judged by what a fit has not seen: a bank of all patches is near to all its images."""
-        del scores
+    def _seen_scores(self, data: FitData) -> Array:
+        """Out of sample: a bank of all patches is near to all its images."""
+        del data
         assert self._outside is not None
-        super()._check_scores(self._outside.scores)
+        return self._outside.scores
 
     def _score(self, images: EncodedImages) -> Array:
         return self.model_.scores(self._patches(images))

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.methods.base import FOLDS, folds
 from twofold.patches import (
+    MIN_IMAGES,
     PatchGaussians,
     PatchMoments,
+    PatchSums,
     SourceWeight,
     as_places,
     choose_source_weight,
+    fit_patch_gaussians,
     fit_trimmed_patches,
     most_like_source,
     patch_moments,
@@ -189,30 +192,30 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
 
 
 def cross_fit_local(
-    view: LocalView,
-    data: LocalData,
-    groups: NDArray[np.int64],
-    *,
-    trim: float,
-    random_state: int,
+    view: LocalView, data: LocalData, groups: NDArray[np.int64], *, random_state: int
 ) -> tuple[Array, Array]:
     """The pool's scores and patch distances, each from a fit that has not seen its image.
+
+    Fits to the presumed normals of the whole fit, less those of the fold: their moments are the
+    whole's less the fold's.
 
     Returns:
         float64 (n,) and float64 (n, p).
     """
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
-    for fold in folds(groups, FOLDS, random_state):
-        with one_thread():
-            model, _ = fit_trimmed_patches(
-                data.source,
-                np.ascontiguousarray(data.places[:, ~fold]),
-                trim=trim,
-                source_weight=view.source_weight.weight,
-                shared=data.shared,
-                start=view.kept[~fold],
-                max_iterations=0,
+    with one_thread():
+        center = patch_moments(data.places, view.kept).mean
+        every = PatchSums.of(data.places, view.kept, center)
+        for fold in folds(groups, FOLDS, random_state):
+            rest = every.without(PatchSums.of(data.places, view.kept & fold, center))
+            moments = (
+                rest.moments(shared=data.shared)
+                if rest.n >= MIN_IMAGES
+                else patch_moments(data.places, ~fold, shared=data.shared)
+            )
+            model = fit_patch_gaussians(
+                moments, data.source, source_weight=view.source_weight.weight
             )
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return top_mean(distances), distances

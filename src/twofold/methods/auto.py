@@ -132,7 +132,7 @@ class Auto(Method):
         )
         tell.step()
         scores, distances = cross_fit_local(
-            view, patches, pool.grouping(), trim=config.trim, random_state=random_state
+            view, patches, pool.grouping(), random_state=random_state
         )
         tell.step()
         maps = pool_map_scale(distances)
@@ -152,6 +152,12 @@ class Auto(Method):
         if views.local is not None:
             local = views.local.scores(images[_patches(self.config)])
         return views.mix(whole, local)
+
+    def _seen_scores(self, data: FitData) -> Array:
+        """Out of sample, as they are at hand."""
+        del data
+        assert self._outside is not None
+        return self.views_.mix(*self._outside.scores)
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         outside = self._outside

@@ -133,8 +133,7 @@ class Method(ABC):
         fresh = object.__new__(type(self))
         fresh.__dict__.update(self.__dict__, _watch=watch)
         fresh._fit(data, random_state, progress)
-        seen = data.source if data.target_pool is None else data.target_pool
-        fresh._check_scores(np.asarray(fresh._score(seen), dtype=np.float64))
+        fresh._check_scores(fresh._seen_scores(data))
         self.__dict__.update(fresh.__dict__)
         self._fitted, self._watch = True, None
         return self
@@ -268,6 +267,11 @@ class Method(ABC):
             n, expected = len(data.target_selection), len(data.target_pool)
             if n != expected:
                 raise ConfigError(f"target_selection has {n} images, target_pool {expected}")
+
+    def _seen_scores(self, data: FitData) -> Array:
+        """Scores of what was fitted on, for :meth:`_check_scores`; out of sample where at hand."""
+        seen = data.source if data.target_pool is None else data.target_pool
+        return np.asarray(self._score(seen), dtype=np.float64)
 
     def _check_scores(self, scores: Array) -> None:
         if not np.isfinite(scores).all():

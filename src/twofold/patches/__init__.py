@@ -4,12 +4,13 @@ Patch features are float32 (n, c, g, g): n images, c channels, a grid of g x g p
 """
 
 from twofold.patches.gaussians import (
+    MIN_IMAGES,
     TOP_PLACES,
     PatchGaussians,
     fit_patch_gaussians,
     top_mean,
 )
-from twofold.patches.moments import PatchMoments, as_places, patch_moments
+from twofold.patches.moments import PatchMoments, PatchSums, as_places, patch_moments
 from twofold.patches.robust import (
     SourceWeight,
     choose_source_weight,
@@ -19,9 +20,11 @@ from twofold.patches.robust import (
 )
 
 __all__ = [
+    "MIN_IMAGES",
     "TOP_PLACES",
     "PatchGaussians",
     "PatchMoments",
+    "PatchSums",
     "SourceWeight",
     "as_places",
     "choose_source_weight",

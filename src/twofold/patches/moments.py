@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.errors import NotEnoughImagesError, UsageError
 
-__all__ = ["PatchMoments", "as_places", "patch_moments"]
+__all__ = ["PatchMoments", "PatchSums", "as_places", "patch_moments"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -86,3 +86,87 @@ def _shared(moments: PatchMoments) -> PatchMoments:
     pooled = moments.covariance.mean(axis=0, keepdims=True) + apart.T @ apart / len(apart)
     # Of the fourth moment, what lies between places is small beside what lies within.
     return PatchMoments(moments.n, mean, pooled, moments.fourth.mean(keepdims=True))
+
+
+@dataclass(frozen=True)
+class PatchSums:
+    """Sums over a set of images from which its moments follow; sums of subsets can be taken off.
+
+    With z a patch less ``center`` and q its squared length.
+
+    Attributes:
+        n: images.
+        center: float64 (p, c), the same for all sums that are combined.
+        first: float64 (p, c), of z.
+        second: float64 (p, c, c), of z z'.
+        third: float64 (p, c), of q z.
+        squares: float64 (p,), of q.
+        fourth: float64 (p,), of q^2.
+    """
+
+    n: int
+    center: Array
+    first: Array
+    second: Array
+    third: Array
+    squares: Array
+    fourth: Array
+
+    @classmethod
+    def of(cls, places: Floats, rows: Mask, center: Array) -> PatchSums:
+        """Sums of the images that count; O(n p c^2) time.
+
+        Args:
+            places: see :func:`as_places`, (p, n, c).
+            rows: bool (n,).
+            center: float64 (p, c), near the mean, as products are of float32.
+        """
+        p, _, c = places.shape
+        first, third, second = np.empty((p, c)), np.empty((p, c)), np.empty((p, c, c))
+        squares, fourth = np.empty(p), np.empty(p)
+        for place in range(p):
+            z = places[place][rows] - center[place].astype(np.float32)
+            q = np.einsum("nc,nc->n", z, z, dtype=np.float64)
+            second[place] = z.T @ z
+            first[place] = z.sum(axis=0, dtype=np.float64)
+            third[place] = q @ z
+            squares[place], fourth[place] = q.sum(), q @ q
+        return cls(int(rows.sum()), center, first, second, third, squares, fourth)
+
+    def without(self, part: PatchSums) -> PatchSums:
+        """Sums of the images that are not in a part of them."""
+        mine, other = self, part
+        return PatchSums(
+            mine.n - other.n,
+            mine.center,
+            mine.first - other.first,
+            mine.second - other.second,
+            mine.third - other.third,
+            mine.squares - other.squares,
+            mine.fourth - other.fourth,
+        )
+
+    def moments(self, *, shared: bool = False) -> PatchMoments:
+        """As :func:`patch_moments` of the same images, but for rounding.
+
+        Raises:
+            NotEnoughImagesError: no image counts.
+        """
+        n = self.n
+        if n < 1:
+            raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
+        apart = self.first / n
+        away = np.square(apart).sum(axis=1)
+        # |z - a|^2 = q - 2 a'z + |a|^2, squared and summed, with the sum of z being n a.
+        along = np.einsum("pi,pij,pj->p", apart, self.second, apart)
+        fourth = (
+            self.fourth
+            + 4.0 * along
+            - 4.0 * (apart * self.third).sum(axis=1)
+            + 2.0 * away * self.squares
+            - 3.0 * n * np.square(away)
+        )
+        covariance = self.second / n - apart[:, :, None] * apart[:, None, :]
+        mean = self.center.astype(np.float32).astype(np.float64) + apart
+        found = PatchMoments(n, mean, covariance, np.maximum(fourth / n, 0.0))
+        return _shared(found) if shared else found
