@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from twofold.errors import ImageSourceError, MissingExtraError
 from twofold.images import find_images
+from twofold.images.manifest import read_column
 
 
 def test_csv_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
@@ -252,3 +253,18 @@ def test_names_that_a_spreadsheet_would_calculate(tmp_path: Path) -> None:
     manifest = tmp_path / "scores.csv"
     manifest.write_text("image,score\n'=1+1.png,0.2\n'quoted.png,0.3\n")
     assert find_images(manifest).names == (f"{tmp_path}/=1+1.png", f"{tmp_path}/'quoted.png")
+
+
+def test_another_column_is_read_as_text(tmp_path: Path) -> None:
+    table = tmp_path / "images.csv"
+    table.write_text("path,Part No,lot\na.png,7,x\nb.png,7,\nc.png,8,y\n", encoding="utf-8")
+    assert read_column(str(table), "part no") == ["7", "7", "8"]
+    assert read_column(str(table), "lot") == ["x", "", "y"]
+    with pytest.raises(ImageSourceError, match=r"no column named 'video' \(found: path, Part No"):
+        read_column(str(table), "video")
+    plain = tmp_path / "images.txt"
+    plain.write_text("a.png\nb.png\n", encoding="utf-8")
+    with pytest.raises(ImageSourceError, match="is a list of paths and has no column 'lot'"):
+        read_column(str(plain), "lot")
+    with pytest.raises(ImageSourceError, match="is no manifest"):
+        read_column(str(tmp_path), "lot")

@@ -75,6 +75,12 @@ def fit(
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the method, NAME=VALUE; repeatable.")
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the target's manifest: images of one part, lot or video count as one."
+        ),
+    ] = None,
     calibration: Annotated[
         str,
         typer.Option(
@@ -112,7 +118,13 @@ def fit(
             strict=strict,
             progress=progress,
         )
-        detector.fit(source, target, target_shots=target_shots, source_anomalies=source_anomalies)
+        detector.fit(
+            source,
+            target,
+            target_shots=target_shots,
+            source_anomalies=source_anomalies,
+            groups=groups,
+        )
     detector.save(out, embed_weights=embed_weights)
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:

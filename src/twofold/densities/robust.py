@@ -46,6 +46,12 @@ def fit_trimmed(
     nearest to the fit, and repeat until the kept set stands still (Rousseeuw & Van Driessen 1999,
     C-steps). Source rows are known to be normal and are never trimmed.
 
+    Limits. More anomalies than ``trim`` cannot all be left out. Fewer may be kept where they are of
+    one kind: the steps start from everybody, whose covariance a compact clump turns towards itself
+    (400 rows of 50 dimensions, 5% of them in a clump of spread 0.7 at 8 deviations: 95% of it is
+    kept). And a clump that is nearer to the centre than most normals are, as one of small spread in
+    many dimensions is, cannot be told by its distance from any start.
+
     Args:
         source: (n_s, d) source normals, or None to use the target alone.
         target: (n_t, d) the contaminated pool, n_t >= 2.

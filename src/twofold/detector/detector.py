@@ -118,7 +118,7 @@ class Detector(Scoring, Estimator):
         target_shots: ImageInput | None = None,
         target_labels: NDArray[np.integer] | None = None,
         source_anomalies: ImageInput | None = None,
-        groups: Sequence[object] | NDArray[np.generic] | None = None,
+        groups: str | Sequence[object] | NDArray[np.generic] | None = None,
     ) -> Detector:
         """Fit to the target; a second call starts afresh. A fit that fails changes nothing.
 
@@ -130,8 +130,8 @@ class Detector(Scoring, Estimator):
             target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
             source_anomalies: source images known to be anomalous; likewise.
             groups: (n,) of numbers or texts, one per target image as given, equal for images that
-                are no independent draws: of one part, lot or video. Copies and near-copies are
-                found anyway.
+                are no independent draws: of one part, lot or video; or the name of the column that
+                holds them, where the target is a manifest. Copies are found anyway.
 
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.

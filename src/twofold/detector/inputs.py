@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from twofold.detector.arguments import whole_labels
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
 from twofold.images import ImageInput, ImageSet, find_images, survey
+from twofold.images.manifest import read_column
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 from twofold.threads import one_thread
 from twofold.thresholds import find_groups
@@ -102,20 +104,27 @@ def find_fit_images(
         shots=None if few is None else few.at_depth(far_depth),
         anomalies=None if odd is None else odd.at_depth(near_depth),
         labels=whole,
-        groups=_whole_groups(groups, far),
+        groups=_whole_groups(groups, target, far),
         bit_depths=(near_depth, far_depth),
         notes=tuple(notes),
     )
 
 
-def _whole_groups(groups: Any, target: ImageSet | None) -> NDArray[np.int64] | None:
+def _whole_groups(
+    groups: Any, given: ImageInput | None, target: ImageSet | None
+) -> NDArray[np.int64] | None:
     """One number for each target image as given.
 
     Raises:
         ConfigError: there is no target, or not one group for each of its images.
+        ImageSourceError: a column is named, and the target is no manifest that has it.
     """
     if groups is None:
         return None
+    if isinstance(groups, str):
+        if not isinstance(given, str | os.PathLike):
+            raise ConfigError(f"groups={groups!r} names a column: give the target as a manifest")
+        groups = read_column(os.fspath(given), groups)
     names = [str(name) for name in np.asarray(groups).ravel()]
     if np.ndim(groups) != 1 or target is None or len(names) != len(target):
         found = 0 if target is None else len(target)

@@ -14,7 +14,7 @@ from twofold.images.sniff import as_text, find_delimiter, split_first_line
 
 # ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
 
-__all__ = ["is_manifest", "read_manifest"]
+__all__ = ["is_manifest", "read_column", "read_manifest"]
 
 _PARQUET: Final = (".parquet", ".pq")
 _LIST: Final = ".txt"
@@ -39,20 +39,38 @@ def read_manifest(path: str) -> list[str]:
     Raises ImageSourceError, naming the file and the line, if it cannot be read, has no column of
     paths, no rows or a blank path; MissingExtraError if Parquet needs pyarrow.
     """
+    shown, rows = _rows(path, None)
+    for place, value in rows:
+        if not isinstance(value, str) or not value.strip():
+            raise ImageSourceError(f"{shown}, {place}: the path is blank or not text")
+    folder = os.path.dirname(path)
+    return [_resolve(folder, str(value)) for _, value in rows]
+
+
+def read_column(path: str, name: str) -> list[str]:
+    """Return another column of a manifest as texts, one for each image that it lists.
+
+    Raises ImageSourceError as `read_manifest` does, and where there is no column of this name.
+    """
+    if not is_manifest(path):
+        raise ImageSourceError(
+            f"{display_name(path)} is no manifest that could have a column {name!r}"
+        )
+    return ["" if value is None else str(value) for _, value in _rows(path, name)[1]]
+
+
+def _rows(path: str, name: str | None) -> tuple[str, Rows]:
+    """The manifest as it is called, and the values of a column, that of the paths by default."""
     shown = display_name(path)
     try:
         content = read_file(path)
     except ImageError as error:
         raise ImageSourceError(f"{shown}: {error}") from error
     parquet = path.lower().endswith(_PARQUET)
-    rows = _parquet_rows(content, shown) if parquet else _text_rows(content, path)
+    rows = _parquet_rows(content, shown, name) if parquet else _text_rows(content, path, name)
     if not rows:
         raise ImageSourceError(f"{shown}: the manifest lists no images")
-    for place, value in rows:
-        if not isinstance(value, str) or not value.strip():
-            raise ImageSourceError(f"{shown}, {place}: the path is blank or not text")
-    folder = os.path.dirname(path)
-    return [_resolve(folder, str(value)) for _, value in rows]
+    return shown, rows
 
 
 def _resolve(folder: str, value: str) -> str:
@@ -66,7 +84,7 @@ def _resolve(folder: str, value: str) -> str:
     return next((place for place in places if os.path.lexists(place)), places[-2])
 
 
-def _text_rows(content: bytes, path: str) -> Rows:
+def _text_rows(content: bytes, path: str, name: str | None) -> Rows:
     shown = display_name(path)
     try:
         text = as_text(content)
@@ -75,11 +93,13 @@ def _text_rows(content: bytes, path: str) -> Rows:
     delimiter, text = split_first_line(text)
     header = text.partition("\n")[0].rstrip("\r")
     if path.lower().endswith(_LIST) and not delimiter and not _has_column(header):
+        if name is not None:
+            raise ImageSourceError(f"{shown} is a list of paths and has no column {name!r}")
         lines = enumerate(text.splitlines(), start=1)
         return [(f"line {i}", line.strip()) for i, line in lines if line.strip()]
     try:
         delimiter = delimiter or find_delimiter(header, _is_wanted)
-        return _csv_rows(text, delimiter, shown)
+        return _csv_rows(text, delimiter, shown, name)
     except csv.Error as error:
         raise ImageSourceError(f"{shown}: {error}") from error
 
@@ -92,10 +112,10 @@ def _has_column(header: str) -> bool:
     return _is_wanted(names)
 
 
-def _csv_rows(text: str, delimiter: str, shown: str) -> Rows:
+def _csv_rows(text: str, delimiter: str, shown: str, name: str | None) -> Rows:
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader, [])
-    column = _column(header, shown)
+    column = _column(header, shown, name)
     rows: Rows = []
     try:
         for row in reader:
@@ -112,7 +132,7 @@ def _csv_rows(text: str, delimiter: str, shown: str) -> Rows:
     return rows
 
 
-def _parquet_rows(content: bytes, shown: str) -> Rows:
+def _parquet_rows(content: bytes, shown: str, name: str | None) -> Rows:
     try:
         from pyarrow import parquet  # noqa: PLC0415 -- an optional dependency
     except ImportError:
@@ -120,7 +140,7 @@ def _parquet_rows(content: bytes, shown: str) -> Rows:
         raise MissingExtraError(message) from None
     try:
         file = parquet.ParquetFile(BytesIO(content))
-        column = _column(file.schema_arrow.names, shown)
+        column = _column(file.schema_arrow.names, shown, name)
         values = file.read().column(column).to_pylist()
     except ImageSourceError:
         raise
@@ -145,10 +165,15 @@ def _is_wanted(names: Sequence[str]) -> bool:
     return _place(names) is not None
 
 
-def _column(names: Sequence[str], shown: str) -> int:
+def _column(names: Sequence[str], shown: str, wanted: str | None) -> int:
+    plain = [_plain(name) for name in names]
+    found = ", ".join(name.strip() for name in names) or "nothing"
+    if wanted is not None:
+        if _plain(wanted) not in plain:
+            raise ImageSourceError(f"{shown}: no column named {wanted!r} (found: {found})")
+        return plain.index(_plain(wanted))
     place = _place(names)
     if place is None:
-        found = ", ".join(name.strip() for name in names) or "nothing"
         others = ", ".join(_COLUMNS[1:])
         raise ImageSourceError(
             f"{shown}: no column named 'path' in the header (found: {found}); {others} will do too"

@@ -13,8 +13,9 @@ __all__ = ["DensityConfig", "check_gaussian"]
 class DensityConfig(MethodConfig):
     """Options of the density methods."""
 
-    # FAST-MCD's usual compromise: a quarter of the pool may be anomalous before the fit breaks
-    # down, at little loss of precision when none is (Hubert & Debruyne 2010).
+    # FAST-MCD's usual compromise, at little loss of precision when no image is anomalous (Hubert &
+    # Debruyne 2010). With a single start, anomalies of one kind that lie close together may stay in
+    # at smaller shares (see `fit_trimmed`).
     trim: float = Field(default=0.25, ge=0, le=0.5)
     # Ledoit-Wolf makes no assumption on the distribution; OAS assumes a Gaussian.
     shrinkage: Shrinkage = "ledoit_wolf"
