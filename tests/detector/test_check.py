@@ -30,14 +30,12 @@ def test_a_shift(world: toy.World) -> None:
     found = look(world.source, world.pool)
     assert found.verdict.startswith((ADAPT, NO_SHIFT, DO_NOT_TRUST))
     assert found.verdict == ADAPT
-    assert len(found.reasons) == 1
+    assert len(found.reasons) == 2
     assert found.reasons[0].startswith("a shift (held-out images are told apart with an AUROC of ")
     assert (found.n_source, found.n_target, found.problems) == (60, 80, ())
     assert found.findings is not None
     assert found.findings.shift_auroc > 0.95
-    low, share, high = found.contamination
-    assert 0 <= low <= share <= 0.25 < 0.5
-    assert high >= 0.1  # the true share
+    assert found.contamination is None  # unknown without labels
     assert set(found.choices) == {"local_weight", "place_share", "source_weight"}
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}
 
@@ -46,7 +44,8 @@ def test_a_fit_says_the_same(fitted: Detector, world: toy.World) -> None:
     found, evidence = look(world.source, world.pool), fitted.evidence_
     assert found.findings == evidence.findings
     assert (found.verdict, found.reasons) == (evidence.verdict, evidence.reasons)
-    assert found.contamination == evidence.contamination == fitted.threshold_.contamination
+    assert found.contamination is None
+    assert evidence.contamination is None
     assert found.choices == evidence.choices
 
 
@@ -58,15 +57,13 @@ def test_the_same_domain(seed: int) -> None:
     assert found.reasons[0].startswith("source and target look alike: ")
 
 
-@pytest.mark.parametrize("n", [1, 2, 8, 9, 10, 18])
+@pytest.mark.parametrize("n", [1, 2, 8, 9])
 def test_too_few_target_images(world: toy.World, n: int) -> None:
     found = look(world.source, world.pool[:n])
     assert found.verdict == "do not trust: too few target images"
-    assert found.reasons == (f"{n} target images, at least 19 are needed",)
-    assert (found.findings is None) == (n < 10)
-    if n < 10:
-        assert (found.contamination, found.choices) == ((0.0, 0.0, 0.5), {})
-    assert look(world.source, world.pool[:19]).verdict != found.verdict
+    assert found.reasons == (f"{n} target images, at least 10 are needed",)
+    assert (found.findings, found.contamination, found.choices) == (None, None, {})
+    assert look(world.source, world.pool[:10]).verdict != found.verdict
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
@@ -84,14 +81,10 @@ def test_ten_and_ten_are_enough_for_findings(world: toy.World) -> None:
     assert "too few" not in found.verdict
 
 
-def test_the_rate_decides_how_many_are_enough(world: toy.World) -> None:
-    assert look(world.source, world.pool[:15], false_alarm_rate=0.1).findings is not None
-    for rate, word in ((0.1, "too few"), (0.2, "")):
-        found = look(world.source, world.pool[:8], false_alarm_rate=rate)
-        assert word in found.verdict
+def test_a_rate_that_the_images_cannot_support_is_a_reason(world: toy.World) -> None:
     strict = look(world.source, world.pool, false_alarm_rate=0.01)
-    assert strict.reasons == ("80 target images, at least 99 are needed",)
-    assert strict.findings is not None
+    assert strict.verdict == look(world.source, world.pool).verdict
+    assert strict.reasons[1].startswith("80 target images rank new ones, but support no")
 
 
 def test_a_bad_rate_fails_before_any_work(

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,8 @@ def test_every_method_comes_back(
     assert loaded.evidence_ == detector.evidence_
     assert isinstance(loaded.evidence_.findings, Findings)
     assert loaded.evidence_.verdict == ADAPT
-    assert loaded.threshold_.contamination == loaded.evidence_.contamination
+    assert asdict(loaded.threshold_) == asdict(detector.threshold_)
+    assert same(loaded.calibration_.weights, detector.calibration_.weights)
     assert same(one.p_values, two.p_values)
     states = (detector.random_state_, detector.random_state)
     assert (loaded.random_state_, loaded.random_state) == states
@@ -366,19 +367,17 @@ def test_a_changed_header(model: Path, changes: dict[str, Any], match: str) -> N
         ("false_alarm_rate", 0.0),
         ("false_alarm_rate", 1.0),
         ("origin", "moon"),
-        ("n_presumed", 0),
-        ("n_presumed", 1.5),
-        ("presumed_share", 1.5),
-        ("presumed_share", 0.0),
-        ("contamination", None),
-        ("contamination", 0.1),
-        ("contamination", [0.0, 0.1]),
-        ("contamination", [0.0, 0.1, 1.5]),
-        ("contamination", [0.0, -0.1, 0.5]),
-        ("contamination", [0.0, "0.1", 0.5]),
-        ("rate_bound", 0.0),
-        ("rate_bound", 1.5),
-        ("rate_bound", "0.1"),
+        ("requested_rate", 0.0),
+        ("requested_rate", "0.1"),
+        ("interval", None),
+        ("interval", [0.1]),
+        ("interval", [0.0, 1.5]),
+        ("interval", [0.0, "0.1"]),
+        ("rule", "guess"),
+        ("scale", "cubic"),
+        ("n_images", 0),
+        ("n_images", 1.5),
+        ("n_groups", 0),
     ],
 )
 def test_a_changed_threshold(model: Path, field: str, value: Any) -> None:
@@ -398,7 +397,7 @@ def test_a_threshold_that_is_no_number(model: Path, value: float) -> None:
         ("n_source", None),
         ("n_target", 1.5),
         ("n_copies_across", "3"),
-        ("presumed_normal_share", "x"),
+        ("n_groups", "x"),
         ("problems", [{"path": "x"}]),
         ("problems", 3),
         ("notes", [1]),
@@ -470,11 +469,14 @@ def _set(name: str, value: NDArray[Any]) -> Callable[[dict[str, NDArray[Any]]], 
         (_set("method.extra", np.zeros(3)), "do not fit"),
         (lambda tensors: tensors.pop("method.whole.mean"), "do not fit"),
         (lambda tensors: tensors.pop("method.local.maps"), "do not fit"),
-        (lambda tensors: tensors.pop("reference"), "reference"),
-        (_set("reference", np.zeros(0)), "reference"),
-        (_set("reference", np.zeros((3, 2))), "reference"),
-        (_set("reference", np.zeros(30, np.float32)), "reference"),
-        (_set("reference", np.arange(30.0)[::-1].copy()), "reference"),
+        (lambda tensors: tensors.pop("calibration.scores"), "no calibration scores"),
+        (lambda tensors: tensors.pop("calibration.weights"), "no calibration scores"),
+        (_set("calibration.scores", np.zeros(0)), "no calibration scores"),
+        (_set("calibration.scores", np.zeros((3, 2))), "no calibration scores"),
+        (_set("calibration.scores", np.zeros(80, np.float32)), "no calibration scores"),
+        (_set("calibration.scores", np.arange(80.0)[::-1].copy()), "not sorted"),
+        (_set("calibration.weights", np.zeros(80)), "not between 0 and 1"),
+        (_set("calibration.weights", np.full(80, 0.5)), "weights of 40 images"),
     ],
 )
 def test_changed_tensors(

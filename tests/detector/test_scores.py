@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from twofold.detector import Scores
 from twofold.errors import ConfigError
 from twofold.images import Problem
-from twofold.thresholds import benjamini_hochberg, p_values
+from twofold.thresholds import Calibration, benjamini_hochberg, benjamini_yekutieli, p_values
 
-REFERENCE = np.arange(1.0, 100.0)  # 99 presumed normals: p-values are hundredths
+POOL = Calibration.of(np.arange(1.0, 100.0))  # 99 images: p-values are hundredths
 
 
 def judged(scores: list[float], threshold: float = 95.0, rate: float | None = None) -> Scores:
@@ -28,7 +28,7 @@ def judged(scores: list[float], threshold: float = 95.0, rate: float | None = No
         np.array(scores, dtype=np.float64),
         problems,
         threshold=threshold,
-        reference=REFERENCE,
+        calibration=POOL,
         false_discovery_rate=rate,
     )
 
@@ -66,7 +66,7 @@ def test_all_together_is_the_procedure_on_the_p_values(rate: float) -> None:
     rng = np.random.default_rng(0)
     scores = np.r_[rng.uniform(0, 100, 40), rng.uniform(90, 130, 20), np.nan]
     found = judged(scores.tolist(), rate=rate)
-    chances = p_values(scores, REFERENCE)
+    chances = p_values(scores, POOL)
     np.testing.assert_array_equal(found.p_values, chances)
     expected = benjamini_hochberg(chances, rate)
     assert as_list(found.anomalous[:-1] == 1) == as_list(expected[:-1])
@@ -80,14 +80,14 @@ def test_the_rate_holds_for_batches_of_normals_and_anomalies() -> None:
     rng = np.random.default_rng(1)
     shares = []
     for _ in range(200):
-        reference = np.sort(rng.normal(size=200))
+        pool = Calibration.of(rng.normal(size=200))
         scores = np.r_[rng.normal(size=80), rng.normal(5.0, 1.0, size=20)]
         found = Scores.judged(
             ("x",) * 100,
             scores,
             (),
             threshold=0.0,
-            reference=reference,
+            calibration=pool,
             false_discovery_rate=0.2,
         )
         reported = found.anomalous == 1
@@ -108,3 +108,15 @@ def test_no_images_and_none_usable() -> None:
         found = judged([float("nan")] * 2, rate=rate)
         assert as_list(found.anomalous) == [-1, -1]
         assert not found.usable.any()
+
+
+def test_groups_in_the_calibration_ask_for_the_procedure_for_any_dependence() -> None:
+    rng = np.random.default_rng(2)
+    grouped = Calibration.of(rng.normal(size=400), groups=np.repeat(np.arange(200), 2))
+    scores = np.r_[rng.normal(size=80), rng.normal(5.0, 1.0, size=40)]
+    found = Scores.judged(
+        ("x",) * 120, scores, (), threshold=0.0, calibration=grouped, false_discovery_rate=0.2
+    )
+    expected = benjamini_yekutieli(p_values(scores, grouped), 0.2)
+    assert as_list(found.anomalous == 1) == as_list(expected)
+    assert expected.sum() < benjamini_hochberg(p_values(scores, grouped), 0.2).sum()
