@@ -67,6 +67,12 @@ SHAPES: dict[str, Shape] = {
         9.0,
         "linear",
     ),
+    "bimodal (half at 5)": (
+        lambda rng, n: rng.normal(size=n) + 5.0 * (rng.random(n) < 0.5),
+        lambda x: 0.5 * norm.sf(x) + 0.5 * norm.sf(x - 5.0),
+        9.0,
+        "linear",
+    ),
     "bimodal (20% at 5)": (
         lambda rng, n: rng.normal(size=n) + 5.0 * (rng.random(n) < 0.2),
         lambda x: 0.8 * norm.sf(x) + 0.2 * norm.sf(x - 5.0),

@@ -84,10 +84,10 @@ def fit(
     calibration: Annotated[
         str,
         typer.Option(
-            help="pool: the rate holds whatever normals look like; tail: presume that their scores "
-            "thin out, and find more in a pool with many anomalies."
+            help="tail: leave out what lies surely beyond the normals of the pool; pool: nothing, "
+            "so that the rate holds whatever normals look like."
         ),
-    ] = "pool",
+    ] = "tail",
     bit_depth: BitDepth = None,
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")

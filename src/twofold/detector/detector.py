@@ -53,10 +53,10 @@ class Detector(Scoring, Estimator):
         selection_weights: likewise for a second encoder that an option (``psi``) names.
         bit_depth: bits of a pixel value, 9 to 16, of images that have more than 8; None finds it
             from the files or the largest value of a set.
-        calibration: ``pool``: every target image counts as normal for the threshold, so that the
-            rate holds whatever normals look like, and a pool with more anomalies than the rate
-            hides some of them; ``tail``: presume that normal scores thin out at least
-            exponentially, and count what lies beyond as anomalies (docs/thresholds.md).
+        calibration: ``tail``: every target image counts as normal for the threshold, but for those
+            that lie surely beyond the tail of normals, if their scores thin out at least
+            exponentially; ``pool``: without exception, so that the rate holds whatever normals look
+            like, and anomalies in the pool hide others (docs/thresholds.md).
         strict: fail on the first unusable image instead of skipping it with a reason.
         engine: of frozen inference: ``auto``, ``openvino`` or ``torch``.
         progress: told about long work.
@@ -89,7 +89,7 @@ class Detector(Scoring, Estimator):
         weights: str | Path | None = None,
         selection_weights: str | Path | None = None,
         bit_depth: int | None = None,
-        calibration: Rule = "pool",
+        calibration: Rule = "tail",
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,

@@ -46,7 +46,7 @@ def fit_method(
     random_state: int,
     studied: bool,
     progress: Callable[[int, int], None] | None,
-    rule: Rule = "pool",
+    rule: Rule = "tail",
     notes: Sequence[str] = (),
     bit_depths: tuple[int | None, int | None] = (None, None),
 ) -> Fitted:

@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 _INNER, _OUTER = 0.5, 0.8
 # One-sided 95% for everything that is estimated.
 _SURE = float(norm.isf(0.05))
+# Fewer anomalies than this cannot be told from a heavy tail: Student's distribution with two
+# degrees of freedom, whose variance is infinite, exceeds its own bound by 1.2%.
+_LEAST = 0.015
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,16 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
     many anomalies; the points are then those of the lowest remaining share of the pool, until it
     stands still.
 
-    Not so: heavier tails (Student's on a linear scale) and a second kind of normals with high
-    scores, which pass for anomalies.
+    Not so: a second kind of normals with high scores, which passes for anomalies; and tails so
+    heavy that they have no mean.
 
     Args:
         ordered: (n,) ascending scores of a pool, out of sample.
         weights: (n,) of the same images, see :class:`twofold.thresholds.Calibration`.
 
     Returns:
-        The bound; None where the inner part has no spread. Cost O(n).
+        The bound; None where the inner part has no spread, or no more lies beyond the bound than a
+        heavy tail may leave there. Cost O(n).
     """
     total = float(weights.sum())
     reached = np.minimum(np.cumsum(weights) / total, 1.0)
@@ -90,4 +94,4 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
         anomalies = 0.5 * (before + found)
         if abs(found - before) < 1e-3:
             break
-    return tail
+    return tail if anomalies >= _LEAST else None
