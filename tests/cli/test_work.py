@@ -53,7 +53,8 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert content["random_state"] == 0
     assert content["threshold"]["false_alarm_rate"] == 0.05
     assert content["threshold"]["origin"] == "target"
-    assert content["threshold"]["n_presumed"] >= 19
+    assert content["threshold"]["n_images"] == content["threshold"]["n_groups"] == 44
+    assert content["evidence"]["n_groups"] == 44
     assert content["evidence"]["n_source"] == 40
     assert content["evidence"]["n_target"] == 44
     assert content["evidence"]["problems"] == []
@@ -61,10 +62,9 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert content["evidence"]["reasons"][0].startswith("a shift ")
     assert content["evidence"]["findings"]["shift_auroc"] > 0.75
     assert set(content["evidence"]["choices"]) == {"local_weight", "place_share", "source_weight"}
-    low, share, high = content["threshold"]["contamination"]
-    assert 0 <= low <= share <= high <= 1
-    assert content["evidence"]["contamination"] == [low, share, high]
-    assert 0 < content["threshold"]["rate_bound"] <= 1
+    low, high = content["threshold"]["interval"]
+    assert 0 <= low < high <= 1
+    assert content["evidence"]["contamination"] is None
     assert sorted(path.name for path in (world / "model").iterdir()) == [
         "detector.json",
         "tensors.safetensors",
@@ -194,12 +194,35 @@ def test_a_missing_folder_exits_with_1(world: Path, run: Run, tmp_path: Path) ->
     one_line(run(*arguments, "--source", world / "gone"), code=1, word="gone")
 
 
-def test_too_few_images_exit_with_1(world: Path, run: Run, tmp_path: Path) -> None:
+def test_too_few_images_for_the_rate_rank_all_the_same(
+    world: Path, run: Run, tmp_path: Path
+) -> None:
     result = run(
         *("fit", "--source", world / "few", "--target", world / "few", "--out", tmp_path / "m")
     )
-    assert result.exit_code == 1
-    assert "needs at least 19 presumed normal target images" in result.stderr.splitlines()[-1]
+    assert result.exit_code == 0
+    note = result.stderr.splitlines()[-1]
+    assert note.startswith("note: a false-alarm rate of 0.05 needs 19 independent target images")
+    content = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
+    assert content["threshold"]["requested_rate"] == 0.05 < content["threshold"]["false_alarm_rate"]
+    figures = run(
+        *("evaluate", tmp_path / "m", "--normal", world / "normal"),
+        *("--anomalous", world / "anomalous", "--false-alarm-rate", "0.02", "--json"),
+    )
+    assert "note: a false-alarm rate of 0.02 needs 49" in figures.stderr
+    stated = json.loads(figures.stdout)["stated_false_alarm_rate"]
+    assert stated == content["threshold"]["false_alarm_rate"]
+
+
+def test_another_rate_at_scoring(world: Path, run: Run) -> None:
+    arguments = ("score", world / "model", world / "normal", world / "anomalous")
+    flagged = [
+        sum(row["anomalous"] == "1" for row in rows_of(run(*arguments, *more).stdout))
+        for more in ((), ("--false-alarm-rate", "0.5"))
+    ]
+    assert flagged[0] < flagged[1]
+    refused = run(*arguments, "--false-alarm-rate", "0.1", "--false-discovery-rate", "0.1")
+    one_line(refused, code=2, word="not both")
 
 
 def test_a_folder_of_something_else_is_never_replaced(
@@ -497,6 +520,7 @@ def test_evaluate_as_json(world: Path, run: Run, as_object: Parse) -> None:
         *("model", "n_normal", "n_anomalous", "false_alarms", "detections", "problems"),
         *AREAS,
         *(f"{name}_interval" for name in AREAS),
+        *("threshold", "stated_false_alarm_rate", "stated_interval"),
     }
     assert (content["n_normal"], content["n_anomalous"]) == (12, 8)
     for name in AREAS:

@@ -240,8 +240,7 @@ def test_a_fit_that_fails_late_changes_nothing(
 
 @pytest.mark.filterwarnings("ignore")
 def test_one_image_is_counted_as_one(small: Detector, world: toy.World) -> None:
-    for n in (1, 2, 3):
-        with pytest.raises(TwofoldError) as caught:
-            copy.copy(small).fit(world.source, world.pool[:n])
-        assert "none" not in str(caught.value)
-        assert str(n) in str(caught.value)
+    with pytest.raises(TwofoldError) as caught:
+        copy.copy(small).fit(world.source, world.pool[:1])
+    assert "none" not in str(caught.value)
+    assert "got 1" in str(caught.value)

@@ -30,7 +30,15 @@ def test_parameters_are_those_of_the_constructor() -> None:
     found = detector.get_params()
     assert list(found) == [
         *("method", "encoder", "false_alarm_rate", "random_state", "locality", "options"),
-        *("weights", "selection_weights", "bit_depth", "strict", "engine", "progress"),
+        *(
+            "weights",
+            "selection_weights",
+            "bit_depth",
+            "calibration",
+            "strict",
+            "engine",
+            "progress",
+        ),
     ]
     assert found["options"] is options
     assert (found["encoder"], found["bit_depth"]) == (toy.ENCODER, 12)

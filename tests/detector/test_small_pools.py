@@ -53,7 +53,7 @@ def check(name: str, sizes: range, states: range) -> None:
         for state in states:
             fits = [end(fit, name, pool, state) for pool in pools(n, state)]
             for fitted in fits:
-                assert fitted is None or finite(fitted.threshold.value, fitted.reference)
+                assert fitted is None or finite(fitted.threshold.value, fitted.calibration.scores)
             # Eight distinct images are enough for every method.
             assert n < 8 or fits[0] is not None
 

@@ -13,7 +13,7 @@ from twofold.evidence import ADAPT, NO_SHIFT, NOT_STUDIED, Verdict, collect_evid
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
-THRESHOLD = Threshold(1.0, 0.05, "target", 30, 0.9, (0.0, 0.0, 0.1), 0.06)
+THRESHOLD = Threshold(1.0, 0.05, 0.05, (0.01, 0.1), "target", "pool", 30, 30)
 
 
 def images(*values: int) -> EncodedImages:
@@ -29,7 +29,7 @@ def test_nothing_to_say() -> None:
     ) * 3
     assert evidence.notes == ()
     assert evidence.problems == ()
-    assert (evidence.threshold_origin, evidence.presumed_normal_share) == ("target", 0.9)
+    assert (evidence.threshold_origin, evidence.n_groups) == ("target", 30)
 
 
 @pytest.mark.parametrize(

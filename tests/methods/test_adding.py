@@ -46,11 +46,11 @@ class Toy(Method):
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         scores = np.empty(len(data.target_pool))
-        for fold in folds(len(scores), 4, random_state):
+        for fold in folds(data.target_pool.grouping(), 4, random_state):
             other = type(self)(self.encoder, self.config)
             other._fit(FitData(data.source, data.target_pool.subset(~fold)), 0, None)
             scores[fold] = other._score(data.target_pool.subset(fold))
-        return Reference(scores, "target")
+        return Reference(scores, "target", data.target_pool.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"center": self.center_}

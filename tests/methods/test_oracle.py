@@ -90,7 +90,7 @@ def test_each_fold_of_the_threshold_sees_both_labels(options: dict[str, Any]) ->
 def test_folds_share_out_the_labels() -> None:
     labels = (np.arange(40) < 8).astype(np.int64)
     for state in range(5):
-        parts = folds(40, 4, state, labels)
+        parts = folds(np.arange(40), 4, state, labels)
         assert (np.sum(parts, axis=0) == 1).all()
         assert [int(labels[part].sum()) for part in parts] == [2, 2, 2, 2]
         assert [int(part.sum()) for part in parts] == [10, 10, 10, 10]

@@ -41,7 +41,7 @@ class Curious(Method):
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
         del random_state
-        return Reference(self._score(data.source), "source")
+        return Reference(self._score(data.source), "source", data.source.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {}

@@ -81,6 +81,7 @@ class _ThresholdHeader(BaseModel):
     rule: Literal["pool", "tail"]
     n_images: int = Field(ge=1)
     n_groups: int = Field(ge=1)
+    n_kept: int = Field(ge=1)
     scale: Literal["linear", "log"]
 
 

@@ -71,6 +71,7 @@ class Auto(Method):
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
     needs = frozenset({"target_pool"})
+    revision = 2
     Config = AutoConfig
     config: AutoConfig
     _outside: Outside[tuple[Array | None, Array | None]] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -90,13 +91,24 @@ class Calibration:
         total = np.concatenate([np.cumsum(self.weights[::-1])[::-1], [0.0]])
         return np.asarray(total[np.searchsorted(self.scores, scores, side=side)])
 
-    def tail(self) -> Tail | None:
-        """The bound on the normals' tail; None where the rule has none, or it cannot be fitted."""
-        if self.rule == "pool":
-            return None
-        return fit_tail(self.on_scale(self.scores), self.weights)
+    def without_surely_odd(self, share: float) -> Calibration:
+        """The images that do not lie surely beyond the normals; all of them by the rule ``pool``.
 
-    def on_scale(self, scores: NDArray[np.floating]) -> Array:
-        """Scores on the scale on which the tail is bounded, float64."""
-        values = np.asarray(scores, dtype=np.float64)
-        return values if self.scale == "linear" else np.log(np.maximum(values, 1e-300))
+        Args:
+            share: at most this share of normals is taken for odd by mistake, in (0, 1).
+        """
+        tail = self._tail
+        if tail is None:
+            return self
+        kept = self._on_scale <= tail.quantile(share)
+        return replace(self, scores=self.scores[kept], weights=self.weights[kept])
+
+    @cached_property
+    def _tail(self) -> Tail | None:
+        """The bound on the normals' tail; None where the rule has none, or it cannot be fitted."""
+        return None if self.rule == "pool" else fit_tail(self._on_scale, self.weights)
+
+    @cached_property
+    def _on_scale(self) -> Array:
+        """The scores on the scale on which the tail is bounded."""
+        return self.scores if self.scale == "linear" else np.log(np.maximum(self.scores, 1e-300))

@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 
 # Share of pools whose realised rate lies in the stated interval.
 _COVERED = 0.95
+# Part of the rate that is spent on normals which may lie among the surely odd.
+_SPENT = 0.1
 # Absorbs the rounding of decimal rates such as 0.05.
 _ROUNDING = 1e-9
 
@@ -48,6 +50,7 @@ class Threshold(float):
         rule: ``pool`` or ``tail``, see :class:`twofold.thresholds.Calibration`.
         n_images: calibration images.
         n_groups: independent ones among them: copies and images of one group count once.
+        n_kept: of these, the ones that do not lie surely beyond the normals.
     """
 
     value: float
@@ -58,6 +61,7 @@ class Threshold(float):
     rule: Rule
     n_images: int
     n_groups: int
+    n_kept: int
 
     def __new__(cls, value: float, *_: object, **__: object) -> Threshold:
         """The number is the first field; the dataclass keeps the others."""
@@ -71,8 +75,8 @@ class Threshold(float):
         needed = images_needed(self.requested_rate)
         return (
             f"a false-alarm rate of {self.requested_rate:g} needs {needed} independent "
-            f"{self.origin} images, and there are {self.n_groups}: the threshold is the strictest "
-            f"that they allow, for a rate of {self.false_alarm_rate:.3g}"
+            f"{self.origin} images that may be normal, and there are {self.n_kept}: the threshold "
+            f"is the strictest that they allow, for a rate of {self.false_alarm_rate:.3g}"
         )
 
 
@@ -141,27 +145,31 @@ def fit_threshold(calibration: Calibration, false_alarm_rate: float) -> Threshol
         ConfigError: the rate is not strictly between 0 and 1.
     """
     check_rate(false_alarm_rate, "false_alarm_rate")
-    n = calibration.n_groups
-    supported = n >= images_needed(false_alarm_rate)
-    rate = float(false_alarm_rate) if supported else 1.0 / (n + 1)
-    value = conformal_quantile(calibration, rate)
-    low, high = realised_rate_interval(calibration, value)
-    tail = calibration.tail()
-    if tail is not None:
-        bounded = tail.quantile(rate)
-        if bounded < float(calibration.on_scale(np.array([value]))[0]):
-            value = math.exp(bounded) if calibration.scale == "log" else bounded
-            # Were all that lies beyond normal, the rate would be the pool's.
-            high = realised_rate_interval(calibration, value)[1]
+    rate, n = float(false_alarm_rate), calibration.n_groups
+    spent = _SPENT * rate
+    kept = calibration.without_surely_odd(spent)
+    if len(kept.scores) == len(calibration.scores):
+        spent = 0.0
+    # Above the threshold lie the rest of the rate of normals, and those among the surely odd.
+    stated = max(rate, 1.0 / (kept.n_groups + 1) + spent)
+    value = min(
+        conformal_quantile(found, rate - used)
+        for found, used in ((kept, spent), (calibration, 0.0))
+    )
     return Threshold(
         value=value,
-        false_alarm_rate=rate,
-        requested_rate=float(false_alarm_rate),
-        interval=(low, high),
+        false_alarm_rate=stated,
+        requested_rate=rate,
+        # Were the surely odd normal, the rate would be the pool's.
+        interval=(
+            realised_rate_interval(kept, value)[0],
+            realised_rate_interval(calibration, value)[1],
+        ),
         origin=calibration.origin,
         rule=calibration.rule,
         n_images=len(calibration.scores),
         n_groups=n,
+        n_kept=kept.n_groups,
     )
 
 

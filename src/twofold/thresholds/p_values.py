@@ -12,6 +12,9 @@ __all__ = ["benjamini_hochberg", "benjamini_yekutieli", "p_values"]
 
 Array = NDArray[np.float64]
 
+# Of the least p-value, for normals that may lie among the surely odd.
+_SPENT = 0.1
+
 
 def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     """Conformal p-values, (1 + #{calibration >= score}) / (n + 1) (Vovk et al. 2005).
@@ -20,8 +23,8 @@ def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     distribution; equal scores count against the image. The p-values of one batch depend on each
     other through the calibration, though positively, so that Benjamini-Hochberg holds (Bates et al.
     2023, theorem 2). Anomalies among the calibration images only make p-values larger. None is
-    below 1 / (n + 1). With the rule ``tail`` the bound on the normals' tail counts where it is
-    smaller.
+    below 1 / (n + 1). With the rule ``tail``, n are the images that do not lie surely beyond the
+    normals, and what is spent on normals among those is added.
 
     Args:
         scores: (m,), larger = more anomalous; NaN allowed.
@@ -32,14 +35,14 @@ def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     """
     values = np.asarray(scores, dtype=np.float64)
     known = ~np.isnan(values)
-    n = calibration.n_groups
+    spent = _SPENT / (calibration.n_groups + 1.0)
+    kept = calibration.without_surely_odd(spent)
+    if len(kept.scores) == len(calibration.scores):
+        spent = 0.0
     found = np.full(len(values), np.nan)
-    found[known] = (1.0 + calibration.above(values[known], inclusive=True)) / (n + 1.0)
-    tail = calibration.tail()
-    if tail is not None:
-        bound = tail.exceeding(calibration.on_scale(values[known]))
-        found[known] = np.minimum(found[known], np.maximum(bound, 1.0 / (n + 1.0)))
-    return np.asarray(np.minimum(found, 1.0))
+    chances = (1.0 + kept.above(values[known], inclusive=True)) / (kept.n_groups + 1.0)
+    found[known] = np.minimum(chances + spent, 1.0)
+    return found
 
 
 def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[np.bool_]:

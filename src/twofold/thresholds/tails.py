@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 __all__ = ["Tail", "fit_tail"]
 
@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 # right, and below their highest fifth, which a fifth of anomalies beyond them leaves alone.
 _INNER, _OUTER = 0.5, 0.8
 # One-sided 95% for everything that is estimated.
-_SURE = float(norm.isf(0.05))
+_COVERED = 0.95
+_SURE = float(norm.ppf(_COVERED))
 # Fewer anomalies than this cannot be told from a heavy tail: Student's distribution with two
 # degrees of freedom, whose variance is infinite, exceeds its own bound by 1.2%.
 _LEAST = 0.015
@@ -78,7 +79,6 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
     above = 1.0 - reached
     # Of an exponential, the mean excess over k observations varies by 1 / sqrt(k) of itself.
     unsure = 1.0 + _SURE / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
-    noise = _SURE * np.sqrt(above * reached / total)
     anomalies = 0.0
     for _ in range(30):
         normals = 1.0 - anomalies
@@ -88,10 +88,14 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
         reach = float(outer - inner) / math.log((1.0 - _INNER) / (1.0 - _OUTER)) * unsure
         tail = Tail(float(outer), reach, 1.0 - _OUTER)
         outside = ordered >= outer
-        excess = above[outside] - noise[outside] - normals * tail.exceeding(ordered[outside])
-        before, found = anomalies, float(np.clip(excess.max(initial=0.0), 0.0, 0.5))
+        expected = normals * tail.exceeding(ordered[outside])
+        before = anomalies
+        found = float(np.clip((above[outside] - expected).max(initial=0.0), 0.0, 0.5))
         # Half a step: the share and the bound pull against each other.
         anomalies = 0.5 * (before + found)
         if abs(found - before) < 1e-3:
             break
-    return tail if anomalies >= _LEAST else None
+    # Just below a score, the score itself lies above.
+    count = np.clip(total * above[outside] + weights[outside], 0.0, total)
+    surely = beta.ppf((1.0 - _COVERED) / 2.0, count, total - count + 1.0)
+    return tail if (surely - expected).max(initial=0.0) >= _LEAST else None
