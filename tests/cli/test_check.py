@@ -98,13 +98,13 @@ def test_too_few_images_are_a_verdict_and_no_failure(
     assert result.exit_code == 0
     content = as_object(result.stdout)
     assert content["verdict"] == "do not trust: too few target images"
-    assert content["reasons"] == ["8 target images, at least 19 are needed"]
+    assert content["reasons"] == ["8 target images, at least 10 are needed"]
     assert content["findings"] is None
     words = run(*arguments)
     assert words.exit_code == 0
     assert words.stdout.splitlines() == [
         "verdict: do not trust: too few target images",
-        "  8 target images, at least 19 are needed",
+        "  8 target images, at least 10 are needed",
         "what next: mend what is named above, or test a detector on images you have labelled: "
         "twofold evaluate",
         "",

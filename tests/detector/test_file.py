@@ -378,6 +378,7 @@ def test_a_changed_header(model: Path, changes: dict[str, Any], match: str) -> N
         ("n_images", 0),
         ("n_images", 1.5),
         ("n_groups", 0),
+        ("n_kept", 0),
     ],
 )
 def test_a_changed_threshold(model: Path, field: str, value: Any) -> None:

@@ -114,7 +114,7 @@ def outcomes(states: range, world: toy.World, folder: Path) -> dict[str, int]:
 def test_random_pools(world: toy.World, tmp_path: Path) -> None:
     counts = outcomes(range(15), world, tmp_path)
     assert counts["result"] >= 5
-    assert counts["error"] >= 2
+    assert counts["error"] >= 1
 
 
 @pytest.mark.slow
@@ -122,4 +122,4 @@ def test_random_pools(world: toy.World, tmp_path: Path) -> None:
 def test_a_thousand_random_pools(world: toy.World, tmp_path: Path) -> None:
     counts = outcomes(range(1000), world, tmp_path)
     assert counts["result"] >= 400, counts
-    assert counts["error"] >= 100, counts
+    assert counts["error"] >= 30, counts

@@ -13,7 +13,7 @@ from twofold.evidence import ADAPT, NO_SHIFT, NOT_STUDIED, Verdict, collect_evid
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
-THRESHOLD = Threshold(1.0, 0.05, 0.05, (0.01, 0.1), "target", "pool", 30, 30)
+THRESHOLD = Threshold(1.0, 0.05, 0.05, (0.01, 0.1), "target", "pool", 30, 30, 30)
 
 
 def images(*values: int) -> EncodedImages:

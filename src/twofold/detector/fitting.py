@@ -14,7 +14,7 @@ from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judg
 from twofold.methods import FitData, Method, Reference
 from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
 
-__all__ = ["Fitted", "fit_method", "look_at"]
+__all__ = ["Fitted", "fit_method", "look_at", "seen_scores"]
 
 Array = NDArray[np.float64]
 
@@ -65,8 +65,9 @@ def fit_method(
         notes: on the files, for the evidence.
         bit_depths: of source and target, likewise.
     """
-    method.fit(data, random_state=random_state, progress=progress)
-    reference = method.reference(data, random_state=random_state)
+    once = data.distinct()
+    method.fit(once, random_state=random_state, progress=progress)
+    reference = method.reference(once, random_state=random_state)
     calibration = Calibration.of(
         reference.scores,
         origin=reference.origin,
@@ -75,14 +76,14 @@ def fit_method(
         scale=reference.scale,
     )
     threshold = fit_threshold(calibration, false_alarm_rate)
-    seen_scores = _seen_scores(method, reference, pool)
+    seen = seen_scores(method, reference, once, data.source if pool is None else pool)
     findings: Findings | None = None
     verdict: Verdict | None = None
     if studied and pool is not None:
         findings, verdict = look_at(
             data.source,
             pool,
-            seen_scores,
+            seen,
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
         )
@@ -96,14 +97,24 @@ def fit_method(
         notes=notes,
         bit_depths=bit_depths,
     )
-    return Fitted(threshold, evidence, calibration, seen_scores)
+    return Fitted(threshold, evidence, calibration, seen)
 
 
-def _seen_scores(method: Method, reference: Reference, pool: EncodedImages | None) -> Array:
-    """Out of sample where the method was fitted on them; otherwise it has not seen the pool."""
-    if pool is None or reference.origin == "target":
-        return reference.scores
-    return method.score(pool)
+def seen_scores(method: Method, reference: Reference, once: FitData, seen: EncodedImages) -> Array:
+    """Out of sample where the method was fitted on them; otherwise it has not seen the images.
+
+    Args:
+        method: fitted.
+        reference: its scores of the distinct images of source or pool.
+        once: those images.
+        seen: the pool, or the source where there is no pool, with copies.
+    """
+    fitted_on = once.source if reference.origin == "source" else once.target_pool
+    assert fitted_on is not None
+    known = dict(zip(fitted_on.digests, reference.scores.tolist(), strict=True))
+    if not known.keys() >= set(seen.digests):
+        return method.score(seen)
+    return np.array([known[digest] for digest in seen.digests])
 
 
 def look_at(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,6 +43,33 @@ class FitData:
     target_labels: NDArray[np.int64] | None = None
     source_reference: EncodedImages | None = None
     target_selection: EncodedImages | None = None
+
+    def distinct(self) -> FitData:
+        """The same data with each image of source and pool once, by its content.
+
+        A copy tells nothing new, and would pass for another image wherever images are counted.
+        """
+        source, pool = self.source, self.target_pool
+        near = _first_of_each(source)
+        data = self if len(near) == len(source) else replace(self, source=source.subset(near))
+        if pool is None:
+            return data
+        far = _first_of_each(pool)
+        if len(far) == len(pool):
+            return data
+        labels, selection = self.target_labels, self.target_selection
+        return replace(
+            data,
+            target_pool=pool.subset(far),
+            target_labels=None if labels is None else labels[far],
+            target_selection=None if selection is None else selection.subset(far),
+        )
+
+
+def _first_of_each(images: EncodedImages) -> NDArray[np.intp]:
+    """Rows of the first image of each content, ascending."""
+    _, first = np.unique(np.array(images.digests, dtype=np.str_), return_index=True)
+    return np.sort(first)
 
 
 @dataclass(frozen=True)
