@@ -3,8 +3,7 @@
 Usage: python benchmarks/auto_tables.py [FOLDER]
 
 FOLDER (docs/results/auto) holds what `twofold bench` wrote (`pacs`, `elpv`, `sweep_pacs`,
-`sweep_elpv`, `noshift`, `ablation`, each .jsonl) and what `trust.py` wrote (`trust_elpv.json`,
-`trust_pacs.json`). Markdown on stdout. A test holds the page to it.
+`sweep_elpv`, `noshift`, `ablation`, each .jsonl). Markdown on stdout. A test holds the page to it.
 """
 
 from __future__ import annotations

@@ -30,16 +30,31 @@ def test_tables_are_those_of_the_rows(program: Program) -> None:
         assert text in PAGE, title
 
 
-@pytest.mark.parametrize("dataset", ["elpv", "pacs"])
-def test_verdicts_and_false_alarms_are_those_of_the_rows(
+@pytest.mark.parametrize("dataset", ["elpv", "pacs", "office31"])
+def test_verdicts_are_those_of_the_rows(
     program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trust = program("trust")
-    rows = json.loads((ROWS / f"trust_{dataset}.json").read_text(encoding="utf-8"))
-    for show in (trust.print_verdicts, trust.print_areas, trust.print_alarms):
+    verdicts = program("verdicts")
+    path = ROWS.parent / "promises" / f"verdicts_{dataset}.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    for show in (verdicts.print_verdicts, verdicts.print_areas):
         show(rows)
         for line in capsys.readouterr().out.splitlines():
             assert line in PAGE
+
+
+@pytest.mark.parametrize("table", ["rates", "discoveries", "copies", "cells"])
+def test_promises_are_those_of_the_rows(
+    program: Program, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROWS.parent / "promises" / "promises.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    mine = [row for row in rows if row["table"] == table]
+    assert mine
+    for name in dict.fromkeys(row["name"] for row in mine):
+        getattr(program("promises"), f"print_{table}")([r for r in mine if r["name"] == name])
+        for line in capsys.readouterr().out.splitlines():
+            assert line in PAGE, name
 
 
 def test_other_directions_are_those_of_the_rows(

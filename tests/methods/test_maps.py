@@ -55,7 +55,7 @@ def test_a_pools_scale_is_that_of_its_normals(share: float) -> None:
     """Of a hundred normals about one lies beyond the middle of the colours."""
     pool = distances(1000)
     pool[: int(1000 * share), 3] *= 50
-    scale = pool_map_scale(pool, pool.max(axis=1))
+    scale = pool_map_scale(pool)
     peaks = scale.standardise(distances(2000, seed=1)).max(axis=(1, 2))
     assert (peaks > scale.low).mean() == pytest.approx(0.5, abs=0.08)
     assert 0.003 < (peaks > (scale.low + scale.high) / 2).mean() < 0.03

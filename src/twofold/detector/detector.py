@@ -33,7 +33,7 @@ from twofold.errors import ConfigError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
-from twofold.thresholds import Rule, fit_threshold
+from twofold.thresholds import Rule
 
 __all__ = ["Detector", "DetectorProgress"]
 
@@ -253,29 +253,6 @@ class Detector(Scoring, Estimator):
         self.decision_scores_ = fitted.seen_scores
         self.labels_ = (fitted.seen_scores > fitted.threshold.value).astype(np.int64)
         self._forget_other_encoders()
-
-    def set_false_alarm_rate(self, false_alarm_rate: float) -> Detector:
-        """Move the threshold of a fitted detector to another rate; nothing is fitted again.
-
-        Args:
-            false_alarm_rate: in (0, 1); below what the calibration images support, the strictest
-                threshold they allow is taken, with a warning.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ConfigError: the rate is not strictly between 0 and 1.
-        """
-        self._require_fitted()
-        threshold = fit_threshold(self.calibration_, false_alarm_rate)
-        if threshold.note is not None:
-            warnings.warn(threshold.note, UserWarning, stacklevel=2)
-        self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
-        if hasattr(self, "decision_scores_"):
-            known = ~np.isnan(self.decision_scores_)
-            self.labels_ = np.where(known, self.decision_scores_ > threshold.value, -1).astype(
-                np.int64
-            )
-        return self
 
     def save(self, path: str | Path, *, embed_weights: bool = False) -> None:
         """Write a model folder: JSON and safetensors with hashes, no pickle.

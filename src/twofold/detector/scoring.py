@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,9 @@ class Scoring:
     progress: DetectorProgress | None
     bit_depth_: int | None
     calibration_: Calibration
+    false_alarm_rate: float
+    decision_scores_: Array
+    labels_: NDArray[np.int64]
     _frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder]
 
     def decision_function(self, images: ImageInput) -> Array:
@@ -122,6 +126,27 @@ class Scoring:
         return self._judge(
             images.names, self.method_.score(images), images.problems, self.threshold_
         )
+
+    def set_false_alarm_rate(self, false_alarm_rate: float) -> Self:
+        """Move the threshold of a fitted detector to another rate; nothing is fitted again.
+
+        Args:
+            false_alarm_rate: in (0, 1); below what the calibration images support, the strictest
+                threshold they allow is taken, with a warning.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ConfigError: the rate is not strictly between 0 and 1.
+        """
+        self._require_fitted()
+        threshold = fit_threshold(self.calibration_, false_alarm_rate)
+        if threshold.note is not None:
+            warnings.warn(threshold.note, UserWarning, stacklevel=2)
+        self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
+        if hasattr(self, "decision_scores_"):
+            above = (self.decision_scores_ > threshold.value).astype(np.int64)
+            self.labels_ = np.where(np.isnan(self.decision_scores_), -1, above)
+        return self
 
     def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
         """Where the anomalies are: one map per image at the image's own size.

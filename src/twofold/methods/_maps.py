@@ -92,7 +92,7 @@ def pool_map_scale(distances: Array) -> MapScale:
     """
     peaks = np.log(np.maximum(distances.max(axis=1), 1e-300))
     order = np.argsort(peaks, kind="stable")
-    tail = fit_tail(peaks[order], np.ones(len(peaks)))
+    tail = fit_tail(peaks[order], np.ones(len(peaks)), least=0.0)
     if tail is None:
         return map_scale(distances)
     return map_scale(distances[peaks <= tail.quantile(1.0 - _RARE)])

@@ -51,7 +51,7 @@ class Tail:
         return self.start + self.reach * math.log(self.share / rate)
 
 
-def fit_tail(ordered: Array, weights: Array) -> Tail | None:
+def fit_tail(ordered: Array, weights: Array, *, least: float = _LEAST) -> Tail | None:
     """Bound the normals' upper tail, whatever anomalies lie in it.
 
     The presumption: above the pool's centre the density of normal scores falls at least
@@ -69,10 +69,11 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
     Args:
         ordered: (n,) ascending scores of a pool, out of sample.
         weights: (n,) of the same images, see :class:`twofold.thresholds.Calibration`.
+        least: share of anomalies that must surely lie beyond the bound for it to be given.
 
     Returns:
-        The bound; None where the inner part has no spread, or no more lies beyond the bound than a
-        heavy tail may leave there. Cost O(n).
+        The bound; None where the inner part has no spread, or fewer lie beyond the bound. Cost
+        O(n).
     """
     total = float(weights.sum())
     reached = np.minimum(np.cumsum(weights) / total, 1.0)
@@ -98,4 +99,4 @@ def fit_tail(ordered: Array, weights: Array) -> Tail | None:
     # Just below a score, the score itself lies above.
     count = np.clip(total * above[outside] + weights[outside], 0.0, total)
     surely = beta.ppf((1.0 - _COVERED) / 2.0, count, total - count + 1.0)
-    return tail if (surely - expected).max(initial=0.0) >= _LEAST else None
+    return tail if (surely - expected).max(initial=0.0) >= least else None
