@@ -347,6 +347,7 @@ def test_groups_count_as_one(make: Make, world: toy.World) -> None:
         grouped = make().fit(world.source, world.pool, groups=lots)
     assert grouped.evidence_.n_groups == 40
     assert (grouped.calibration_.weights == 0.5).all()
+    wrong: Any
     for wrong in (lots[:-1], [lots], 7, []):
         with pytest.raises(ConfigError, match="one entry for each of the 80 target images"):
             make().fit(world.source, world.pool, groups=wrong)

@@ -157,8 +157,7 @@ def test_no_scale_is_guessed_from_a_sign() -> None:
     shifted = scores - scores.min() - 1e-9
     for rule in ("pool", "tail"):
         one, other = (
-            fit_threshold(Calibration.of(values, rule=rule), 0.02)  # type: ignore[arg-type]
-            for values in (scores, shifted)
+            fit_threshold(Calibration.of(values, rule=rule), 0.02) for values in (scores, shifted)
         )
         assert one.value - other.value == pytest.approx(scores.min() + 1e-9)
 

@@ -35,7 +35,9 @@ def test_p_values_of_exchangeable_normals_are_valid(m: int, ties: bool) -> None:
     found = np.empty(draws)
     for draw in range(draws):
         scores = rng.integers(0, 6, size=m + 1) if ties else rng.standard_t(2, size=m + 1)
-        found[draw] = p_values(scores[:1].astype(float), Calibration.of(scores[1:]))[0]
+        found[draw] = p_values(scores[:1].astype(float), Calibration.of(scores[1:].astype(float)))[
+            0
+        ]
     for level in (0.05, 0.1, 0.2, 0.5, 0.9):
         assert np.mean(found <= level) <= level + 3 * np.sqrt(level / draws)
     if not ties:  # exact at the steps of 1 / (m + 1)

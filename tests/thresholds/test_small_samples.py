@@ -45,7 +45,9 @@ def test_thresholds(kind: str, states: range) -> None:
                 for scale in ("linear", "log"):
                     found = end(Calibration.of, scores, groups=given, rule=rule, scale=scale)
                     assert (found is None) == (len(scores) == 0)
-                    for rate in (0.5, 0.05) if found is not None else ():
+                    if found is None:
+                        continue
+                    for rate in (0.5, 0.05):
                         threshold = fit_threshold(found, rate)
                         assert finite(threshold.value)
                         assert within(0, 1, threshold.interval, threshold.false_alarm_rate)

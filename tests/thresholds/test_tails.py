@@ -29,7 +29,7 @@ def test_the_rate_holds_for_tails_that_fall_exponentially(shape: str, n: int, sh
     for rate in (0.01, 0.05, 0.1):
         realised, stated = [], rate
         for _ in range(draws):
-            scores = normals.rvs(size=n, random_state=rng)
+            scores = np.asarray(normals.rvs(size=n, random_state=rng), dtype=np.float64)
             odd = int(share * n)
             scores[:odd] = normals.ppf(0.999) + rng.exponential(2.0, size=odd)
             threshold = fit_threshold(Calibration.of(scores, rule="tail"), rate)
@@ -44,8 +44,7 @@ def test_anomalies_that_stand_apart_are_left_out_and_all_found() -> None:
     pool = np.concatenate([rng.normal(size=450), rng.normal(12.0, 1.0, size=50)])
     for rate in (0.01, 0.05):
         by_pool, by_tail = (
-            fit_threshold(Calibration.of(pool, rule=rule), rate)  # type: ignore[arg-type]
-            for rule in ("pool", "tail")
+            fit_threshold(Calibration.of(pool, rule=rule), rate) for rule in ("pool", "tail")
         )
         assert (pool[450:] > by_pool.value).mean() < 0.6
         assert (pool[450:] > by_tail.value).all()
@@ -82,10 +81,7 @@ def test_p_values_rest_on_the_images_that_may_be_normal() -> None:
     rng = np.random.default_rng(1)
     pool = np.concatenate([rng.normal(size=450), rng.normal(12.0, 1.0, size=50)])
     new = np.array([0.0, 12.0, 30.0, np.nan])
-    plain, bounded = (
-        p_values(new, Calibration.of(pool, rule=rule))  # type: ignore[arg-type]
-        for rule in ("pool", "tail")
-    )
+    plain, bounded = (p_values(new, Calibration.of(pool, rule=rule)) for rule in ("pool", "tail"))
     assert bounded[0] == pytest.approx((1 + (pool[:450] >= 0).sum()) / 451 + 0.1 / 501)
     assert plain[1] > 0.02
     assert bounded[1] == bounded[2] == pytest.approx(1 / 451 + 0.1 / 501)
