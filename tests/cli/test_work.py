@@ -194,37 +194,6 @@ def test_a_missing_folder_exits_with_1(world: Path, run: Run, tmp_path: Path) ->
     one_line(run(*arguments, "--source", world / "gone"), code=1, word="gone")
 
 
-def test_too_few_images_for_the_rate_rank_all_the_same(
-    world: Path, run: Run, tmp_path: Path
-) -> None:
-    result = run(
-        *("fit", "--source", world / "few", "--target", world / "few", "--out", tmp_path / "m")
-    )
-    assert result.exit_code == 0
-    note = result.stderr.splitlines()[-1]
-    assert note.startswith("note: a false-alarm rate of 0.05 needs 19 independent target images")
-    content = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
-    assert content["threshold"]["requested_rate"] == 0.05 < content["threshold"]["false_alarm_rate"]
-    figures = run(
-        *("evaluate", tmp_path / "m", "--normal", world / "normal"),
-        *("--anomalous", world / "anomalous", "--false-alarm-rate", "0.02", "--json"),
-    )
-    assert "note: a false-alarm rate of 0.02 needs 49" in figures.stderr
-    stated = json.loads(figures.stdout)["stated_false_alarm_rate"]
-    assert stated == content["threshold"]["false_alarm_rate"]
-
-
-def test_another_rate_at_scoring(world: Path, run: Run) -> None:
-    arguments = ("score", world / "model", world / "normal", world / "anomalous")
-    flagged = [
-        sum(row["anomalous"] == "1" for row in rows_of(run(*arguments, *more).stdout))
-        for more in ((), ("--false-alarm-rate", "0.5"))
-    ]
-    assert flagged[0] < flagged[1]
-    refused = run(*arguments, "--false-alarm-rate", "0.1", "--false-discovery-rate", "0.1")
-    one_line(refused, code=2, word="not both")
-
-
 def test_a_folder_of_something_else_is_never_replaced(
     world: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -349,38 +318,6 @@ def test_a_folder_without_permission_is_one_line_before_the_work(
         result = run("score", tmp_path / "no model", tmp_path, option, tmp_path / "new" / "x")
         one_line(result, code=2, word=f"{option} {tmp_path / 'new' / 'x'}: {tmp_path} cannot be")
     assert not list(tmp_path.iterdir())
-
-
-# --------------------------------------------------------------------------- score, all together
-
-
-def test_a_false_discovery_rate_decides_on_all_together(world: Path, run: Run) -> None:
-    images = (world / "normal", world / "anomalous")
-    alone = rows_of(run("score", world / "model", *images).stdout)
-    found = {}
-    for rate in ("0.01", "0.3"):
-        result = run("score", world / "model", *images, "--false-discovery-rate", rate)
-        assert result.exit_code == 0, result.stderr
-        rows = rows_of(result.stdout)
-        for row, expected in zip(rows, alone, strict=True):
-            assert {**row, "anomalous": ""} == {**expected, "anomalous": ""}
-        found[rate] = [row["anomalous"] for row in rows]
-    # Of 40-odd presumed normals, no p-value is below a hundredth: nothing can be reported.
-    assert found["0.01"] == ["0"] * 20
-    assert found["0.3"][12:] == ["1"] * 8
-    assert [row["anomalous"] for row in alone] != found["0.01"]
-
-
-@pytest.mark.parametrize("rate", ["0", "1", "-0.1", "1.5", "nan"])
-def test_an_impossible_false_discovery_rate_is_one_line(
-    world: Path, run: Run, tmp_path: Path, rate: str
-) -> None:
-    out = tmp_path / "scores.csv"
-    arguments = ("score", world / "model", world / "normal", "--out", out)
-    result = run(*arguments, f"--false-discovery-rate={rate}")
-    one_line(result, code=2, word="false_discovery_rate must lie strictly between 0 and 1")
-    assert not out.exists()
-    assert run(*arguments, "--false-discovery-rate", "often").exit_code == 2
 
 
 # -------------------------------------------------------------------------------- score, maps

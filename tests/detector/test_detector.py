@@ -7,14 +7,12 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from tests.support import toy
 from tests.support.bad_files import write_bad_files
 from tests.support.each_method import each_method
@@ -269,120 +267,6 @@ def test_one_image(fitted: Detector, world: toy.World, write: Write, tmp_path: P
     assert fitted.predict(str(path)).shape == (1,)
 
 
-@pytest.mark.parametrize("name", ["auto", "target_only"])
-def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
-    """With 600 images in the pool the rate of one fit varies by about a point either way."""
-    alarms, n = 0, 0
-    for seed in range(3):
-        world = toy.make_world(seed, n_source=60, n_pool=600, n_test=2, share=0.05)
-        detector = make(name, false_alarm_rate=0.05).fit(world.source, world.pool)
-        alarms += int(detector.predict(toy.normals(500, seed)).sum())
-        n += 500
-    # At most the rate, as far as 1500 draws and three calibrations of 600 can tell (99.9%); with
-    # anomalies in the pool it may be less.
-    assert alarms / n < 0.085, (alarms, n, binomtest(alarms, n).proportion_ci())
-
-
-@pytest.mark.parametrize("name", ["auto", "target_only"])
-def test_a_clean_pool_alarms_at_the_rate(make: Make, name: str) -> None:
-    alarms, n = 0, 0
-    for seed in range(3):
-        world = toy.make_world(seed, n_source=60, n_pool=400, n_test=2, share=0.0)
-        detector = make(name, false_alarm_rate=0.1).fit(world.source, world.pool)
-        alarms += int(detector.predict(toy.normals(500, seed)).sum())
-        n += 500
-    assert 0.06 < alarms / n < 0.14, (alarms, n, binomtest(alarms, n).proportion_ci())
-
-
-def test_too_few_images_for_the_rate(make: Make, world: toy.World) -> None:
-    """The strictest threshold that they allow, and a warning."""
-    with pytest.warns(UserWarning, match=r"rate of 0.01 needs 99 independent target images"):
-        detector = make(false_alarm_rate=0.01).fit(world.source, world.pool)
-    threshold = detector.threshold_
-    assert (threshold.requested_rate, threshold.false_alarm_rate) == (0.01, 1 / 81)
-    assert detector.evidence_.notes == (threshold.note,)
-    with pytest.warns(UserWarning, match="a false-alarm rate of 0.05 needs 19"):
-        few = make(false_alarm_rate=0.05).fit(world.source, world.pool[:12])
-    assert few.threshold_.value == few.calibration_.scores.max()
-    assert np.isfinite(few.decision_function(world.test)).all()
-    assert not few.evidence_.verdict.startswith("do not trust: too few")
-
-
-def test_the_rate_is_changed_after_the_fit(make: Make, world: toy.World, tmp_path: Path) -> None:
-    detector = make(false_alarm_rate=0.05).fit(world.source, world.pool)
-    strict = make(false_alarm_rate=0.2).fit(world.source, world.pool)
-    once = detector.predict(world.test, false_alarm_rate=0.2)
-    assert same(once, strict.predict(world.test))
-    assert same(once, detector.score(world.test, false_alarm_rate=0.2).anomalous)
-    assert detector.threshold_.false_alarm_rate == 0.05
-    detector.save(tmp_path / "m")
-    for changed in (detector, Detector.load(tmp_path / "m", weights="random")):
-        changed.engine = "torch"
-        assert changed.set_false_alarm_rate(0.2) is changed
-        assert asdict(changed.threshold_) == asdict(strict.threshold_)
-        assert changed.false_alarm_rate == 0.2
-        assert same(changed.predict(world.test), once)
-    assert same(detector.labels_, strict.labels_)
-    detector.save(tmp_path / "m")
-    again = Detector.load(tmp_path / "m", weights="random")
-    assert again.threshold_.false_alarm_rate == again.false_alarm_rate == 0.2
-    with pytest.warns(UserWarning, match="rate of 0.001 needs 999"):
-        detector.set_false_alarm_rate(0.001)
-    for rate in (0.0, 1.0, float("nan")):
-        with pytest.raises(ConfigError, match="strictly between 0 and 1"):
-            detector.set_false_alarm_rate(rate)
-        with pytest.raises(ConfigError, match="strictly between 0 and 1"):
-            detector.predict("nowhere", false_alarm_rate=rate)
-    with pytest.raises(ConfigError, match="not both"):
-        detector.predict("nowhere", false_alarm_rate=0.1, false_discovery_rate=0.1)
-    with pytest.raises(NotFittedError):
-        make().set_false_alarm_rate(0.1)
-
-
-def test_groups_count_as_one(make: Make, world: toy.World) -> None:
-    detector = make().fit(world.source, world.pool)
-    assert detector.evidence_.n_groups == detector.threshold_.n_groups == 80
-    lots = [f"lot {row // 2}" for row in range(80)]
-    with pytest.warns(UserWarning, match="the 80 target images count as 40: the others repeat"):
-        grouped = make().fit(world.source, world.pool, groups=lots)
-    assert grouped.evidence_.n_groups == 40
-    assert (grouped.calibration_.weights == 0.5).all()
-    wrong: Any
-    for wrong in (lots[:-1], [lots], 7, []):
-        with pytest.raises(ConfigError, match="one entry for each of the 80 target images"):
-            make().fit(world.source, world.pool, groups=wrong)
-    with pytest.raises(ConfigError, match="each of the 0 target images"):
-        make("frozen_source").fit(world.source, groups=lots)
-    with pytest.raises(ConfigError, match="names a column"):
-        make().fit(world.source, world.pool, groups="lot")
-
-
-@pytest.mark.parametrize("times", [2, 5])
-@pytest.mark.parametrize("name", ["auto", "target_only", "padim"])
-def test_copies_of_the_pool_change_no_rate(make: Make, name: str, times: int) -> None:
-    world = toy.make_world(3, n_source=40, n_pool=60, n_test=2, share=0.0)
-    fresh = toy.normals(200, 9)
-    once = make(name, false_alarm_rate=0.1).fit(world.source, world.pool)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        often = make(name, false_alarm_rate=0.1).fit(
-            world.source, np.repeat(world.pool, times, axis=0)
-        )
-    assert often.threshold_.n_groups == once.threshold_.n_groups
-    assert same(once.decision_function(fresh), often.decision_function(fresh))
-    assert same(once.predict(fresh), often.predict(fresh))
-    assert same(np.repeat(once.decision_scores_, times), often.decision_scores_)
-
-
-def test_a_false_discovery_rate_needs_a_calibration_on_the_target(
-    make: Make, world: toy.World
-) -> None:
-    with pytest.warns(UserWarning, match="rests on source images"):
-        detector = make("frozen_source").fit(world.source, world.pool)
-    with pytest.raises(ConfigError, match="calibrated on the target: the scores of method frozen"):
-        detector.predict(world.test, false_discovery_rate=0.1)
-
-
 def test_a_failed_fit_leaves_the_earlier_one_whole(make: Make, world: toy.World) -> None:
     detector = make().fit(world.source, world.pool)
     before = detector.score(world.test)
@@ -607,27 +491,6 @@ def test_the_network_is_compiled_once(
     loaded.engine = "steam"  # type: ignore[assignment]
     with pytest.raises(ConfigError, match="unknown engine"):
         loaded.predict(world.test[:2])
-
-
-def test_a_false_discovery_rate(make: Make, world: toy.World) -> None:
-    # Of a clean pool: what looks like the pool's own anomalies is not reported.
-    clean = toy.make_world(5, n_source=60, n_pool=120, n_test=2, share=0.0)
-    fitted = make().fit(clean.source, clean.pool)
-    alone = fitted.predict(world.test)
-    together = fitted.predict(world.test, false_discovery_rate=0.1)
-    result = fitted.score(world.test, false_discovery_rate=0.1)
-    assert same(together, result.anomalous)
-    assert set(together.tolist()) == {0, 1}
-    assert ((result.p_values > 0) & (result.p_values <= 1)).all()
-    assert result.p_values[together == 1].max() < result.p_values[together == 0].min()
-    assert (together[world.test_labels == 1] == 1).mean() > 0.8
-    # One image alone can never be reported at a rate below 1 / (images of the pool + 1).
-    assert alone[world.test_labels == 1].any()
-    assert not fitted.predict(world.test[:1], false_discovery_rate=0.001).any()
-    # Before the images are even looked for.
-    for rate in (0.0, 1.0, float("nan")):
-        with pytest.raises(ConfigError, match="false_discovery_rate must lie strictly between"):
-            fitted.predict("nowhere", false_discovery_rate=rate)
 
 
 def test_locality(make: Make, fitted: Detector, world: toy.World) -> None:

@@ -70,6 +70,34 @@ def test_without_a_target() -> None:
     assert "false-alarm rate is unknown" in evidence.notes[0]
 
 
+def test_images_that_count_together_are_said() -> None:
+    few = replace(THRESHOLD, n_groups=12, n_kept=12)
+    evidence = collect_evidence(images(1, 2), images(3, 4), few)
+    assert evidence.n_groups == 12
+    assert evidence.notes == (
+        "the 30 target images count as 12: the others repeat them, or belong to the same group",
+    )
+
+
+def test_a_rate_that_the_images_cannot_support_is_said() -> None:
+    short = replace(THRESHOLD, requested_rate=0.01, false_alarm_rate=1 / 31)
+    evidence = collect_evidence(images(1, 2), images(3, 4), short)
+    assert evidence.notes == (short.note,)
+    assert short.note == (
+        "a false-alarm rate of 0.01 needs 99 independent target images that may be normal, and "
+        "there are 30: the threshold is the strictest that they allow, for a rate of 0.0323"
+    )
+    # Of groups and rate, both; the unknown rate on the target comes last.
+    every = replace(short, n_groups=12, n_kept=12, origin="source")
+    notes = collect_evidence(images(1, 2), images(3, 4), every).notes
+    assert [note.split()[0:2] for note in notes] == [
+        ["the", "30"],
+        ["a", "false-alarm"],
+        ["the", "threshold"],
+    ]
+    assert all("\n" not in note for note in notes)
+
+
 def test_problems_of_both_folders() -> None:
     one, two = Problem("a.png", "empty file"), Problem("b.png", "not an image")
     source = replace(images(1, 2), problems=(one,))
