@@ -147,8 +147,6 @@ def fit(
         f"images; threshold {threshold.value:.6g} for {100 * threshold.false_alarm_rate:.3g}% "
         f"false alarms, from {threshold.n_images} {threshold.origin} images"
     )
-    if threshold.note is not None:
-        say(f"note: {threshold.note}")
 
 
 @command

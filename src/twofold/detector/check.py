@@ -20,8 +20,6 @@ from twofold.methods import METHODS, FitData, Method, parse_config
 
 __all__ = ["Check", "check_pair"]
 
-# Of too few images nothing is known; half is the most that any method here could bear.
-
 
 @dataclass(frozen=True)
 class Check:
