@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from auto_tables import direction, table
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import norm, t
@@ -196,7 +197,7 @@ def _cell_rows(
     labels: NDArray[np.int64],
     rule: Any,
     share: float,
-    direction: str,
+    where: str,
 ) -> Iterator[Row]:
     kept = detector.calibration_
     calibration = Calibration(kept.scores, kept.weights, kept.origin, rule, kept.scale)
@@ -205,7 +206,7 @@ def _cell_rows(
         normals = scores[labels == 0] > threshold.value
         yield {
             "table": "cells",
-            "direction": direction,
+            "direction": where,
             "rule": rule,
             "anomalies": share,
             "asked": rate,
@@ -267,12 +268,6 @@ def _moved(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         yield np.clip(moved * (1.0 + 0.01 * (step % 2)), 0, 255).astype(np.uint8)
 
 
-def table(head: list[str], body: list[list[str]]) -> str:
-    """Markdown."""
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def print_rates(rows: list[Row]) -> None:
     """Ratio and share above the upper end, a column for each asked rate."""
     head = ["scores", "images", "anomalies", "rule", *(f"{rate:.1%}" for rate in RATES)]
@@ -322,11 +317,7 @@ def print_cells(rows: list[Row]) -> None:
             stated = np.mean([row["stated"] for row in mine])
             detected = np.mean([row["detected"] for row in mine])
             line.append(f"{realised:.1%} of {stated:.1%}, finds {detected:.0%}")
-    print(
-        table(
-            head, [[a.replace("->", " to "), f"{b:.0%}", c, *x] for (a, b, c), x in groups.items()]
-        )
-    )
+    print(table(head, [[direction(a), f"{b:.0%}", c, *x] for (a, b, c), x in groups.items()]))
 
 
 def print_copies(rows: list[Row]) -> None:

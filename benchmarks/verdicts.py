@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from auto_tables import table
 from numpy.typing import NDArray
 
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
@@ -161,17 +162,16 @@ def outcome(case: Case, encoder: Any) -> dict[str, Any]:
 def print_verdicts(rows: list[dict[str, Any]]) -> None:
     """Counts of verdicts by kind of pair."""
     found = sorted({row["verdict"] for row in rows})
-    print("| pair |", " | ".join(found), "|")
-    print("| --- |", " | ".join("---" for _ in found), "|")
+    body = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
         mine = [row["verdict"] for row in rows if row["kind"] == kind]
-        print(f"| {kind} |", " | ".join(str(mine.count(verdict)) for verdict in found), "|")
+        body.append([kind, *(str(mine.count(verdict)) for verdict in found)])
+    print(table(["pair", *found], body))
 
 
 def print_areas(rows: list[dict[str, Any]]) -> None:
     """Mean AUROC of the scores on the pool itself, by kind of pair and by trust."""
-    print("| pair | trusted | AUROC % | not trusted | AUROC % |")
-    print("| --- | --- | --- | --- | --- |")
+    body = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
         cells = [kind]
         for doubted in (False, True):
@@ -182,7 +182,8 @@ def print_areas(rows: list[dict[str, Any]]) -> None:
             ]
             areas = [100 * area for area in mine if area is not None]
             cells += [str(len(mine)), f"{np.mean(areas):.1f}" if areas else "-"]
-        print(f"| {' | '.join(cells)} |")
+        body.append(cells)
+    print(table(["pair", "trusted", "AUROC %", "not trusted", "AUROC %"], body))
 
 
 def report(name: str, rows: list[dict[str, Any]], out: Path | None) -> None:

@@ -30,15 +30,21 @@ def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     )
 
 
+def alarms_of(detector: Detector, *, n_pool: int, share: float) -> tuple[int, int]:
+    """How many of fresh normals are flagged by fits on three worlds, and how many there are."""
+    alarms, n = 0, 0
+    for seed in range(3):
+        world = toy.make_world(seed, n_source=60, n_pool=n_pool, n_test=2, share=share)
+        detector.fit(world.source, world.pool)
+        alarms += int(detector.predict(toy.normals(500, seed)).sum())
+        n += 500
+    return alarms, n
+
+
 @pytest.mark.parametrize("name", ["auto", "target_only"])
 def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
     """With 600 images in the pool the rate of one fit varies by about a point either way."""
-    alarms, n = 0, 0
-    for seed in range(3):
-        world = toy.make_world(seed, n_source=60, n_pool=600, n_test=2, share=0.05)
-        detector = make(name, false_alarm_rate=0.05).fit(world.source, world.pool)
-        alarms += int(detector.predict(toy.normals(500, seed)).sum())
-        n += 500
+    alarms, n = alarms_of(make(name, false_alarm_rate=0.05), n_pool=600, share=0.05)
     # At most the rate, as far as 1500 draws and three calibrations of 600 can tell (99.9%); with
     # anomalies in the pool it may be less.
     assert alarms / n < 0.085, (alarms, n, binomtest(alarms, n).proportion_ci())
@@ -46,12 +52,7 @@ def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["auto", "target_only"])
 def test_a_clean_pool_alarms_at_the_rate(make: Make, name: str) -> None:
-    alarms, n = 0, 0
-    for seed in range(3):
-        world = toy.make_world(seed, n_source=60, n_pool=400, n_test=2, share=0.0)
-        detector = make(name, false_alarm_rate=0.1).fit(world.source, world.pool)
-        alarms += int(detector.predict(toy.normals(500, seed)).sum())
-        n += 500
+    alarms, n = alarms_of(make(name, false_alarm_rate=0.1), n_pool=400, share=0.0)
     assert 0.06 < alarms / n < 0.14, (alarms, n, binomtest(alarms, n).proportion_ci())
 
 

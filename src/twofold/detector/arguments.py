@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twofold.encoders.outputs import resolve_engine
 from twofold.errors import ConfigError, shown
 from twofold.images.depth import check_bit_depth
-from twofold.thresholds import Rule, images_needed
+from twofold.thresholds import Rule, check_rate
 
 __all__ = [
     "LAST_STATE",
@@ -42,7 +42,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
     checks: dict[str, Callable[[Any, str], None]] = {
         "method": _text,
         "encoder": _text,
-        "false_alarm_rate": lambda value, _: _ignore(images_needed(value)),
+        "false_alarm_rate": check_rate,
         "random_state": _optional(lambda value, _: check_seed(value)),
         "locality": _optional(_text),
         "options": _optional(_options),

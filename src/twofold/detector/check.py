@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twofold.detector.arguments import check_parameters, check_seed
-from twofold.detector.fitting import look_at, seen_scores
+from twofold.detector.fitting import fit_distinct, look_at
 from twofold.detector.inputs import FitImages, find_fit_images, grouped
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.cache import default_cache
@@ -124,10 +124,7 @@ def _studied(
             false_alarm_rate=false_alarm_rate,
         )
     else:
-        once = data.distinct()
-        method.fit(once, random_state=random_state)
-        found = method.reference(once, random_state=random_state)
-        scores = seen_scores(method, found, once, pool)
+        _, scores = fit_distinct(method, data, pool, random_state=random_state)
         findings, verdict = look_at(
             source,
             pool,

@@ -6,7 +6,7 @@ import json
 import platform
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
 from twofold.images import Problem
 from twofold.methods import METHODS, Method, parse_config
-from twofold.thresholds import Calibration, Threshold
+from twofold.thresholds import Calibration, Origin, Rule, ScoreScale, Threshold
 
 __all__ = ["DetectorFile", "read_detector", "write_detector"]
 
@@ -75,14 +75,14 @@ class _ThresholdHeader(BaseModel):
 
     value: Finite
     false_alarm_rate: float = Field(gt=0, lt=1)
-    origin: Literal["target", "source"]
+    origin: Origin
     requested_rate: float = Field(gt=0, lt=1)
     interval: tuple[Share, Share]
-    rule: Literal["pool", "tail"]
+    rule: Rule
     n_images: int = Field(ge=1)
     n_groups: int = Field(ge=1)
     n_kept: int = Field(ge=1)
-    scale: Literal["linear", "log"]
+    scale: ScoreScale
 
 
 class _Header(BaseModel):

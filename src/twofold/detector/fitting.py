@@ -14,7 +14,7 @@ from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judg
 from twofold.methods import FitData, Method, Reference
 from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
 
-__all__ = ["Fitted", "fit_method", "look_at", "seen_scores"]
+__all__ = ["Fitted", "fit_distinct", "fit_method", "look_at"]
 
 Array = NDArray[np.float64]
 
@@ -65,9 +65,7 @@ def fit_method(
         notes: on the files, for the evidence.
         bit_depths: of source and target, likewise.
     """
-    once = data.distinct()
-    method.fit(once, random_state=random_state, progress=progress)
-    reference = method.reference(once, random_state=random_state)
+    reference, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
     calibration = Calibration.of(
         reference.scores,
         origin=reference.origin,
@@ -76,7 +74,6 @@ def fit_method(
         scale=reference.scale,
     )
     threshold = fit_threshold(calibration, false_alarm_rate)
-    seen = seen_scores(method, reference, once, data.source if pool is None else pool)
     findings: Findings | None = None
     verdict: Verdict | None = None
     if studied and pool is not None:
@@ -100,21 +97,37 @@ def fit_method(
     return Fitted(threshold, evidence, calibration, seen)
 
 
-def seen_scores(method: Method, reference: Reference, once: FitData, seen: EncodedImages) -> Array:
-    """Out of sample where the method was fitted on them; otherwise it has not seen the images.
+def fit_distinct(
+    method: Method,
+    data: FitData,
+    pool: EncodedImages | None,
+    *,
+    random_state: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Reference, Array]:
+    """Fit a method on each image once.
 
     Args:
-        method: fitted.
-        reference: its scores of the distinct images of source or pool.
-        once: those images.
-        seen: the pool, or the source where there is no pool, with copies.
+        method: freshly made; fitted afterwards.
+        data: exactly what it declares.
+        pool: target images that it may not see, with copies.
+        random_state: of everything.
+        progress: told about the training.
+
+    Returns:
+        The scores of the distinct images of source or pool; and those of the pool, or of the source
+        where there is none, copies included, each out of sample.
     """
+    once = data.distinct()
+    method.fit(once, random_state=random_state, progress=progress)
+    reference = method.reference(once, random_state=random_state)
     fitted_on = once.source if reference.origin == "source" else once.target_pool
     assert fitted_on is not None
+    seen = data.source if pool is None else pool
     known = dict(zip(fitted_on.digests, reference.scores.tolist(), strict=True))
     if not known.keys() >= set(seen.digests):
-        return method.score(seen)
-    return np.array([known[digest] for digest in seen.digests])
+        return reference, method.score(seen)
+    return reference, np.array([known[digest] for digest in seen.digests])
 
 
 def look_at(

@@ -16,15 +16,15 @@ from twofold.evidence.ranking import disagreement, extremes
 from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
 from twofold.threads import one_thread
 
-__all__ = ["LEAST_IMAGES", "Findings", "study"]
+__all__ = ["BREAKDOWN", "LEAST_IMAGES", "Findings", "study"]
 
 Array = NDArray[np.float64]
 
 # Below, hardly any of the statistics is defined, and none says anything.
 LEAST_IMAGES = 10
 _SHOWN = 5
-# As the methods: a quarter may be anomalous before a robust fit breaks down.
-_TRIM = 0.25
+BREAKDOWN = 0.25
+"""Share of the pool that a robust fit leaves out, as the methods do: more anomalies break it."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,6 @@ def _central(rows: Array, random_state: int) -> NDArray[np.bool_]:
     """The central three quarters, bool (n,), whatever a method presumes normal; all of copies."""
     components = leading_components(rows, random_state=random_state)
     try:
-        return fit_trimmed(None, components, trim=_TRIM)[1]
+        return fit_trimmed(None, components, trim=BREAKDOWN)[1]
     except CollapseError:
         return np.ones(len(rows), dtype=np.bool_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twofold.evidence.study import LEAST_IMAGES, Findings
+from twofold.evidence.study import BREAKDOWN, LEAST_IMAGES, Findings
 from twofold.thresholds import images_needed
 
 __all__ = ["ADAPT", "DO_NOT_TRUST", "NO_SHIFT", "Verdict", "judge"]
@@ -18,8 +18,6 @@ DO_NOT_TRUST = "do not trust"
 _SHIFTED = 0.75
 # Simulations go down to 0.01; 0.02 leaves the test its multiplicity of three.
 _TWO_MODES = 0.02
-# The robust fit leaves out a quarter of the pool: a second mode that is surely larger breaks it.
-_BREAKDOWN = 0.25
 # A twentieth of what the target's own half explains is as good as nothing. A tenth is not: sketches
 # have that of the very photographs of their class.
 _STRANGER = 0.05
@@ -93,14 +91,14 @@ def _few(n_target: int, false_alarm_rate: float) -> tuple[str, ...]:
 def _doubts(findings: Findings) -> list[tuple[str, str]]:
     """What speaks against trusting the result: a name and a line each."""
     doubts = []
-    two = findings.two_modes_p_value <= _TWO_MODES and findings.minor_share_low > _BREAKDOWN
+    two = findings.two_modes_p_value <= _TWO_MODES and findings.minor_share_low > BREAKDOWN
     if two:
         doubts.append(
             (
                 "no dominant mode",
                 f"the pool falls into two groups of {1 - findings.minor_share:.0%} and "
                 f"{findings.minor_share:.0%} (p = {findings.two_modes_p_value:.3f}); "
-                f"the fit can bear {_BREAKDOWN:.0%}",
+                f"the fit can bear {BREAKDOWN:.0%}",
             )
         )
     # As with the kinship: only where the whole interval says so.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Outside"]
+from twofold.encoders.encode import EncodedImages
+
+__all__ = ["Outside", "identity"]
 
 T = TypeVar("T")
 
@@ -27,3 +29,10 @@ class Outside(Generic[T]):
     def are_of(self, digests: tuple[str, ...], random_state: int) -> bool:
         """Whether the same images and folds would give the same scores."""
         return (self.digests, self.random_state) == (digests, random_state)
+
+
+def identity(*sets: EncodedImages) -> tuple[str, ...]:
+    """What scores from folds of some sets of images depend on: their content and their groups."""
+    return tuple(
+        part for images in sets for part in (*images.digests, *map(str, images.grouping()))
+    )

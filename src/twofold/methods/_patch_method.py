@@ -14,7 +14,7 @@ from twofold.encoders.patches import patch_channels, patches_name
 from twofold.errors import NotEnoughImagesError
 from twofold.methods._maps import MapScale, map_scale, pool_map_scale
 from twofold.methods._mixture import Steps
-from twofold.methods._outside import Outside
+from twofold.methods._outside import Outside, identity
 from twofold.methods.base import (
     FitData,
     Method,
@@ -127,7 +127,7 @@ class PatchMethod(Method):
         )
         known = self.config.fit_on == "source"
         self.maps_ = map_scale(distances) if known else pool_map_scale(distances)
-        self._outside = Outside(scores, _identity(self._known(data)), random_state)
+        self._outside = Outside(scores, identity(self._known(data)), random_state)
 
     def _known(self, data: FitData) -> EncodedImages:
         images = data.source if self.config.fit_on == "source" else data.target_pool
@@ -163,7 +163,7 @@ class PatchMethod(Method):
     def _reference(self, data: FitData, random_state: int) -> Reference:
         known, found = self._known(data), self._outside
         # The threshold asks for the scores of the fit next; they are there already.
-        if found is not None and found.are_of(_identity(known), random_state):
+        if found is not None and found.are_of(identity(known), random_state):
             scores = found.scores
         else:
             scores, _ = self._cross_fit(
@@ -189,8 +189,3 @@ class PatchMethod(Method):
         name = self.outputs(self.config)[0]
         self.maps_ = MapScale.of(state["maps"])
         self.model_ = self._restored(state, patch_channels(name, self.encoder))
-
-
-def _identity(images: EncodedImages) -> tuple[str, ...]:
-    """What the scores of folds depend on."""
-    return (*images.digests, *map(str, images.grouping()))

@@ -17,7 +17,7 @@ from twofold.methods._density import DensityConfig
 from twofold.methods._global_view import cross_fit_global, fit_global
 from twofold.methods._maps import pool_map_scale
 from twofold.methods._mixture import Steps, Views
-from twofold.methods._outside import Outside
+from twofold.methods._outside import Outside, identity
 from twofold.methods._views import (
     LocalData,
     LocalView,
@@ -99,8 +99,10 @@ class Auto(Method):
         if self.config.locality != "global":
             local = self._fit_local(data, random_state, tell)
         self.views_ = replace(self.views_, weight=self._weight(self.views_.local))
+        assert data.target_pool is not None
+        known = identity(data.source, data.target_pool)
         # The threshold asks for the same scores next.
-        self._outside = Outside((whole, local), _digests(data), random_state)
+        self._outside = Outside((whole, local), known, random_state)
 
     def _fit_whole(self, data: FitData, random_state: int, tell: Steps) -> Array:
         """Fit the global view; its cross-fitted scores of the pool."""
@@ -161,17 +163,16 @@ class Auto(Method):
         return self.views_.mix(*self._outside.scores)
 
     def _reference(self, data: FitData, random_state: int) -> Reference:
-        outside = self._outside
-        if outside is None or not outside.are_of(_digests(data), random_state):
+        outside, pool = self._outside, data.target_pool
+        assert pool is not None
+        if outside is None or not outside.are_of(identity(data.source, pool), random_state):
             twin = Auto(self.encoder, self.config)
             twin._fit(data, random_state, None)
             outside = twin._outside
             assert outside is not None
-        assert data.target_pool is not None
-        groups = data.target_pool.grouping()
         # Two views are mixed on a logarithmic scale already.
         scale: ScoreScale = "linear" if self.config.locality == "both" else "log"
-        return Reference(self.views_.mix(*outside.scores), "target", groups, scale)
+        return Reference(self.views_.mix(*outside.scores), "target", pool.grouping(), scale)
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -220,9 +221,3 @@ def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
 
 def _patches(config: AutoConfig) -> str:
     return patches_name(config.layers, config.neighbourhood)
-
-
-def _digests(data: FitData) -> tuple[str, ...]:
-    assert data.target_pool is not None
-    groups = map(str, data.target_pool.grouping())
-    return (*data.source.digests, *data.target_pool.digests, *groups)

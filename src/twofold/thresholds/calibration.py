@@ -22,6 +22,10 @@ ScoreScale = Literal["linear", "log"]
 """On which scale a method's scores of normals are close to symmetric; ``log``: positive scores."""
 
 
+# Part of a rate that is spent on normals which may lie among the surely odd.
+_SPENT = 0.1
+
+
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """Out-of-sample scores of the images that a threshold rests on.
@@ -102,6 +106,20 @@ class Calibration:
             return self
         kept = self._on_scale <= tail.quantile(share)
         return replace(self, scores=self.scores[kept], weights=self.weights[kept])
+
+    def kept_for(self, rate: float) -> tuple[Calibration, float]:
+        """The images to read a rate off, and the part of it that leaving out the others costs.
+
+        Args:
+            rate: of false alarms, in (0, 1).
+
+        Returns:
+            All images at no cost, or those that do not lie surely beyond the normals at a tenth of
+            the rate.
+        """
+        spent = _SPENT * rate
+        kept = self.without_surely_odd(spent)
+        return (kept, spent) if len(kept.scores) < len(self.scores) else (self, 0.0)
 
     @cached_property
     def _tail(self) -> Tail | None:

@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 
 # Share of pools whose realised rate lies in the stated interval.
 _COVERED = 0.95
-# Part of the rate that is spent on normals which may lie among the surely odd.
-_SPENT = 0.1
 # Absorbs the rounding of decimal rates such as 0.05.
 _ROUNDING = 1e-9
 
@@ -129,9 +127,10 @@ def realised_rate_interval(calibration: Calibration, threshold: float) -> tuple[
     n = float(calibration.n_groups)
     above = float(calibration.above(np.array([threshold]))[0])
     side = (1.0 - _COVERED) / 2.0
-    low = float(beta.ppf(side, above + 1.0, n - above)) if above < n else 1.0
-    high = float(beta.ppf(1.0 - side, above + 1.0, n - above)) if above < n else 1.0
-    return low, high
+    if above >= n:
+        return 1.0, 1.0
+    low, high = beta.ppf(np.array([side, 1.0 - side]), above + 1.0, n - above)
+    return float(low), float(high)
 
 
 def fit_threshold(calibration: Calibration, false_alarm_rate: float) -> Threshold:
@@ -145,11 +144,8 @@ def fit_threshold(calibration: Calibration, false_alarm_rate: float) -> Threshol
         ConfigError: the rate is not strictly between 0 and 1.
     """
     check_rate(false_alarm_rate, "false_alarm_rate")
-    rate, n = float(false_alarm_rate), calibration.n_groups
-    spent = _SPENT * rate
-    kept = calibration.without_surely_odd(spent)
-    if len(kept.scores) == len(calibration.scores):
-        spent = 0.0
+    rate = float(false_alarm_rate)
+    kept, spent = calibration.kept_for(rate)
     # Above the threshold lie the rest of the rate of normals, and those among the surely odd.
     stated = max(rate, 1.0 / (kept.n_groups + 1) + spent)
     value = min(
@@ -168,7 +164,7 @@ def fit_threshold(calibration: Calibration, false_alarm_rate: float) -> Threshol
         origin=calibration.origin,
         rule=calibration.rule,
         n_images=len(calibration.scores),
-        n_groups=n,
+        n_groups=calibration.n_groups,
         n_kept=kept.n_groups,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 
@@ -30,8 +31,9 @@ _CHANCE = 0.01
 _BESIDE, _AROUND = 10, 20
 # Rows per matrix product.
 _BLOCK = 512
-# Pairs from which the median distance is taken.
+# Pairs from which the median distance is taken; nearer ones are copies but for rounding.
 _PAIRS = 2000
+_EQUAL = 1e-6
 
 
 def find_groups(
@@ -62,10 +64,12 @@ def find_groups(
     if n < 3:
         return _joined(n, sure)
     rows = np.asarray(vectors, dtype=np.float64)
-    scale = _median_distance(rows)
-    if scale <= 0:
+    apart = _distances_of_pairs(rows)
+    differing = apart[apart > _EQUAL]
+    if not len(differing):
         return _joined(n, sure)
-    found = _joined(n, [*sure, _copies(rows, scale), _frames(rows, names, scale)])
+    scale = float(np.median(differing))
+    found = _joined(n, [*sure, _copies(rows, scale), _frames(rows, names, apart, scale)])
     return found if found.max() > 0 else _joined(n, sure)
 
 
@@ -87,12 +91,10 @@ def _same(values: Sequence[object]) -> tuple[Index, Index]:
     return np.arange(len(leaders)), np.array(leaders, dtype=np.intp)
 
 
-def _median_distance(rows: Array) -> float:
-    """Median distance of pairs drawn with a fixed seed, copies left out."""
-    pairs = np.random.default_rng(0).integers(len(rows), size=(2, _PAIRS))
-    apart = np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)
-    apart = apart[apart > 1e-6]
-    return float(np.median(apart)) if len(apart) else 0.0
+def _distances_of_pairs(rows: Array) -> Array:
+    """Distances of pairs of different images, drawn with a fixed seed."""
+    first, second = np.random.default_rng(0).integers(len(rows), size=(2, _PAIRS))
+    return np.asarray(np.linalg.norm(rows[first] - rows[second], axis=1)[first != second])
 
 
 def _copies(rows: Array, scale: float) -> tuple[Index, Index]:
@@ -101,8 +103,8 @@ def _copies(rows: Array, scale: float) -> tuple[Index, Index]:
     Where images vary in few ways, as one part that turns does, distinct ones come close by chance.
     So a copy must also be nearer than the density of images around it explains: of k neighbours in
     a ball of m dimensions, the nearest lies within a part x of the radius with probability 1 - (1 -
-    x^m)^k; m is the maximum-likelihood dimension (Levina & Bickel 2004) of the set. Stars rather
-    than chains: a row of images each like the next is not one image.
+    x^m)^k; m is read off how much farther the 20th neighbour lies than the 10th. Stars rather than
+    chains: a row of images each like the next is not one image.
     """
     n = len(rows)
     leader = np.arange(n)
@@ -110,9 +112,9 @@ def _copies(rows: Array, scale: float) -> tuple[Index, Index]:
     if not any(len(others) for others in near) or beside is None:
         return np.arange(n), leader
     known = (around > beside) & (beside > 0)
-    dimension = 1.0 / float(np.log(around[known] / beside[known]).mean()) if known.any() else 0.0
-    # Neighbours beside .. around are half of all within ``around``, as their logarithms tell.
-    dimension *= float(np.log(_AROUND / _BESIDE))
+    # A ball of m dimensions that holds twice as many has 2^(1/m) times the radius.
+    wider = float(np.log(around[known] / beside[known]).mean()) if known.any() else math.inf
+    dimension = math.log(_AROUND / _BESIDE) / wider
     rarest = (_CHANCE / (n * _BESIDE)) ** (1.0 / dimension) if dimension > 0 else 0.0
     for row, others in enumerate(near):
         apart = np.linalg.norm(rows[others] - rows[row], axis=1)
@@ -144,22 +146,25 @@ def _neighbours(rows: Array, within: float) -> tuple[list[Index], Array | None, 
     return near, (radii[0] if n > _AROUND else None), radii[1]
 
 
-def _frames(rows: Array, names: Sequence[str], scale: float) -> tuple[Index, Index]:
+def _frames(rows: Array, names: Sequence[str], apart: Array, scale: float) -> tuple[Index, Index]:
     """Links of each image to the first of its scene.
 
     None where neighbours in the order are not more often alike than any two images are.
+
+    Args:
+        rows: (n, d).
+        names: (n,), which give the order.
+        apart: distances of pairs drawn at random.
+        scale: their median.
     """
     order = np.array(sorted(range(len(names)), key=lambda row: _natural(names[row])))
     leader = np.arange(len(rows))
-    steps = np.linalg.norm(rows[order[1:]] - rows[order[:-1]], axis=1) <= _FRAME * scale
-    pairs = np.random.default_rng(0).integers(len(rows), size=(2, _PAIRS))
-    apart = np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)[pairs[0] != pairs[1]]
+    alike = np.linalg.norm(rows[order[1:]] - rows[order[:-1]], axis=1) <= _FRAME * scale
     by_chance = (1.0 + float((apart <= _FRAME * scale).sum())) / (1.0 + len(apart))
-    if binom.sf(steps.sum() - 1, len(steps), by_chance) > _CHANCE:
+    if binom.sf(alike.sum() - 1, len(alike), by_chance) > _CHANCE:
         return np.arange(len(rows)), leader
-    for before, row in itertools.pairwise(order):
+    for (before, row), follows in zip(itertools.pairwise(order), alike, strict=True):
         first = leader[before]
-        follows = np.linalg.norm(rows[row] - rows[before]) <= _FRAME * scale
         if follows and np.linalg.norm(rows[row] - rows[first]) <= _SCENE * scale:
             leader[row] = first
     return np.arange(len(rows)), leader

@@ -12,9 +12,6 @@ __all__ = ["benjamini_hochberg", "benjamini_yekutieli", "p_values"]
 
 Array = NDArray[np.float64]
 
-# Of the least p-value, for normals that may lie among the surely odd.
-_SPENT = 0.1
-
 
 def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     """Conformal p-values, (1 + #{calibration >= score}) / (n + 1) (Vovk et al. 2005).
@@ -35,10 +32,8 @@ def p_values(scores: NDArray[np.floating], calibration: Calibration) -> Array:
     """
     values = np.asarray(scores, dtype=np.float64)
     known = ~np.isnan(values)
-    spent = _SPENT / (calibration.n_groups + 1.0)
-    kept = calibration.without_surely_odd(spent)
-    if len(kept.scores) == len(calibration.scores):
-        spent = 0.0
+    # For the least p-value, so that the same images count for all.
+    kept, spent = calibration.kept_for(1.0 / (calibration.n_groups + 1.0))
     found = np.full(len(values), np.nan)
     chances = (1.0 + kept.above(values[known], inclusive=True)) / (kept.n_groups + 1.0)
     found[known] = np.minimum(chances + spent, 1.0)
