@@ -61,7 +61,12 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert content["evidence"]["verdict"] == "adapt"
     assert content["evidence"]["reasons"][0].startswith("a shift ")
     assert content["evidence"]["findings"]["shift_auroc"] > 0.75
-    assert set(content["evidence"]["choices"]) == {"local_weight", "place_share", "source_weight"}
+    assert set(content["evidence"]["choices"]) == {
+        "global_source_weight",
+        "local_weight",
+        "place_share",
+        "source_weight",
+    }
     low, high = content["threshold"]["interval"]
     assert 0 <= low < high <= 1
     assert content["evidence"]["contamination"] is None

@@ -36,7 +36,12 @@ def test_a_shift(world: toy.World) -> None:
     assert found.findings is not None
     assert found.findings.shift_auroc > 0.95
     assert found.contamination is None  # unknown without labels
-    assert set(found.choices) == {"local_weight", "place_share", "source_weight"}
+    assert set(found.choices) == {
+        "global_source_weight",
+        "local_weight",
+        "place_share",
+        "source_weight",
+    }
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}
 
 

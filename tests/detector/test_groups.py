@@ -177,3 +177,38 @@ def test_groups_are_kept_by_a_model(make: Make, world: toy.World, tmp_path: Path
         assert same(one, two)
     one, two = (made.predict(world.test, false_discovery_rate=0.3) for made in (detector, loaded))
     assert same(one, two)
+
+
+@pytest.mark.parametrize("blank", [None, float("nan"), "", "  ", np.datetime64("NaT")], ids=str)
+def test_an_image_without_an_entry_is_a_group_of_its_own(
+    make: Make, world: toy.World, blank: object
+) -> None:
+    lots: list[object] = [str(row // 2) for row in range(80)]
+    lots[:30] = [blank] * 30
+    with pytest.warns(UserWarning, match="80 target images count as 55"):
+        detector = make().fit(world.source, world.pool, groups=lots)
+    assert detector.evidence_.n_groups == 55
+
+
+def test_a_blank_cell_of_the_manifest_is_a_group_of_its_own(
+    make: Make, world: toy.World, write: Write, tmp_path: Path
+) -> None:
+    paths = write(tmp_path, world.pool)
+    rows = [f"{path.name},{row // 2 if row >= 30 else ''}" for row, path in enumerate(paths)]
+    manifest = tmp_path / "pool.csv"
+    manifest.write_text("\n".join(["path,lot", *rows]), encoding="utf-8")
+    with pytest.warns(UserWarning, match="80 target images count as 55"):
+        make().fit(world.source, manifest, groups="lot")
+
+
+def test_the_verdict_counts_groups(make: Make, world: toy.World) -> None:
+    """Sixteen parts support a rate of 1/17, however many images there are of each."""
+    with (
+        pytest.warns(UserWarning, match="80 target images count as 16"),
+        pytest.warns(UserWarning, match="needs 19 independent"),
+    ):
+        detector = make().fit(world.source, world.pool, groups=np.arange(80) // 5)
+    assert any(
+        reason.startswith("16 independent of 80 target images rank new ones")
+        for reason in detector.evidence_.reasons
+    )

@@ -90,6 +90,9 @@ def test_the_rate_is_changed_after_the_fit(make: Make, world: toy.World, tmp_pat
     assert again.threshold_.false_alarm_rate == again.false_alarm_rate == 0.2
     with pytest.warns(UserWarning, match="rate of 0.001 needs 999"):
         detector.set_false_alarm_rate(0.001)
+    assert detector.evidence_.notes == (detector.threshold_.note,)
+    detector.set_false_alarm_rate(0.2)
+    assert not list(detector.evidence_.notes)
     for rate in (0.0, 1.0, float("nan")):
         with pytest.raises(ConfigError, match="strictly between 0 and 1"):
             detector.set_false_alarm_rate(rate)

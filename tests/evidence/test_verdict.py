@@ -175,6 +175,14 @@ def test_too_few_images_for_the_rate_still_rank(n_target: int, rate: float, need
     )
 
 
+def test_images_of_one_group_are_no_more_than_one() -> None:
+    found = judge(SHIFTED, n_source=60, n_target=80, n_groups=12, false_alarm_rate=0.05)
+    assert found.reasons[1].startswith("12 independent of 80 target images rank new ones")
+    assert f"below {1 / 13:.3g}; 0.05 needs 19" in found.reasons[1]
+    few = judge(SHIFTED, n_source=60, n_target=80, n_groups=9, false_alarm_rate=0.05)
+    assert few.reasons == ("9 independent of 80 target images, at least 10 are needed",)
+
+
 def test_an_impossible_rate_is_an_error() -> None:
     with pytest.raises(ConfigError, match="strictly between 0 and 1"):
         judge(SHIFTED, n_source=60, n_target=80, false_alarm_rate=1.0)

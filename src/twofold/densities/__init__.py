@@ -7,12 +7,14 @@ from twofold.densities.gaussian import (
     fit_gaussian,
     shrinkage_intensity,
 )
+from twofold.densities.held_out import Splits
 from twofold.densities.robust import central, fit_trimmed, n_central
 from twofold.densities.rows import in_blocks, power_normalise, unit_rows
 
 __all__ = [
     "Gaussian",
     "Shrinkage",
+    "Splits",
     "central",
     "fit_adapted_gaussian",
     "fit_gaussian",

@@ -17,6 +17,7 @@ __all__ = [
     "Shrinkage",
     "fit_adapted_gaussian",
     "fit_gaussian",
+    "scatter_shrinkage",
     "shrinkage_intensity",
 ]
 
@@ -60,6 +61,16 @@ class Gaussian:
             return inside
         return np.asarray(np.maximum(_row_squares(centred) - inside, 0.0) / self.floor)
 
+    def log_determinant(self) -> float:
+        """Of the covariance; cost O(r^2 d), or O(d) with r = d."""
+        d = len(self.mean)
+        if len(self.basis) == d:
+            return -2.0 * float(np.log(np.abs(np.diagonal(self.basis))).sum())
+        # The inverse covariance is (I - W'W) / floor, and I - WW' has the same determinant.
+        inside = np.eye(len(self.basis)) - self.basis @ self.basis.T
+        lower = cholesky(inside, lower=True, check_finite=False)
+        return d * float(np.log(self.floor)) - 2.0 * float(np.log(np.diagonal(lower)).sum())
+
     def state(self) -> dict[str, Array]:
         """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
         scalars = np.array([self.floor, self.shrinkage])
@@ -77,7 +88,7 @@ def _row_squares(rows: Array) -> Array:
 
 
 def shrinkage_intensity(
-    *, trace: float, frobenius: float, fourth: float, n: int, d: int, kind: Shrinkage
+    *, trace: float, frobenius: float, fourth: float, n: float, d: int, kind: Shrinkage
 ) -> float:
     """Shrinkage towards the scaled identity that minimises the expected squared error.
 
@@ -85,7 +96,7 @@ def shrinkage_intensity(
         trace: trace of the (biased) sample covariance S.
         frobenius: squared Frobenius norm of S.
         fourth: mean over the rows of their squared length, squared (Ledoit-Wolf only).
-        n: rows.
+        n: rows; of weighted ones the effective number.
         d: dimensions.
         kind: ``ledoit_wolf`` (Ledoit & Wolf 2004) or ``oas`` (Chen et al. 2010).
 
@@ -108,13 +119,15 @@ def fit_gaussian(
     features: NDArray[np.floating],
     *,
     mean: NDArray[np.floating] | None = None,
+    weights: Array | None = None,
     shrinkage: Shrinkage = "ledoit_wolf",
 ) -> Gaussian:
     """Fit a shrunk Gaussian; for n < d everything happens in the span of the n rows.
 
     Args:
         features: (n, d) finite, n >= 2.
-        mean: (d,) centre; default the rows' own mean.
+        mean: (d,) centre; default the rows' own mean, unweighted.
+        weights: float64 (n,), > 0: how much each row counts in the covariance; default 1 each.
         shrinkage: how the intensity is estimated.
 
     Raises:
@@ -130,25 +143,47 @@ def fit_gaussian(
     center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
     centred = rows - center
     squares = _row_squares(centred)
-    trace = float(squares.mean())
+    counts = np.ones(n) if weights is None else weights
     # Relative to the rows' own length: rounding alone leaves about 1e-32 of it.
-    if trace <= 1e-24 * max(float(_row_squares(rows).mean()), 1e-300):
+    least = 1e-24 * max(float(_row_squares(rows).mean()), 1e-300)
+    if float(np.average(squares, weights=weights)) <= least:
         raise CollapseError(f"all {n} images have the same features: nothing to tell apart")
-    scatter = (centred.T @ centred if n >= d else centred @ centred.T) / n
-    frobenius = float(np.square(scatter).sum())
-    intensity = shrinkage_intensity(
-        trace=trace,
-        frobenius=frobenius,
-        fourth=float(np.square(squares).mean()),
-        n=n,
-        d=d,
-        kind=shrinkage,
-    )
+    if weights is not None:
+        centred *= np.sqrt(weights)[:, None]
+    total = float(counts.sum())
+    scatter = (centred.T @ centred if n >= d else centred @ centred.T) / total
+    intensity = scatter_shrinkage(scatter, squares, counts, dim=d, shrinkage=shrinkage)
     if n >= d:
         return _full_space(center, scatter, intensity)
+    return _in_span(center, centred, scatter, intensity, total)
+
+
+def scatter_shrinkage(
+    scatter: Array, squares: Array, weights: Array, *, dim: int, shrinkage: Shrinkage
+) -> float:
+    """The intensity for weighted rows of so many dimensions, in [0, 1].
+
+    Args:
+        scatter: their weighted covariance, (d, d), or with as few rows as they are, its dual:
+            products of rows times the roots of their weights, over the sum of weights, (n, n).
+        squares: (n,) squared lengths of the centred rows.
+        weights: (n,), > 0. The variance of an average is that of one row over
+            ``(sum w)^2 / sum w^2`` (Kish 1965).
+        dim: of the rows.
+        shrinkage: how it is estimated.
+    """
+    effective = float(weights.sum()) ** 2 / float(np.square(weights).sum())
+    intensity = shrinkage_intensity(
+        trace=float(np.average(squares, weights=weights)),
+        frobenius=float(np.square(scatter).sum()),
+        fourth=float(np.average(np.square(squares), weights=weights)),
+        n=effective,
+        d=dim,
+        kind=shrinkage,
+    )
     # Ledoit-Wolf can find nothing to shrink in a handful of rows; a singular covariance is no
     # estimate, so the identity weighs at least as much as one of them.
-    return _in_span(center, centred, scatter, max(intensity, 1.0 / n))
+    return max(intensity, 1.0 / effective) if len(weights) < dim else intensity
 
 
 def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
@@ -162,14 +197,16 @@ def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
     return Gaussian(center, basis, intensity * scale, intensity)
 
 
-def _in_span(center: Array, centred: Array, gram: Array, intensity: float) -> Gaussian:
+def _in_span(
+    center: Array, centred: Array, gram: Array, intensity: float, total: float
+) -> Gaussian:
     """The Woodbury identity: n x n instead of d x d."""
     n, d = centred.shape
     floor = intensity * float(np.trace(gram)) / d
     # Full shrinkage leaves no direction inside the span that differs from the rest.
     weight = max(1.0 - intensity, 1e-12)
-    inner = n * gram
-    inner.flat[:: n + 1] += n * floor / weight
+    inner = total * gram
+    inner.flat[:: n + 1] += total * floor / weight
     lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
     basis = solve_triangular(lower, centred, lower=True, check_finite=False)
     return Gaussian(center, basis, floor, intensity)
@@ -179,6 +216,7 @@ def fit_adapted_gaussian(
     source: NDArray[np.floating],
     target: NDArray[np.floating],
     *,
+    source_weight: float = 1.0,
     shrinkage: Shrinkage = "ledoit_wolf",
 ) -> Gaussian:
     """One Gaussian on source and target after the source is moved onto the target's mean.
@@ -189,6 +227,7 @@ def fit_adapted_gaussian(
     Args:
         source: (n_s, d) source normals.
         target: (n_t, d) presumed target normals.
+        source_weight: how much a source row counts beside a target row, in [0, 1].
         shrinkage: see :func:`fit_gaussian`.
 
     Raises:
@@ -201,5 +240,11 @@ def fit_adapted_gaussian(
         if not len(rows):
             raise NotEnoughImagesError(f"a Gaussian needs at least one {name} image, got none")
     center = target.mean(axis=0)
+    if source_weight == 0.0:
+        return fit_gaussian(target, mean=center, shrinkage=shrinkage)
     moved = source - source.mean(axis=0) + center
-    return fit_gaussian(np.concatenate([moved, target]), mean=center, shrinkage=shrinkage)
+    weights = None
+    if source_weight != 1.0:
+        weights = np.repeat([source_weight, 1.0], [len(source), len(target)])
+    rows = np.concatenate([moved, target])
+    return fit_gaussian(rows, mean=center, weights=weights, shrinkage=shrinkage)

@@ -36,6 +36,7 @@ def fit_trimmed(
     target: NDArray[np.floating],
     *,
     trim: float,
+    source_weight: float = 1.0,
     shrinkage: Shrinkage = "ledoit_wolf",
     start: NDArray[np.bool_] | None = None,
     max_iterations: int = 10,
@@ -56,6 +57,7 @@ def fit_trimmed(
         source: (n_s, d) source normals, or None to use the target alone.
         target: (n_t, d) the contaminated pool, n_t >= 2.
         trim: share of the pool left out, in [0, 0.5].
+        source_weight: how much a source row counts beside a target row, in [0, 1].
         shrinkage: see :func:`fit_gaussian`.
         start: rows kept at first, bool (n_t,): a warm start.
         max_iterations: concentration steps at most, each of which chooses the kept rows anew; 0
@@ -72,19 +74,19 @@ def fit_trimmed(
     if start is not None and start.sum() >= MIN_ROWS:
         kept = start.copy()
     for _ in range(max_iterations):
-        model = _fit_pooled(source, pool[kept], shrinkage)
+        model = _fit_pooled(source, pool[kept], source_weight, shrinkage)
         nearest = central(model.squared_distances(pool), count)
         if np.array_equal(nearest, kept):
             break
         kept = nearest
     else:
-        model = _fit_pooled(source, pool[kept], shrinkage)
+        model = _fit_pooled(source, pool[kept], source_weight, shrinkage)
     return model, kept
 
 
 def _fit_pooled(
-    source: NDArray[np.floating] | None, target: Array, shrinkage: Shrinkage
+    source: NDArray[np.floating] | None, target: Array, source_weight: float, shrinkage: Shrinkage
 ) -> Gaussian:
     if source is None:
         return fit_gaussian(target, shrinkage=shrinkage)
-    return fit_adapted_gaussian(source, target, shrinkage=shrinkage)
+    return fit_adapted_gaussian(source, target, source_weight=source_weight, shrinkage=shrinkage)

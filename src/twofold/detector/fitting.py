@@ -158,6 +158,7 @@ def look_at(
         findings,
         n_source=len(source),
         n_target=len(pool),
+        n_groups=len(np.unique(pool.grouping())),
         false_alarm_rate=false_alarm_rate,
     )
     return findings, verdict

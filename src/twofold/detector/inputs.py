@@ -125,11 +125,21 @@ def _whole_groups(
         if not isinstance(given, str | os.PathLike):
             raise ConfigError(f"groups={groups!r} names a column: give the target as a manifest")
         groups = read_column(os.fspath(given), groups)
-    names = [str(name) for name in np.asarray(groups).ravel()]
+    names = list(np.asarray(groups, dtype=object).ravel())
     if np.ndim(groups) != 1 or target is None or len(names) != len(target):
         found = 0 if target is None else len(target)
         raise ConfigError(f"groups must hold one entry for each of the {found} target images")
-    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
+    # Nobody knows what an image without an entry belongs to: it is a group of its own.
+    known = [("", row) if _is_blank(name) else (str(name), -1) for row, name in enumerate(names)]
+    numbers = {name: number for number, name in enumerate(sorted(set(known)))}
+    return np.array([numbers[name] for name in known], dtype=np.int64)
+
+
+def _is_blank(entry: object) -> bool:
+    """None, a text of spaces, or what numpy and pandas write for a value that is missing."""
+    if isinstance(entry, str):
+        return not entry.strip()
+    return entry is None or str(entry) in ("nan", "NaT", "<NA>")
 
 
 def grouped(images: EncodedImages, given: NDArray[np.int64] | None = None) -> EncodedImages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.errors import ConfigError, ImageSourceError, NotFittedError
+from twofold.evidence import Evidence
 from twofold.images import ImageInput, ImageSet, Problem, find_images, survey
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
@@ -34,6 +36,7 @@ class Scoring:
     Attributes:
         method_: the fitted method.
         threshold_: the decision rule; as a number, the score above which an image is anomalous.
+        evidence_: about the fit, and what the threshold's rate means.
         calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
         engine: of frozen inference.
         strict: fail on the first unusable image.
@@ -47,6 +50,7 @@ class Scoring:
     progress: DetectorProgress | None
     bit_depth_: int | None
     calibration_: Calibration
+    evidence_: Evidence
     false_alarm_rate: float
     decision_scores_: Array
     labels_: NDArray[np.int64]
@@ -142,6 +146,11 @@ class Scoring:
         threshold = fit_threshold(self.calibration_, false_alarm_rate)
         if threshold.note is not None:
             warnings.warn(threshold.note, UserWarning, stacklevel=2)
+        # What the evidence says of the threshold goes with it.
+        notes = [note for note in self.evidence_.notes if note != self.threshold_.note]
+        if threshold.note is not None:
+            notes.append(threshold.note)
+        self.evidence_ = replace(self.evidence_, notes=tuple(notes))
         self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
         if hasattr(self, "decision_scores_"):
             above = (self.decision_scores_ > threshold.value).astype(np.int64)

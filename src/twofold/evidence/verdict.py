@@ -48,6 +48,7 @@ def judge(
     *,
     n_source: int,
     n_target: int,
+    n_groups: int | None = None,
     false_alarm_rate: float,
 ) -> Verdict:
     """Read the findings.
@@ -56,11 +57,13 @@ def judge(
         findings: None where there were too few images for any.
         n_source: usable source images.
         n_target: usable target images.
+        n_groups: how many of them are independent of each other; None: all.
         false_alarm_rate: that a threshold is wanted for.
     """
-    if findings is None or min(n_source, n_target) < LEAST_IMAGES:
+    independent = n_target if n_groups is None else n_groups
+    if findings is None or min(n_source, independent) < LEAST_IMAGES:
         few = "source" if n_source < LEAST_IMAGES else "target"
-        count = n_source if few == "source" else n_target
+        count: int | str = n_source if few == "source" else _counted(n_target, independent)
         return Verdict(
             f"{DO_NOT_TRUST}: too few {few} images",
             (f"{count} {few} images, at least {LEAST_IMAGES} are needed",),
@@ -71,20 +74,25 @@ def judge(
         return Verdict(
             f"{DO_NOT_TRUST}: {doubts[0][0]}", (*(why for _, why in doubts), told, _UNKNOWN_SHARE)
         )
-    more = (*_few(n_target, false_alarm_rate), _UNKNOWN_SHARE)
+    more = (*_few(n_target, independent, false_alarm_rate), _UNKNOWN_SHARE)
     if findings.shift_auroc < _SHIFTED:
         return Verdict(NO_SHIFT, (f"source and target look alike: {told}", *more))
     return Verdict(ADAPT, (f"a shift ({told}) and no sign against one dominant mode", *more))
 
 
-def _few(n_target: int, false_alarm_rate: float) -> tuple[str, ...]:
+def _counted(n_target: int, independent: int) -> str:
+    """How many there are, and how many of them are independent of each other if fewer."""
+    return str(n_target) if independent == n_target else f"{independent} independent of {n_target}"
+
+
+def _few(n_target: int, independent: int, false_alarm_rate: float) -> tuple[str, ...]:
     """What too few images for the rate mean."""
     needed = images_needed(false_alarm_rate)
-    if n_target >= needed:
+    if independent >= needed:
         return ()
     return (
-        f"{n_target} target images rank new ones, but support no false-alarm rate below "
-        f"{1 / (n_target + 1):.3g}; {false_alarm_rate:g} needs {needed}",
+        f"{_counted(n_target, independent)} target images rank new ones, but support no "
+        f"false-alarm rate below {1 / (independent + 1):.3g}; {false_alarm_rate:g} needs {needed}",
     )
 
 

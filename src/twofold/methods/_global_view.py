@@ -1,4 +1,4 @@
-"""The global view of images, as one vector each: a robust Gaussian."""
+"""The global view of images, as one vector each: robust Gaussians."""
 
 from __future__ import annotations
 
@@ -7,34 +7,57 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Shrinkage, fit_trimmed, in_blocks
+from twofold.densities import Gaussian, Shrinkage, Splits, fit_trimmed, in_blocks
+from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
 
-__all__ = ["GlobalView", "cross_fit_global", "fit_global"]
+__all__ = ["GlobalView", "choose_global_weight", "cross_fit_global", "fit_global"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+# What a source image may count for beside a target image: in full, not at all, and two steps
+# between of half a power of ten each.
+_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+# Random halves, twice each, by which the weight is chosen: with one, which half a few images fall
+# into decides as often as the source does.
+_REPEATS = 3
+
 
 @dataclass(frozen=True)
 class GlobalView:
-    """A robust Gaussian of whole-image vectors.
+    """Robust Gaussians of whole-image vectors, which differ in how much they take from the source.
 
     Attributes:
-        model: the fit.
-        kept: the presumed normals of the pool, bool (n,).
+        models: the fits, one or two.
+        weights: of a source image beside a target image, in each of them.
+        kept: the presumed normals of the pool in each, bool (n,).
     """
 
-    model: Gaussian
-    kept: Mask
+    models: tuple[Gaussian, ...]
+    weights: tuple[float, ...]
+    kept: tuple[Mask, ...]
 
     def scores(self, vectors: Array) -> Array:
-        """Squared Mahalanobis distances, float64 (n,)."""
-        return in_blocks(self.model.squared_distances, vectors)
+        """Squared Mahalanobis distances, their geometric mean over the fits, float64 (n,)."""
+        return _mean([in_blocks(model.squared_distances, vectors) for model in self.models])
+
+
+def _mean(distances: list[Array]) -> Array:
+    """The geometric mean: a constant factor, which is all that dimensions add, cancels."""
+    if len(distances) == 1:
+        return distances[0]
+    logs = [np.log(np.maximum(found, 1e-300)) for found in distances]
+    return np.asarray(np.exp(np.mean(logs, axis=0)))
 
 
 def fit_global(
-    source: Array | None, pool: Array, *, trim: float, shrinkage: Shrinkage
+    source: Array | None,
+    pool: Array,
+    *,
+    trim: float,
+    shrinkage: Shrinkage,
+    weights: tuple[float, ...] = (1.0,),
 ) -> GlobalView:
     """Fit to the pool's central part, and the moved source if there is one.
 
@@ -43,31 +66,71 @@ def fit_global(
         pool: (n, d) normalised pool vectors.
         trim: see :func:`twofold.densities.fit_trimmed`.
         shrinkage: see :func:`twofold.densities.fit_gaussian`.
+        weights: of the source, one fit each.
     """
-    return GlobalView(*fit_trimmed(source, pool, trim=trim, shrinkage=shrinkage))
+    fits = [
+        fit_trimmed(source, pool, trim=trim, source_weight=weight, shrinkage=shrinkage)
+        for weight in weights
+    ]
+    return GlobalView(tuple(model for model, _ in fits), weights, tuple(kept for _, kept in fits))
+
+
+def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> tuple[float, ...]:
+    """The source's weights for :func:`fit_global`: 1, and where it differs the likeliest.
+
+    Presumed normals, chosen without the source, are held out by halves; the weight under which they
+    are likeliest is what the source is worth by what the target shows. A source whose images vary
+    in other ways widens the wrong directions, and the likelihood says so. What it cannot say is how
+    many of the presumed normals are normal: where anomalies are among them, the source alone knows
+    better. So half of the say stays with the weight of 1 that the method has without evidence.
+
+    Args:
+        splits: normalised vectors of source and pool.
+        trim: see :func:`twofold.densities.fit_trimmed`.
+        random_state: of the halves.
+    """
+    _, kept = fit_trimmed(None, splits.pool, trim=trim, shrinkage=splits.shrinkage)
+    # Two images are the least that a fit to a half needs.
+    if kept.sum() < 4:
+        return (1.0,)
+    try:
+        found = _log_likelihoods(splits, kept, np.random.default_rng(random_state))
+    except CollapseError:
+        # A half of images that are all alike: without the source there is no spread.
+        return (1.0,)
+    # Ties, as with a source without spread, go to the weight that is not swayed by the source.
+    best = max(_WEIGHTS, key=lambda weight: (found[weight], -weight))
+    return (1.0,) if best == 1.0 else (1.0, best)
+
+
+def _log_likelihoods(
+    splits: Splits, kept: Mask, generator: np.random.Generator
+) -> dict[float, float]:
+    """Of held-out halves of the presumed normals, summed over images and repeats, by weight."""
+    found = dict.fromkeys(_WEIGHTS, 0.0)
+    for _ in range(_REPEATS):
+        order = generator.permutation(np.flatnonzero(kept))
+        for half in (order[::2], order[1::2]):
+            inside = np.isin(np.arange(len(kept)), half)
+            for weight in _WEIGHTS:
+                distances, determinant = splits.score(inside, kept & ~inside, source_weight=weight)
+                found[weight] -= 0.5 * float((distances + determinant).sum())
+    return found
 
 
 def cross_fit_global(
-    view: GlobalView,
-    source: Array | None,
-    pool: Array,
-    groups: NDArray[np.int64],
-    *,
-    trim: float,
-    shrinkage: Shrinkage,
-    random_state: int,
+    view: GlobalView, splits: Splits, groups: NDArray[np.int64], *, random_state: int
 ) -> Array:
-    """The pool's scores, each from a fit that has not seen its image, float64 (n,)."""
-    scores = np.empty(len(pool))
+    """The pool's scores, each from fits that have not seen its image, float64 (n,).
+
+    Each to the presumed normals of the whole fit less the fold, or all others if too few are left.
+    """
+    scores = np.empty(len(splits.pool))
     for fold in folds(groups, FOLDS, random_state):
-        # To the rows kept by the full fit, less the fold.
-        model, _ = fit_trimmed(
-            source,
-            pool[~fold],
-            trim=trim,
-            shrinkage=shrinkage,
-            start=view.kept[~fold],
-            max_iterations=0,
-        )
-        scores[fold] = in_blocks(model.squared_distances, pool[fold])
+        distances = []
+        for weight, kept in zip(view.weights, view.kept, strict=True):
+            rest = kept & ~fold
+            fitted = rest if rest.sum() >= 2 else ~fold
+            distances.append(splits.score(fitted, fold, source_weight=weight)[0])
+        scores[fold] = _mean(distances)
     return scores

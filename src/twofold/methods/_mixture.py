@@ -20,6 +20,8 @@ from twofold.patches import PatchGaussians, SourceWeight
 __all__ = ["Steps", "Views"]
 
 Array = NDArray[np.float64]
+# The global view's fits, in the order of its weights.
+_WHOLE = ("whole.", "chosen.")
 _NOBODY = np.zeros(0, dtype=np.bool_)
 
 
@@ -72,6 +74,8 @@ class Views:
     def choices(self) -> dict[str, float]:
         """What a fit settled by itself."""
         found = {"local_weight": self.weight}
+        if self.whole is not None:
+            found["global_source_weight"] = self.whole.weights[-1]
         if self.local is not None:
             found["place_share"] = self.local.share
             found["source_weight"] = self.local.source_weight.weight
@@ -81,7 +85,9 @@ class Views:
         """Everything that scores need, and the choices."""
         arrays: dict[str, NDArray[Any]] = {"weight": np.array([self.weight])}
         if self.whole is not None:
-            arrays |= _prefixed("whole.", self.whole.model.state())
+            arrays["whole.weights"] = np.array(self.whole.weights)
+            for name, model in zip(_WHOLE, self.whole.models, strict=False):
+                arrays |= _prefixed(name, model.state())
         if self.whole_scale is not None:
             arrays["whole.scale"] = _pair(self.whole_scale)
         if self.local is not None and self.local_scale is not None and self.maps is not None:
@@ -110,9 +116,7 @@ class Views:
             raise ValueError(f"the local weight must lie in [0, 1], not {weight}")
         whole = whole_scale = local = local_scale = maps = None
         if dim is not None:
-            model = Gaussian.from_state(under(arrays, "whole."))
-            check_gaussian(model, dim)
-            whole = GlobalView(model, _NOBODY)
+            whole = _global(arrays, dim)
             whole_scale = _scale(arrays["whole.scale"])
         if channels is not None:
             share, own, source = (float(value) for value in arrays["local.choices"])
@@ -121,6 +125,16 @@ class Views:
             local_scale = _scale(arrays["local.scale"])
             maps = MapScale.of(arrays["local.maps"])
         return cls(weight, whole, whole_scale, local, local_scale, maps)
+
+
+def _global(arrays: dict[str, NDArray[Any]], dim: int) -> GlobalView:
+    weights = tuple(float(weight) for weight in arrays["whole.weights"])
+    if not 1 <= len(weights) <= len(_WHOLE) or not all(0 <= weight <= 1 for weight in weights):
+        raise ValueError(f"source weights {weights}")
+    models = tuple(Gaussian.from_state(under(arrays, name)) for name in _WHOLE[: len(weights)])
+    for model in models:
+        check_gaussian(model, dim)
+    return GlobalView(models, weights, ())
 
 
 def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, NDArray[Any]]:

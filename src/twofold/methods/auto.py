@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from twofold.densities import power_normalise
+from twofold.densities import Splits, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.scales import pooled_name
 from twofold.methods._density import DensityConfig
-from twofold.methods._global_view import cross_fit_global, fit_global
+from twofold.methods._global_view import choose_global_weight, cross_fit_global, fit_global
 from twofold.methods._maps import pool_map_scale
 from twofold.methods._mixture import Steps, Views
 from twofold.methods._outside import Outside, identity
@@ -61,7 +61,9 @@ class Auto(Method):
     Scarcity: the pool's central 75% (the dominant mode, found by concentration steps on images) is
     presumed normal. Alignment: the source is moved onto that mode's mean, as a whole and at each
     place, so that any shift of the mean costs nothing. Compactness: one shrunk covariance over both
-    says which deviations are usual. No training, no negatives.
+    says which deviations are usual. How much the source may say there is settled by the likelihood
+    of presumed normals that were held out; for whole images half of the say stays with a source
+    that counts in full. No training, no negatives.
 
     With ``locality="both"`` the two scores are standardised by the pool's own lower half and mixed;
     the local one's weight is how far a patch's place determines it (see
@@ -71,7 +73,7 @@ class Auto(Method):
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
     needs = frozenset({"target_pool"})
-    revision = 2
+    revision = 3
     Config = AutoConfig
     config: AutoConfig
     _outside: Outside[tuple[Array | None, Array | None]] | None = None
@@ -88,7 +90,7 @@ class Auto(Method):
         return bool(config.locality != "global")
 
     def choices(self) -> dict[str, float]:
-        """``local_weight``, ``place_share``, ``source_weight``: what was settled in the fit."""
+        """The views' weight and each view's weight of the source, as settled in the fit."""
         return self.views_.choices()
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
@@ -109,17 +111,18 @@ class Auto(Method):
         config, pool = self.config, data.target_pool
         assert pool is not None
         near, far = (_vectors(images, config) for images in (data.source, pool))
-        view = fit_global(near, far, trim=config.trim, shrinkage=config.shrinkage)
-        tell.step()
-        scores = cross_fit_global(
-            view,
+        splits, given = Splits(near, far, config.shrinkage), config.source_weight
+        view = fit_global(
             near,
             far,
-            pool.grouping(),
             trim=config.trim,
             shrinkage=config.shrinkage,
-            random_state=random_state,
+            weights=choose_global_weight(splits, trim=config.trim, random_state=random_state)
+            if given is None
+            else (given,),
         )
+        tell.step()
+        scores = cross_fit_global(view, splits, pool.grouping(), random_state=random_state)
         tell.step()
         self.views_ = replace(self.views_, whole=view, whole_scale=scale_of(scores))
         return scores

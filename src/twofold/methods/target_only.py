@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, power_normalise
+from twofold.densities import Gaussian, Splits, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods._density import DensityConfig, check_gaussian
 from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
@@ -41,22 +41,19 @@ class TargetOnly(Method):
         assert data.target_pool is not None
         scores = cross_fit_global(
             self.view_,
-            None,
-            _pool(data),
+            Splits(None, _pool(data), self.config.shrinkage),
             data.target_pool.grouping(),
-            trim=self.config.trim,
-            shrinkage=self.config.shrinkage,
             random_state=random_state,
         )
         return Reference(scores, "target", data.target_pool.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return dict(self.view_.model.state())
+        return dict(self.view_.models[0].state())
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
         model = Gaussian.from_state(state)
         check_gaussian(model, self.encoder.spec.feature_dim)
-        self.view_ = GlobalView(model, np.zeros(0, dtype=np.bool_))
+        self.view_ = GlobalView((model,), (1.0,), ())
 
 
 def _pool(data: FitData) -> Array:
