@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,9 +58,29 @@ def test_promises_are_those_of_the_rows(
             assert line in PAGE, name
 
 
+@pytest.mark.parametrize("dataset", ["pacs", "office31"])
 def test_other_directions_are_those_of_the_rows(
-    program: Program, capsys: pytest.CaptureFixture[str]
+    program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = (ROWS.parent / "other_directions.jsonl").read_text(encoding="utf-8").splitlines()
+    path = ROWS.parent / "other_directions" / f"{dataset}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
     program("other_directions").print_table([json.loads(line) for line in lines])
     assert capsys.readouterr().out.strip() in PAGE
+
+
+def test_breakdown_is_that_of_the_rows(
+    program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROWS.parent / "promises" / "breakdown.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    program("breakdown").print_table([json.loads(line) for line in lines])
+    assert capsys.readouterr().out.strip() in PAGE
+
+
+def test_a_clump_stays_in_and_scattered_anomalies_do_not(program: Program) -> None:
+    kept = program("breakdown").kept_share
+    for name in ("whole images, 50", "patches, 20 numbers a place"):
+        scattered = kept(name, 0.1, 8.0, None, np.random.default_rng(0))
+        clump = kept(name, 0.1, 8.0, 0.7, np.random.default_rng(0))
+        assert scattered < 0.05
+        assert clump > 0.7

@@ -8,7 +8,7 @@ from twofold.densities.gaussian import (
     shrinkage_intensity,
 )
 from twofold.densities.held_out import Splits
-from twofold.densities.robust import central, fit_trimmed, n_central
+from twofold.densities.robust import central, concentrate, fit_trimmed, n_central
 from twofold.densities.rows import in_blocks, power_normalise, unit_rows
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Shrinkage",
     "Splits",
     "central",
+    "concentrate",
     "fit_adapted_gaussian",
     "fit_gaussian",
     "fit_trimmed",

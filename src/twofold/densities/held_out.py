@@ -45,13 +45,25 @@ class Splits:
     pool: Array
     shrinkage: Shrinkage = "ledoit_wolf"
 
+    def fit(self, fitted: Mask, *, source_weight: float = 1.0) -> Gaussian:
+        """A Gaussian of the source, moved, and rows of the pool.
+
+        That of :func:`twofold.densities.fit_adapted_gaussian`, or of the pool's rows alone without
+        a source or with a weight of 0; raises the same.
+        """
+        rows = self.pool[fitted]
+        if self.source is None or source_weight == 0.0:
+            return fit_gaussian(rows, shrinkage=self.shrinkage)
+        return fit_adapted_gaussian(
+            self.source, rows, source_weight=source_weight, shrinkage=self.shrinkage
+        )
+
     def score(
         self, fitted: Mask, scored: Mask, *, source_weight: float = 1.0
     ) -> tuple[Array, float]:
         """Squared distances of rows of the pool from a fit to others, and its log-determinant.
 
-        The fit is :func:`twofold.densities.fit_adapted_gaussian`, or of the pool's rows alone
-        without a source or with a weight of 0.
+        Those of :meth:`fit`, but for rounding.
 
         Args:
             fitted: rows of the pool, bool (n,), at least 2.
@@ -65,31 +77,21 @@ class Splits:
         rows, dim = m + int(fitted.sum()), self.pool.shape[1]
         weights = np.ones(rows)
         weights[:m] = source_weight
-        if 2 <= rows < dim and self._products is not None:
-            products = self._centred(fitted)
-            near, far = self._chosen(fitted, m), self._chosen(scored, 0)
-            spread = float(np.average(np.diagonal(products)[near], weights=weights))
-        else:
-            spread = 0.0
-        if spread <= self._least_spread:
-            model = self._fit(fitted, source_weight)
+        near, far = self._chosen(fitted, m), self._chosen(scored, 0)
+        few = fitted.any() and 2 <= rows < dim and self._products is not None
+        products = self._centred(fitted) if few else np.zeros((0, 0))
+        lengths = np.diagonal(products)
+        if not few or np.average(lengths[near], weights=weights) <= self._least_spread:
+            model = self.fit(fitted, source_weight=source_weight)
             distances = in_blocks(model.squared_distances, self.pool[scored])
             return distances, model.log_determinant()
         return _from_products(
             products[np.ix_(near, near)],
             products[np.ix_(near, far)],
-            np.diagonal(products)[far],
+            lengths[far],
             weights,
             dim=dim,
             shrinkage=self.shrinkage,
-        )
-
-    def _fit(self, fitted: Mask, source_weight: float) -> Gaussian:
-        rows = self.pool[fitted]
-        if self.source is None or source_weight == 0.0:
-            return fit_gaussian(rows, shrinkage=self.shrinkage)
-        return fit_adapted_gaussian(
-            self.source, rows, source_weight=source_weight, shrinkage=self.shrinkage
         )
 
     @cached_property

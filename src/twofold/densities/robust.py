@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities.gaussian import (
-    MIN_ROWS,
-    Gaussian,
-    Shrinkage,
-    fit_adapted_gaussian,
-    fit_gaussian,
-)
+from twofold.densities.gaussian import MIN_ROWS, Gaussian, Shrinkage
+from twofold.densities.held_out import Splits
 from twofold.errors import ConfigError
 
-__all__ = ["central", "fit_trimmed", "n_central"]
+__all__ = ["central", "concentrate", "fit_trimmed", "n_central"]
 
 Array = NDArray[np.float64]
 
@@ -66,27 +61,35 @@ def fit_trimmed(
     Returns:
         The fit and the kept rows, bool (n_t,).
     """
+    pool: Array = np.asarray(target, dtype=np.float64)
+    known = None if source is None else np.asarray(source, dtype=np.float64)
+    splits = Splits(known, pool, shrinkage)
+    kept = concentrate(
+        splits, trim=trim, source_weight=source_weight, start=start, max_iterations=max_iterations
+    )
+    return splits.fit(kept, source_weight=source_weight), kept
+
+
+def concentrate(
+    splits: Splits,
+    *,
+    trim: float,
+    source_weight: float = 1.0,
+    start: NDArray[np.bool_] | None = None,
+    max_iterations: int = 10,
+) -> NDArray[np.bool_]:
+    """The rows that :func:`fit_trimmed` keeps, bool (n_t,); the arguments are its own."""
     if not 0 <= trim <= 0.5:
         raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
-    pool: Array = np.asarray(target, dtype=np.float64)
-    count = n_central(len(pool), trim)
-    kept = np.ones(len(pool), dtype=np.bool_)
+    n = len(splits.pool)
+    count, everybody = n_central(n, trim), np.ones(n, dtype=np.bool_)
+    kept = everybody
     if start is not None and start.sum() >= MIN_ROWS:
         kept = start.copy()
     for _ in range(max_iterations):
-        model = _fit_pooled(source, pool[kept], source_weight, shrinkage)
-        nearest = central(model.squared_distances(pool), count)
+        distances, _ = splits.score(kept, everybody, source_weight=source_weight)
+        nearest = central(distances, count)
         if np.array_equal(nearest, kept):
             break
         kept = nearest
-    else:
-        model = _fit_pooled(source, pool[kept], source_weight, shrinkage)
-    return model, kept
-
-
-def _fit_pooled(
-    source: NDArray[np.floating] | None, target: Array, source_weight: float, shrinkage: Shrinkage
-) -> Gaussian:
-    if source is None:
-        return fit_gaussian(target, shrinkage=shrinkage)
-    return fit_adapted_gaussian(source, target, source_weight=source_weight, shrinkage=shrinkage)
+    return kept

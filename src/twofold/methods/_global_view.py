@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Shrinkage, Splits, fit_trimmed, in_blocks
+from twofold.densities import Gaussian, Splits, concentrate, in_blocks
 from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
 
@@ -51,28 +51,19 @@ def _mean(distances: list[Array]) -> Array:
     return np.asarray(np.exp(np.mean(logs, axis=0)))
 
 
-def fit_global(
-    source: Array | None,
-    pool: Array,
-    *,
-    trim: float,
-    shrinkage: Shrinkage,
-    weights: tuple[float, ...] = (1.0,),
-) -> GlobalView:
+def fit_global(splits: Splits, *, trim: float, weights: tuple[float, ...] = (1.0,)) -> GlobalView:
     """Fit to the pool's central part, and the moved source if there is one.
 
     Args:
-        source: (m, d) normalised source vectors, or None.
-        pool: (n, d) normalised pool vectors.
+        splits: normalised vectors of source and pool.
         trim: see :func:`twofold.densities.fit_trimmed`.
-        shrinkage: see :func:`twofold.densities.fit_gaussian`.
         weights: of the source, one fit each.
     """
-    fits = [
-        fit_trimmed(source, pool, trim=trim, source_weight=weight, shrinkage=shrinkage)
-        for weight in weights
-    ]
-    return GlobalView(tuple(model for model, _ in fits), weights, tuple(kept for _, kept in fits))
+    kept = tuple(concentrate(splits, trim=trim, source_weight=weight) for weight in weights)
+    models = tuple(
+        splits.fit(rows, source_weight=weight) for weight, rows in zip(weights, kept, strict=True)
+    )
+    return GlobalView(models, weights, kept)
 
 
 def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> tuple[float, ...]:
@@ -89,7 +80,7 @@ def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> t
         trim: see :func:`twofold.densities.fit_trimmed`.
         random_state: of the halves.
     """
-    _, kept = fit_trimmed(None, splits.pool, trim=trim, shrinkage=splits.shrinkage)
+    kept = concentrate(splits, trim=trim, source_weight=0.0)
     # Two images are the least that a fit to a half needs.
     if kept.sum() < 4:
         return (1.0,)

@@ -112,15 +112,12 @@ class Auto(Method):
         assert pool is not None
         near, far = (_vectors(images, config) for images in (data.source, pool))
         splits, given = Splits(near, far, config.shrinkage), config.source_weight
-        view = fit_global(
-            near,
-            far,
-            trim=config.trim,
-            shrinkage=config.shrinkage,
-            weights=choose_global_weight(splits, trim=config.trim, random_state=random_state)
+        weights = (
+            choose_global_weight(splits, trim=config.trim, random_state=random_state)
             if given is None
-            else (given,),
+            else (given,)
         )
+        view = fit_global(splits, trim=config.trim, weights=weights)
         tell.step()
         scores = cross_fit_global(view, splits, pool.grouping(), random_state=random_state)
         tell.step()

@@ -30,9 +30,7 @@ class TargetOnly(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
         del random_state, progress
-        self.view_ = fit_global(
-            None, _pool(data), trim=self.config.trim, shrinkage=self.config.shrinkage
-        )
+        self.view_ = fit_global(_splits(data, self.config), trim=self.config.trim)
 
     def _score(self, images: EncodedImages) -> Array:
         return self.view_.scores(power_normalise(images["pooled"]))
@@ -41,7 +39,7 @@ class TargetOnly(Method):
         assert data.target_pool is not None
         scores = cross_fit_global(
             self.view_,
-            Splits(None, _pool(data), self.config.shrinkage),
+            _splits(data, self.config),
             data.target_pool.grouping(),
             random_state=random_state,
         )
@@ -56,6 +54,6 @@ class TargetOnly(Method):
         self.view_ = GlobalView((model,), (1.0,), ())
 
 
-def _pool(data: FitData) -> Array:
+def _splits(data: FitData, config: DensityConfig) -> Splits:
     assert data.target_pool is not None
-    return power_normalise(data.target_pool["pooled"])
+    return Splits(None, power_normalise(data.target_pool["pooled"]), config.shrinkage)
