@@ -80,14 +80,14 @@ def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> t
         trim: see :func:`twofold.densities.fit_trimmed`.
         random_state: of the halves.
     """
-    kept = concentrate(splits, trim=trim, source_weight=0.0)
-    # Two images are the least that a fit to a half needs.
-    if kept.sum() < 4:
-        return (1.0,)
     try:
+        kept = concentrate(splits, trim=trim, source_weight=0.0)
+        # Two images are the least that a fit to a half needs.
+        if kept.sum() < 4:
+            return (1.0,)
         found = _log_likelihoods(splits, kept, np.random.default_rng(random_state))
     except CollapseError:
-        # A half of images that are all alike: without the source there is no spread.
+        # Images that are all alike: without the source there is no spread.
         return (1.0,)
     # Ties, as with a source without spread, go to the weight that is not swayed by the source.
     best = max(_WEIGHTS, key=lambda weight: (found[weight], -weight))
