@@ -27,6 +27,7 @@ from twofold.methods import METHODS, FitData
 pytestmark = pytest.mark.usefixtures("isolated")
 
 
+@pytest.mark.slow
 def test_every_method_has_a_row_and_all_have_the_same_test(tree: Path, tmp_path: Path) -> None:
     counts, told = run(plan(tree, METHODS.ids(), runs=2), tmp_path)
     found = rows(tmp_path)
