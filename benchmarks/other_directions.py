@@ -1,4 +1,4 @@
-"""`auto` on directions that none of its constants was chosen on.
+"""`auto` on directions that it was not tuned on, but for what docs/results.md says.
 
 Usage: python benchmarks/other_directions.py {pacs,office31} --root FOLDER [--runs 3] [--out FILE]
 
