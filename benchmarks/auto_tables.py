@@ -9,6 +9,7 @@ FOLDER (docs/results/auto) holds what `twofold bench` wrote (`pacs`, `elpv`, `sw
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,13 @@ def area(rows: Rows) -> str:
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body))
+
+
+def write_lines(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as JSON lines, where a file is wanted."""
+    if path is not None:
+        lines = (json.dumps(row, sort_keys=True) + "\n" for row in rows)
+        path.write_text("".join(lines), encoding="utf-8")
 
 
 def shown(name: str) -> str:

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import table
+from auto_tables import table, write_lines
 from numpy.typing import NDArray
 
 from twofold.densities import fit_trimmed
@@ -121,9 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     found = list(rows(options.draws))
     print_table(found)
-    if options.out is not None:
-        lines = (json.dumps(row, sort_keys=True) + "\n" for row in found)
-        options.out.write_text("".join(lines), encoding="utf-8")
+    write_lines(options.out, found)
 
 
 if __name__ == "__main__":

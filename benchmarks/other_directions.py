@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import Key, direction, lost, table
+from auto_tables import Key, direction, lost, table, write_lines
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -101,9 +100,7 @@ def main() -> None:
         found.append(row)
         print(*row.values(), file=sys.stderr)
     print_table(found)
-    if options.out is not None:
-        lines = (json.dumps(row, sort_keys=True) + "\n" for row in found)
-        options.out.write_text("".join(lines), encoding="utf-8")
+    write_lines(options.out, found)
 
 
 if __name__ == "__main__":

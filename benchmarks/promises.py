@@ -20,7 +20,6 @@ Labels choose the sets and count the outcome; nothing else sees them.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import direction, table
+from auto_tables import direction, table, write_lines
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import norm, t
@@ -354,8 +353,7 @@ def main() -> None:
         print(f"\n{name}\n")
         show(mine)
         found.extend(row | {"name": name} for row in mine)
-        if options.out is not None:
-            options.out.write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
+        write_lines(options.out, found)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

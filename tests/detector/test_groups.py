@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +146,18 @@ def test_groups_stay_with_their_images(
         make().fit(world.source, [*paths, broken], groups=lots)
 
 
+def manifest_of(paths: Sequence[Path], lots: Sequence[object]) -> Path:
+    """A table of images and their lots, beside the images."""
+    rows = [f"{path.name},{lot}" for path, lot in zip(paths, lots, strict=True)]
+    manifest = paths[0].parent / "pool.csv"
+    manifest.write_text("\n".join(["path,lot", *rows]), encoding="utf-8")
+    return manifest
+
+
 def test_groups_by_a_column_of_the_manifest(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
-    paths = write(tmp_path, world.pool)
-    rows = [f"{path.name},{row // 2}" for row, path in enumerate(paths)]
-    manifest = tmp_path / "pool.csv"
-    manifest.write_text("\n".join(["path,lot", *rows]), encoding="utf-8")
+    manifest = manifest_of(write(tmp_path, world.pool), [row // 2 for row in range(80)])
     with pytest.warns(UserWarning, match="80 target images count as 40"):
         detector = make().fit(world.source, manifest, groups="lot")
     with pytest.warns(UserWarning, match="80 target images count as 40"):
@@ -193,10 +198,8 @@ def test_an_image_without_an_entry_is_a_group_of_its_own(
 def test_a_blank_cell_of_the_manifest_is_a_group_of_its_own(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
-    paths = write(tmp_path, world.pool)
-    rows = [f"{path.name},{row // 2 if row >= 30 else ''}" for row, path in enumerate(paths)]
-    manifest = tmp_path / "pool.csv"
-    manifest.write_text("\n".join(["path,lot", *rows]), encoding="utf-8")
+    lots = [row // 2 if row >= 30 else "" for row in range(80)]
+    manifest = manifest_of(write(tmp_path, world.pool), lots)
     with pytest.warns(UserWarning, match="80 target images count as 55"):
         make().fit(world.source, manifest, groups="lot")
 

@@ -19,6 +19,7 @@ __all__ = [
     "fit_gaussian",
     "scatter_shrinkage",
     "shrinkage_intensity",
+    "span_factor",
 ]
 
 Array = NDArray[np.float64]
@@ -201,15 +202,32 @@ def _in_span(
     center: Array, centred: Array, gram: Array, intensity: float, total: float
 ) -> Gaussian:
     """The Woodbury identity: n x n instead of d x d."""
-    n, d = centred.shape
-    floor = intensity * float(np.trace(gram)) / d
-    # Full shrinkage leaves no direction inside the span that differs from the rest.
-    weight = max(1.0 - intensity, 1e-12)
-    inner = total * gram
-    inner.flat[:: n + 1] += total * floor / weight
-    lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
+    lower, floor, _ = span_factor(gram, intensity, total, dim=centred.shape[1])
     basis = solve_triangular(lower, centred, lower=True, check_finite=False)
     return Gaussian(center, basis, floor, intensity)
+
+
+def span_factor(
+    gram: Array, intensity: float, total: float, *, dim: int
+) -> tuple[Array, float, float]:
+    """What turns products with n rows into distances from their Gaussian, n < dim.
+
+    Args:
+        gram: (n, n), the dual of :func:`scatter_shrinkage`.
+        intensity: of the shrinkage, in [0, 1].
+        total: sum of the rows' weights.
+        dim: of the rows.
+
+    Returns:
+        The lower Cholesky factor (n, n) of ``total * gram`` with a ridge on its diagonal, the
+        variance of directions never seen, and the ridge.
+    """
+    floor = intensity * float(np.trace(gram)) / dim
+    # Full shrinkage leaves no direction inside the span that differs from the rest.
+    ridge = total * floor / max(1.0 - intensity, 1e-12)
+    inner = total * gram
+    inner.flat[:: len(inner) + 1] += ridge
+    return cholesky(inner, lower=True, overwrite_a=True, check_finite=False), floor, ridge
 
 
 def fit_adapted_gaussian(

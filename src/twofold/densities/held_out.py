@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 
 from twofold.densities.gaussian import (
     Gaussian,
@@ -15,6 +15,7 @@ from twofold.densities.gaussian import (
     fit_adapted_gaussian,
     fit_gaussian,
     scatter_shrinkage,
+    span_factor,
 )
 from twofold.densities.rows import in_blocks
 
@@ -78,17 +79,15 @@ class Splits:
         weights = np.ones(rows)
         weights[:m] = source_weight
         near, far = self._chosen(fitted, m), self._chosen(scored, 0)
-        few = fitted.any() and 2 <= rows < dim and self._products is not None
-        products = self._centred(fitted) if few else np.zeros((0, 0))
-        lengths = np.diagonal(products)
-        if not few or np.average(lengths[near], weights=weights) <= self._least_spread:
+        products = self._centred(fitted) if fitted.any() and 2 <= rows < dim else None
+        if products is None or self._too_near(np.diagonal(products)[near], weights):
             model = self.fit(fitted, source_weight=source_weight)
             distances = in_blocks(model.squared_distances, self.pool[scored])
             return distances, model.log_determinant()
         return _from_products(
             products[np.ix_(near, near)],
             products[np.ix_(near, far)],
-            lengths[far],
+            np.diagonal(products)[far],
             weights,
             dim=dim,
             shrinkage=self.shrinkage,
@@ -98,22 +97,29 @@ class Splits:
     def _products(self) -> Array | None:
         """Inner products of the source's deviations and the pool; None where they are too many."""
         source, pool = self.source, self.pool
+        # More than that cost more than they save.
+        if len(pool) + (0 if source is None else len(source)) > 2 * pool.shape[1]:
+            return None
         # The nearer the centre, the less is lost when a mean is taken off the products.
         rows = pool - pool.mean(axis=0)
         if source is not None:
             rows = np.concatenate([source - source.mean(axis=0), rows])
-        # More than that cost more than they save.
-        return rows @ rows.T if len(rows) <= 2 * rows.shape[1] else None
+        return np.asarray(rows @ rows.T)
 
     @cached_property
-    def _least_spread(self) -> float:
-        """Below this mean squared length of fitted rows, products have too few digits."""
-        return _LEAST_SPREAD * float(np.square(self.pool).sum(axis=1).mean())
+    def _squared_length(self) -> float:
+        return float(np.square(self.pool).sum(axis=1).mean())
 
-    def _centred(self, fitted: Mask) -> Array:
-        """Their products once the pool is centred on the mean of the fitted rows."""
+    def _too_near(self, squares: Array, weights: Array) -> bool:
+        """Whether rows of such squared lengths vary too little for products to have digits left."""
+        spread = float(np.average(squares, weights=weights))
+        return spread <= _LEAST_SPREAD * self._squared_length
+
+    def _centred(self, fitted: Mask) -> Array | None:
+        """Their products once the pool is centred on the mean of the fitted rows, if any."""
         products = self._products
-        assert products is not None
+        if products is None:
+            return None
         m = len(products) - len(self.pool)
         to_mean = products[:, self._chosen(fitted, 0)].mean(axis=1)
         moved = np.zeros(len(products))
@@ -145,14 +151,10 @@ def _from_products(
     squares, roots, total = np.diagonal(among).copy(), np.sqrt(weights), float(weights.sum())
     scatter = among * np.outer(roots, roots) / total
     intensity = scatter_shrinkage(scatter, squares, weights, dim=dim, shrinkage=shrinkage)
-    floor = intensity * float(np.trace(scatter)) / dim
-    ridge = total * floor / max(1.0 - intensity, 1e-12)
-    inner = total * scatter
-    inner.flat[:: len(inner) + 1] += ridge
-    lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
+    lower, floor, ridge = span_factor(scatter, intensity, total, dim=dim)
     inside = solve_triangular(lower, between * roots[:, None], lower=True, check_finite=False)
     distances = np.maximum(lengths - np.einsum("rs,rs->s", inside, inside), 0.0) / floor
     log_determinant = (
-        dim * np.log(floor) + 2.0 * np.log(np.diagonal(lower)).sum() - len(inner) * np.log(ridge)
+        dim * np.log(floor) + 2.0 * np.log(np.diagonal(lower)).sum() - len(lower) * np.log(ridge)
     )
     return np.asarray(distances), float(log_determinant)

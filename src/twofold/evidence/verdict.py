@@ -63,7 +63,7 @@ def judge(
     independent = n_target if n_groups is None else n_groups
     if findings is None or min(n_source, independent) < LEAST_IMAGES:
         few = "source" if n_source < LEAST_IMAGES else "target"
-        count: int | str = n_source if few == "source" else _counted(n_target, independent)
+        count = str(n_source) if few == "source" else _counted(n_target, independent)
         return Verdict(
             f"{DO_NOT_TRUST}: too few {few} images",
             (f"{count} {few} images, at least {LEAST_IMAGES} are needed",),
