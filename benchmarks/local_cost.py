@@ -97,7 +97,7 @@ def in_own_process(
 def bytes_cached(locality: str) -> int:
     """Of the arrays that the cache keeps of one image after a fit and a scoring."""
     kind = METHODS.load("auto")
-    outputs = kind.outputs(parse_config(kind, {"locality": locality}))
+    outputs = parse_config(kind, {"locality": locality}).outputs()
     # A fit always reads whole vectors, for the evidence.
     frozen = FrozenEncoder(load_encoder(), (*outputs, "pooled"))
     one = frozen.encode(ImageSet.from_paths(load_cells("mono").paths[:1]))

@@ -39,7 +39,7 @@ from twofold.detector.maps import draw_overlay
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.images import ImageSet
-from twofold.methods import METHODS, FitData, Method, parse_config
+from twofold.methods import METHODS, Fit, FitData, Method, parse_config
 from twofold.synthetic import DEFECTS, SHIFTS, add_defect, shift_image
 
 Pixels = NDArray[np.uint8]
@@ -50,7 +50,7 @@ CONDITIONS = ("none", *SHIFTS)
 SIZES = {"usual": (0.005, 0.03), "small": (0.001, 0.005)}
 REPEATED = (0.0, 0.02, 0.1, 0.2)
 # All that any of the systems looks at.
-OUTPUTS = METHODS.load("auto").outputs(METHODS.load("auto").Config())
+OUTPUTS = METHODS.load("auto").Config().outputs()
 METRICS = {
     "image_auroc": "image AUROC",
     "peak_auroc": "image AUROC of the largest map value alone",
@@ -125,13 +125,18 @@ def with_defects(
     return Sample(images, tuple(found), masks)
 
 
-def fitted(name: str, frozen: FrozenEncoder, data: FitData, run: int) -> Method:
+def fitted(name: str, frozen: FrozenEncoder, data: FitData, run: int) -> Fit[Method]:
     """One system, given the pool only where it wants it."""
     identifier, options = SYSTEMS[name]
     kind = METHODS.load(identifier)
     config = parse_config(kind, options)
-    pool = data.target_pool if "target_pool" in kind.wanted(config) else None
+    pool = data.target_pool if "target_pool" in config.wanted(kind.needs) else None
     return kind(frozen.encoder, config).fit(FitData(data.source, pool), random_state=run)
+
+
+def sees_pool(method: Method) -> bool:
+    """Whether a method, with its options, is given the pool."""
+    return "target_pool" in method.config.wanted(method.needs)
 
 
 def maps_of(method: Method, images: EncodedImages, side: int) -> NDArray[np.float32]:
@@ -142,23 +147,24 @@ def maps_of(method: Method, images: EncodedImages, side: int) -> NDArray[np.floa
     return np.stack([np.asarray(values) for values in large])
 
 
-def measured(method: Method, images: EncodedImages, sample: Sample) -> dict[str, Any]:
+def measured(fit: Fit[Method], images: EncodedImages, sample: Sample) -> dict[str, Any]:
     """The metrics of one fitted system; those of maps only where it has its own.
 
     The maps of `auto` are the same with ``local`` and with ``both``.
     """
+    method = fit.model
     scores, odd = method.score(images), sample.labels
     row: dict[str, Any] = {"image_auroc": auroc(scores[~odd], scores[odd])}
     kinds = np.array(sample.kinds)
     row["by_kind"] = {
         kind: auroc(scores[~odd], scores[kinds == kind]) for kind in DEFECTS if kind in kinds
     }
-    if method.has_maps(method.config) and getattr(method.config, "locality", "local") == "local":
+    if method.config.has_maps() and getattr(method.config, "locality", "local") == "local":
         peaks = method.anomaly_map(images).max(axis=(1, 2))
         row["peak_auroc"] = auroc(peaks[~odd], peaks[odd])
         maps = maps_of(method, images, sample.pixels.shape[1])
         row |= {"pixel_auroc": pixel_auroc(maps, sample.masks), "pro": pro(maps, sample.masks)}
-    return row | {"choices": method.choices()}
+    return row | {"choices": dict(fit.diagnostics.choices)}
 
 
 def one_run(
@@ -167,25 +173,25 @@ def one_run(
     """All shifts and systems of one draw of cells."""
     near, pool_cells, test_cells = drawn(cells, run)
     source = encoded(frozen, near)
-    known: dict[str, Method] = {}  # those that see no target are the same under every shift
+    known: dict[str, Fit[Method]] = {}  # those that see no target are the same under every shift
     rows = []
     n_odd, half = round(POOL_SHARE * N_POOL), N_TEST // 2
     for shift in CONDITIONS:
         far, fresh = (shifted(part, shift, strength) for part in (pool_cells, test_cells))
         pool = with_defects(far, [(run, 0, i) for i in range(n_odd)], DEFECTS)
         data = FitData(source, encoded(frozen, pool.pixels))
-        methods = {name: known.get(name) or fitted(name, frozen, data, run) for name in SYSTEMS}
-        known |= {n: m for n, m in methods.items() if "target_pool" not in m.wanted(m.config)}
+        fits = {name: known.get(name) or fitted(name, frozen, data, run) for name in SYSTEMS}
+        known |= {name: fit for name, fit in fits.items() if not sees_pool(fit.model)}
         for size, area in SIZES.items():
             test = with_defects(fresh, [(run, 1, i) for i in range(half)], DEFECTS, area)
             images = encoded(frozen, test.pixels)
-            for name, method in methods.items():
+            for name, fit in fits.items():
                 rows.append({"shift": shift, "size": size, "run": run, "system": name})
-                rows[-1] |= measured(method, images, test)
+                rows[-1] |= measured(fit, images, test)
                 print(f"{run} {shift} {size} {name} {rows[-1]['image_auroc']:.3f}", file=sys.stderr)
             if run == 0 and (size == "usual" or shift == "none"):
                 title = shift if size == "usual" else f"{shift}, {size}"
-                sheet.append(strip(title, methods["auto both"], images, test))
+                sheet.append(strip(title, fits["auto both"].model, images, test))
     return rows
 
 

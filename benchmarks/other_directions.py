@@ -37,7 +37,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
 BASELINES = ("`target_only`", "`frozen_source`")
 # Constants of `auto` were chosen on its directions, those of the paper.
 CHOSEN_ON = ("pacs",)
-OUTPUTS = METHODS.load("auto").outputs(METHODS.load("auto").Config())
+OUTPUTS = METHODS.load("auto").Config().outputs()
 
 
 def rows(bank: Bank, runs: int) -> Iterator[dict[str, Any]]:
@@ -56,7 +56,7 @@ def rows(bank: Bank, runs: int) -> Iterator[dict[str, Any]]:
                 method = METHODS.load(name)
                 data = FitData(known, pool if "target_pool" in method.needs else None)
                 fit = method(encoder, parse_config(method, options)).fit(data, random_state=run)
-                scores = fit.score(test)
+                scores = fit.model.score(test)
                 yield {
                     "direction": f"{near}->{far}",
                     "class": normal,

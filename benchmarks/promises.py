@@ -171,7 +171,7 @@ def _discovery_rows(n: int, in_pool: float, share: float, rule: Any, draws: int)
 def cells(bank: Bank, runs: int) -> Iterator[Row]:
     """Realised rates of `auto` on held-out normals of real pools."""
     auto, encoder = METHODS.load("auto"), load_encoder()
-    outputs = auto.outputs(auto.Config())
+    outputs = auto.Config().outputs()
     for near, far in bank.dataset.directions:
         source, target = (bank.stock(name, encoder, outputs) for name in (near, far))
         for normal in bank.dataset.classes:

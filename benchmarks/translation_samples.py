@@ -83,18 +83,19 @@ def biost_rows(encoder: Encoder, options: argparse.Namespace) -> dict[str, Pixel
         translation_epochs=options.epochs,
         decay_epochs=options.epochs // 3,
     )
-    outputs = Biost.outputs(config)
+    outputs = config.outputs()
     source = encoded(encoder, options.source, outputs, options.images, state)
     shot = encoded(encoder, options.target, ("pixels",), 1, state)
-    model: Any = Biost(encoder, config)
-    model.fit(FitData(source, target_shots=shot), random_state=state, progress=report)
+    data = FitData(source, target_shots=shot)
+    fit = Biost(encoder, config).fit(data, random_state=state, progress=report)
+    trained = fit.diagnostics.networks
     shown, one = some(source, options.columns, options.side), some(shot, 1, options.side)
     return {
         "source": shown,
         "at the start": translate(untrained(config, state), shown),
-        "after training": translate(model.translator_, shown),
-        "source rebuilt": translate(model.translator_, shown, "b", "b"),
-        "shot, rebuilt": np.concatenate([one, translate(model.translator_, one, "a", "a")]),
+        "after training": translate(trained, shown),
+        "source rebuilt": translate(trained, shown, "b", "b"),
+        "shot, rebuilt": np.concatenate([one, translate(trained, one, "a", "a")]),
     }
 
 
@@ -110,15 +111,15 @@ def irad_rows(encoder: Encoder, options: argparse.Namespace) -> dict[str, Pixels
     )
     source = encoded(encoder, options.source, ("pixels",), options.images, state)
     shots = encoded(encoder, options.target, ("pixels",), options.shots, state)
-    model: Any = Irad(encoder, config)
-    model.fit(FitData(source, target_shots=shots), random_state=state, progress=report)
+    data = FitData(source, target_shots=shots)
+    fit = Irad(encoder, config).fit(data, random_state=state, progress=report)
     shown = some(source, options.columns, options.side)
     shot_rows = np.resize(np.arange(len(shots)), len(shown))
     others = resized(shots["pixels"][shot_rows], options.side)
     fresh: Any = Irad(encoder, config)
     start = fresh._networks(local_generator(state), local_generator(state))
     first, _ = reconstruct(start, shown, others)
-    own, crossed = reconstruct(model.networks_, shown, others)
+    own, crossed = reconstruct(fit.diagnostics.networks, shown, others)
     return {
         "source": shown,
         "target": others,

@@ -41,7 +41,7 @@ from twofold.methods import METHODS, FitData, parse_config
 
 AUTO = METHODS.load("auto")
 CONFIG = parse_config(AUTO, {"locality": "global"})
-OUTPUTS = AUTO.outputs(CONFIG)
+OUTPUTS = CONFIG.outputs()
 SHARES = {"shift": 0.1, "20%": 0.2, "30%": 0.3, "40%": 0.4, "half": 0.5}
 SIZES = (8, 10, 19, 30, 60)
 # Another class for each, at the same distance in the list: neither chosen nor random.
@@ -128,8 +128,7 @@ def outcome(case: Case, encoder: Any) -> dict[str, Any]:
     """Verdict, findings and AUROC of one pair."""
     method = AUTO(encoder, CONFIG)
     data = FitData(case.source, case.pool)
-    method.fit(data, random_state=case.run)
-    scores = method.reference(data, random_state=case.run).scores
+    scores = method.fit(data, random_state=case.run).out_of_sample.scores
     findings = study(
         power_normalise(case.source["pooled"]),
         power_normalise(case.pool["pooled"]),

@@ -47,11 +47,15 @@ def world() -> toy.Encoded:
     return toy.encode_world(toy.make_world(n_source=70, n_pool=40, n_test=10), ALL_OUTPUTS)
 
 
-def fitted(name: str = "source_only", seed: int = 0, **options: Any) -> Any:
+def fitting(name: str = "source_only", seed: int = 0, **options: Any) -> Any:
     method: type[Method] = METHODS.load(name)
     data = toy.fit_data(method, world())
     data = replace(data, source=data.source.subset(np.arange(40)))
     return method(toy.encoder(), parse_config(method, options)).fit(data, random_state=seed)
+
+
+def fitted(name: str = "source_only", seed: int = 0, **options: Any) -> Any:
+    return fitting(name, seed, **options).model
 
 
 class Line(nn.Module):
@@ -83,9 +87,9 @@ def descend(module: nn.Module, scale: float = 1.0, **options: Any) -> Any:
 @pytest.mark.parametrize("name", ["source_only", "paper", "oracle"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_loss_falls(name: str, seed: int) -> None:
-    log = fitted(name, seed).log_
-    assert len(log.losses) == 20
-    assert np.mean(log.losses[-3:]) < np.mean(log.losses[:3])
+    losses = fitting(name, seed).diagnostics.losses["training"]
+    assert len(losses) == 20
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
 
 @pytest.mark.parametrize("trainable", SPLITS)
@@ -341,8 +345,8 @@ def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
     results = []
     for world in (encoded, lazy):
         data = toy.fit_data(method, world)
-        model = method(toy.encoder(), parse_config(method, {"training": options})).fit(data)
-        results.append((model.score(encoded.test), model.reference(data).scores))
+        fit = method(toy.encoder(), parse_config(method, {"training": options})).fit(data)
+        results.append((fit.model.score(encoded.test), fit.out_of_sample.scores))
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4)
 
@@ -442,8 +446,8 @@ def test_ad_scale() -> None:
 
 def test_initial_scale_starts_source_only_training_at_its_weight() -> None:
     """Divided by its value before training, eq. 5 starts at lambda_ad."""
-    model = fitted(training={"epochs": 1, "max_steps": 1, "batch_source": 40})
-    assert model.log_.losses[0] == pytest.approx(1.0, abs=1e-4)
+    fit = fitting(training={"epochs": 1, "max_steps": 1, "batch_source": 40})
+    assert fit.diagnostics.losses["training"][0] == pytest.approx(1.0, abs=1e-4)
 
 
 # --- configuration -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from twofold.encoders import scales
 from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
-from twofold.methods import METHODS, FitData
+from twofold.methods import METHODS, FitData, Found
 
 pytestmark = pytest.mark.usefixtures("isolated")
 
@@ -56,7 +56,7 @@ def test_a_row_is_what_the_method_gives_by_hand(tree: Path, tmp_path: Path) -> N
     source = frozen.encode(ImageSet.from_paths(near.paths)).subset(near.labels("dog") == 0)
     target = frozen.encode(ImageSet.from_paths(far.paths))
     split = uda_inductive(far.labels("dog"), random_state=0, n_shots=4)
-    method = METHODS.load("frozen_source")(toy.encoder()).fit(FitData(source))
+    method = METHODS.load("frozen_source")(toy.encoder()).fit(FitData(source)).model
     scores = method.score(target.subset(split.test))
     expected = auroc(scores[split.test_labels == 0], scores[split.test_labels == 1])
     assert rows(tmp_path)[0]["auroc"] == expected
@@ -247,9 +247,9 @@ class _Recorded(Curious):
 
     seen: ClassVar[list[FitData]] = []
 
-    def _fit(self, data: FitData, random_state: int, progress: Any) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Any) -> Found:
         self.seen.append(data)
-        super()._fit(data, random_state, progress)
+        return super()._fit(data, random_state, progress)
 
 
 def test_what_a_configuration_wants_is_handed_over(tree: Path, tmp_path: Path) -> None:

@@ -354,8 +354,6 @@ def test_labels_stay_with_their_images(
         detector.fit(world.source, listed, target_labels=np.insert(world.pool_labels, 10, label))
         scores = detector.decision_function(world.test)
         assert same(scores, expected.decision_function(world.test))
-        partition: Any = detector.method_
-        assert np.array_equal(partition.partition_.others, np.flatnonzero(world.pool_labels))
     with pytest.raises(ConfigError, match="80 entries for 81 target images"):
         make("oracle").fit(world.source, listed, target_labels=world.pool_labels)
 
@@ -515,7 +513,7 @@ def test_evidence_of_a_fit(fitted: Detector, world: toy.World, make: Make) -> No
     assert evidence.findings is not None
     assert evidence.contamination is None
     assert evidence.n_groups == fitted.threshold_.n_groups
-    assert evidence.choices == fitted.method_.choices()
+    assert {"local_weight", "place_share", "source_weight"} < set(evidence.choices)
     # A method that reads something else has the same facts about the images.
     with pytest.warns(UserWarning, match="rests on source images"):
         other = make("frozen_source").fit(world.source, world.pool).evidence_

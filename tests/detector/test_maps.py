@@ -101,7 +101,7 @@ def test_a_map_is_the_methods_grid_spread_over_the_image(
     fitted: Detector, world: toy.World
 ) -> None:
     method = fitted.method_
-    grids = method.anomaly_map(toy.encode(world.test, method.outputs(method.config)))
+    grids = method.anomaly_map(toy.encode(world.test, method.config.outputs()))
     maps = fitted.anomaly_map(world.test)
     assert isinstance(maps, np.ndarray)
     cell = SIDE // grids.shape[1]

@@ -37,7 +37,7 @@ def make(method: MethodClass, **options: Any) -> Method:
 
 def fitted(method: MethodClass, seed: int = 0, world: toy.Encoded | None = None) -> Method:
     data = toy.fit_data(method, world or toy.encoded_world())
-    return make(method).fit(data, random_state=seed)
+    return make(method).fit(data, random_state=seed).model
 
 
 def same(one: Array, other: Array) -> bool:
@@ -80,10 +80,10 @@ def check_declaration(method: MethodClass) -> None:
     assert "\n" not in method.summary
     assert method.needs <= set(get_args(Need))
     assert method.uses_labels() == ("target_labels" in method.needs)
-    assert method.outputs(method.Config())
-    assert method.shot_outputs(method.Config())
+    assert method.Config().outputs()
+    assert method.Config().shot_outputs()
     # A default that asks for a second encoder would make every fit load one.
-    assert method.selection_encoder(method.Config()) is None
+    assert method.Config().selection_encoder() is None
 
 
 def check_scores(method: MethodClass) -> None:
@@ -101,12 +101,12 @@ def check_scores(method: MethodClass) -> None:
 def check_maps(method: MethodClass) -> None:
     """Finite, on one scale, an image's its own, kept by saving; or a named error."""
     test, model = toy.encoded_world().test, make(method)
-    if not method.has_maps(model.config):
+    if not model.config.has_maps():
         for ask in (lambda: model.anomaly_map(test), model.map_range):
             with pytest.raises(ConfigError, match="has no anomaly maps"):
                 ask()
         return
-    model.fit(toy.fit_data(method, toy.encoded_world()))
+    model = model.fit(toy.fit_data(method, toy.encoded_world())).model
     maps = model.anomaly_map(test)
     assert maps.dtype == np.float64
     assert maps.shape == (len(test), maps.shape[1], maps.shape[1])
@@ -143,11 +143,14 @@ def check_random_state(method: MethodClass) -> None:
 
 
 def check_refit(method: MethodClass) -> None:
-    """Fitted on A and then on B, a method is what a fresh fit on B gives."""
+    """Fitted on A and then on B, a method is what a fresh fit on B gives, and A's stays."""
     other = toy.encoded_world(1)
-    again = fitted(method).fit(toy.fit_data(method, other), random_state=3)
+    first = fitted(method)
+    before = first.score(other.test)
+    again = first.fit(toy.fit_data(method, other), random_state=3).model
     fresh = fitted(method, seed=3, world=other)
     assert same(again.score(other.test), fresh.score(other.test))
+    assert same(first.score(other.test), before)
     one, two = again.state(), fresh.state()
     assert one.keys() == two.keys()
     assert all(same(one[name], two[name]) for name in one)
@@ -197,9 +200,9 @@ def check_inputs(method: MethodClass) -> None:
     world = toy.encoded_world()
     data = toy.fit_data(method, world)
     with unchanged(data), unchanged(FitData(source=world.test)):
-        model = make(method).fit(data)
-        model.reference(data)
-        model.score(world.test)
+        fit = make(method).fit(data)
+        assert len(fit.out_of_sample.scores)
+        fit.model.score(world.test)
 
 
 def check_rows(method: MethodClass) -> None:
@@ -230,10 +233,9 @@ def check_unfitted(method: MethodClass) -> None:
     for use in (
         lambda: model.score(world.test),
         lambda: model.score(first(world.test, 0)),
-        lambda: model.reference(toy.fit_data(method, world)),
         model.state,
     ):
-        with pytest.raises(NotFittedError, match="call fit first"):
+        with pytest.raises(NotFittedError, match="its fit returns a model that is"):
             use()
 
 
@@ -271,22 +273,22 @@ def check_small(method: MethodClass) -> None:
             pool=first(world.pool, n_pool),
             pool_labels=world.pool_labels[:n_pool],
         )
-        result_or_named_error(method, small, reference=True)
+        result_or_named_error(method, small, cross_fitted=True)
     one = replace(world, source=first(world.source, 1))
     with pytest.raises(NotEnoughImagesError, match="at least 2 images, got 1"):
         make(method).fit(toy.fit_data(method, one))
 
 
 def result_or_named_error(
-    method: MethodClass, world: toy.Encoded, *, reference: bool = False
+    method: MethodClass, world: toy.Encoded, *, cross_fitted: bool = False
 ) -> None:
     message = ""
     try:
         data = toy.fit_data(method, world)
-        model = make(method).fit(data)
-        assert np.isfinite(model.score(world.test)).all()
-        if reference:
-            assert np.isfinite(model.reference(data).scores).all()
+        fit = make(method).fit(data)
+        assert np.isfinite(fit.model.score(world.test)).all()
+        if cross_fitted:
+            assert np.isfinite(fit.out_of_sample.scores).all()
     except TwofoldError as error:
         message = str(error)
     assert len(message.splitlines()) <= 1
@@ -307,8 +309,8 @@ def check_copies(method: MethodClass) -> None:
     same_all = copies(world)
     with pytest.raises((CollapseError, NotEnoughImagesError)):
         make(method).fit(toy.fit_data(method, same_all))
-    result_or_named_error(method, replace(world, pool=same_all.pool), reference=True)
-    result_or_named_error(method, replace(world, source=same_all.source), reference=True)
+    result_or_named_error(method, replace(world, pool=same_all.pool), cross_fitted=True)
+    result_or_named_error(method, replace(world, source=same_all.source), cross_fitted=True)
     flat = [
         replace(images, arrays={name: np.zeros_like(a[:]) for name, a in images.arrays.items()})
         for images in (world.source, world.pool)
@@ -336,15 +338,15 @@ def check_reference(method: MethodClass) -> None:
     """
     world = toy.encoded_world()
     data = toy.fit_data(method, world)
-    model = make(method).fit(data)
-    before = model.reference(data)
+    fit = make(method).fit(data)
+    before = fit.out_of_sample
     name = "source" if before.origin == "source" else "target_pool"
     images: EncodedImages = getattr(data, name)
     assert before.scores.dtype == np.float64
     assert before.scores.shape == (len(images),)
     assert np.isfinite(before.scores).all()
-    assert same(before.scores, model.reference(data).scores)
-    inside = model.score(images)
+    assert same(before.scores, make(method).fit(data).out_of_sample.scores)
+    inside = fit.model.score(images)
     assert (before.scores != inside).mean() > 0.9
     row = int(np.argmin(inside))
 
@@ -354,7 +356,7 @@ def check_reference(method: MethodClass) -> None:
         # Under the digests of before, as copies that are known would change the folds.
         copied = replace(images.subset(index), digests=images.digests)
         other_data = changed(data, name, copied)
-        return make(method).fit(other_data).reference(other_data).scores
+        return make(method).fit(other_data).out_of_sample.scores
 
     index = np.arange(len(images))
     moved = with_copy_of(int(np.argsort(inside)[len(inside) // 2]))
@@ -368,13 +370,13 @@ def check_reference(method: MethodClass) -> None:
 def check_groups(method: MethodClass) -> None:
     """Images of one group are held out together: a copy gets the score of what it copies."""
     data = toy.fit_data(method, toy.encoded_world())
-    origin = make(method).fit(data).reference(data).origin
+    origin = make(method).fit(data).out_of_sample.origin
     name = "source" if origin == "source" else "target_pool"
     images: EncodedImages = getattr(data, name)
     index = np.arange(len(images))
     index[-5:] = index[:5]
     copied = changed(data, name, images.subset(index))
-    found = make(method).fit(copied).reference(copied)
+    found = make(method).fit(copied).out_of_sample
     assert found.origin == origin
     assert found.groups.shape == (len(images),)
     assert same(found.groups[-5:], found.groups[:5])
@@ -383,7 +385,7 @@ def check_groups(method: MethodClass) -> None:
     # What the user calls a group is kept together too, and nothing else is.
     given = replace(images, groups=np.arange(len(images)) // 2)
     paired = changed(data, name, given)
-    assert same(make(method).fit(paired).reference(paired).groups, given.grouping())
+    assert same(make(method).fit(paired).out_of_sample.groups, given.grouping())
 
 
 CHECKS: dict[str, Callable[[MethodClass], None]] = {

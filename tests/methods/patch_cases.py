@@ -50,13 +50,18 @@ def images(values: Patches, **others: Any) -> EncodedImages:
     return toy.from_arrays(**{NAME: values}, **others)
 
 
-def fit(name: str, source: Patches, pool: Patches | None, seed: int = 0, **options: Any) -> Any:
-    """A registered method fitted on patches; ``Any``, as tests look inside."""
+def fitting(name: str, source: Patches, pool: Patches | None, seed: int = 0, **options: Any) -> Any:
+    """The fit of a registered method to patches; ``Any``, as tests look inside."""
     method = METHODS.load(name)
     config = parse_config(method, options)
     target = None if pool is None else images(pool)
     data = FitData(source=images(source), target_pool=target)
     return method(toy.encoder(), config).fit(data, random_state=seed)
+
+
+def fit(name: str, source: Patches, pool: Patches | None, seed: int = 0, **options: Any) -> Any:
+    """Likewise the fitted model alone."""
+    return fitting(name, source, pool, seed, **options).model
 
 
 def hottest(maps: NDArray[np.float64]) -> list[tuple[int, int]]:

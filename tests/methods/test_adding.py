@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
-from twofold.methods import FitData, Method, MethodConfig, Reference
+from twofold.methods import FitData, Found, Method, MethodConfig, OutOfSample
 from twofold.methods.base import Progress, folds
 
 
@@ -38,19 +38,20 @@ class Toy(Method):
     needs = frozenset({"target_pool"})
     Config = ToyConfig
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         self.center_ = np.median(data.target_pool["pooled"].astype(np.float64), axis=0)
+        return Found()
 
     def _score(self, images: EncodedImages) -> NDArray[np.float64]:
         return (np.abs(images["pooled"] - self.center_) ** self.config.power).sum(axis=1)
 
-    def _reference(self, data: FitData, random_state: int) -> Reference:
+    def _cross_fit(self, data: FitData, random_state: int) -> OutOfSample:
         scores = np.empty(len(data.target_pool))
         for fold in folds(data.target_pool.grouping(), 4, random_state):
             other = type(self)(self.encoder, self.config)
             other._fit(FitData(data.source, data.target_pool.subset(~fold)), 0, None)
             scores[fold] = other._score(data.target_pool.subset(fold))
-        return Reference(scores, "target", data.target_pool.grouping())
+        return OutOfSample(scores, "target", data.target_pool.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"center": self.center_}

@@ -13,23 +13,23 @@ HEAD: dict[str, Any] = {"training": {"trainable": "head"}, "lambda_uda": 1.0}
 
 def test_all_of_the_target_is_positive() -> None:
     world = toy.clouds()
-    model = toy.fit("align_all", world, **HEAD)
-    assert np.array_equal(model.partition_.dominant, np.arange(len(world.pool)))
-    assert not len(model.partition_.others)
-    assert model.partition_.weights is None
+    fit = toy.fitting("align_all", world, **HEAD)
+    assert np.array_equal(fit.diagnostics.partition.dominant, np.arange(len(world.pool)))
+    assert not len(fit.diagnostics.partition.others)
+    assert fit.diagnostics.partition.weights is None
 
 
 def test_only_the_attraction_remains() -> None:
     """Eq. 8 has no denominator: the first loss is minus the mean cosine over the temperature."""
     world = toy.clouds()
     one_step = {"trainable": "head", "max_steps": 1, "batch_source": len(world.source)}
-    model = toy.fit(
+    fit = toy.fitting(
         "align_all", world, lambda_ad=0, batch_dominant=len(world.pool), training=one_step
     )
     source, pool = (torch.from_numpy(part["pooled"]) for part in (world.source, world.pool))
     cosines = torch.nn.functional.cosine_similarity(source[:, None], pool[None], dim=2)
     expected = -0.1 * cosines.mean().item() / 0.1
-    np.testing.assert_allclose(model.log_.losses, [expected], rtol=1e-4)
+    np.testing.assert_allclose(fit.diagnostics.losses["training"], [expected], rtol=1e-4)
 
 
 def test_anomalies_are_drawn_in_with_the_rest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +43,7 @@ def whole(vectors: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 def fitted(source: EncodedImages, pool: EncodedImages, **options: Any) -> Any:
     """``Any``, as tests look inside."""
     method = Auto(toy.encoder(), parse_config(Auto, options))
-    return method.fit(FitData(source=source, target_pool=pool))
+    return method.fit(FitData(source=source, target_pool=pool)).model
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def fitted(source: EncodedImages, pool: EncodedImages, **options: Any) -> Any:
 )
 def test_what_is_looked_at(options: Options, outputs: tuple[str, ...], has_maps: bool) -> None:
     config = parse_config(Auto, options)
-    assert Auto.outputs(config) == outputs
-    assert Auto.has_maps(config) == has_maps
+    assert config.outputs() == outputs
+    assert config.has_maps() == has_maps
 
 
 @each_locality
@@ -68,7 +69,7 @@ def test_only_what_is_looked_at_is_needed(locality: str) -> None:
     world = toy.encoded_world()
     config = parse_config(Auto, {"locality": locality})
     source, pool, test = (
-        toy.only(images, *Auto.outputs(config)) for images in (world.source, world.pool, world.test)
+        toy.only(images, *config.outputs()) for images in (world.source, world.pool, world.test)
     )
     scores = fitted(source, pool, locality=locality).score(test)
     assert np.array_equal(scores, toy.fit("auto", world, locality=locality).score(world.test))
@@ -80,44 +81,43 @@ def test_the_global_view_is_a_gaussian_of_the_moved_source_and_the_presumed_norm
         (2 * power_normalise(images["pooled"]) + power_normalise(images["pooled-1"])) / 3
         for images in (world.source, world.pool, world.test)
     )
-    fit = toy.fit("auto", world, locality="global", source_weight=1.0)
-    kept = fit.views_.whole.kept[0]
+    fit = toy.fitting("auto", world, locality="global", source_weight=1.0)
+    kept = fit.diagnostics.presumed_normal["whole"]
     assert not kept.all()
     assert world.pool_labels[kept].mean() < world.pool_labels.mean()
     expected = fit_adapted_gaussian(source, pool[kept]).squared_distances(test)
-    np.testing.assert_allclose(fit.score(world.test), expected, rtol=1e-6)
+    np.testing.assert_allclose(fit.model.score(world.test), expected, rtol=1e-6)
 
 
 def test_the_local_view_is_a_gaussian_a_place_of_the_presumed_normals() -> None:
     world = toy.encoded_world()
     source, pool, test = (images["patches@3"] for images in (world.source, world.pool, world.test))
-    fit = toy.fit("auto", world, locality="local", source_weight=0.3)
-    kept = fit.views_.local.kept
+    fit = toy.fitting("auto", world, locality="local", source_weight=0.3)
+    kept = fit.diagnostics.presumed_normal["local"]
     assert not kept.all()
     assert world.pool_labels[kept].mean() < world.pool_labels.mean()
     model = fit_patch_gaussians(
         patch_moments(as_places(pool), kept), patch_moments(as_places(source)), source_weight=0.3
     )
     np.testing.assert_allclose(
-        fit.score(world.test), top_mean(model.squared_distances(test)), rtol=1e-5
+        fit.model.score(world.test), top_mean(model.squared_distances(test)), rtol=1e-5
     )
 
 
 def test_both_are_mixed_on_their_own_scales() -> None:
     world = toy.encoded_world()
-    alone = {name: toy.fit("auto", world, locality=name) for name in ("global", "local")}
-    data = toy.fit_data(Auto, world)
+    alone = {name: toy.fitting("auto", world, locality=name) for name in ("global", "local")}
     standard = {}
     for name, fit in alone.items():
-        outside = np.log(fit.reference(data).scores)
+        outside = np.log(fit.out_of_sample.scores)
         center = np.median(outside)
         spread = center - np.quantile(outside, 0.158655)
-        standard[name] = (np.log(fit.score(world.test)) - center) / spread
+        standard[name] = (np.log(fit.model.score(world.test)) - center) / spread
     for weight in (0.0, 0.25, 1.0):
-        mixed = toy.fit("auto", world, local_weight=weight)
-        assert mixed.choices()["local_weight"] == weight
+        mixed = toy.fitting("auto", world, local_weight=weight)
+        assert mixed.diagnostics.choices["local_weight"] == weight
         expected = weight * standard["local"] + (1 - weight) * standard["global"]
-        np.testing.assert_allclose(mixed.score(world.test), expected, atol=1e-4)
+        np.testing.assert_allclose(mixed.model.score(world.test), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("scales", [1, 2, 3])
@@ -155,10 +155,15 @@ def test_every_view_ranks_the_toy_world() -> None:
         assert np.mean(areas) > 0.85, locality
 
 
+def choices(source: EncodedImages, pool: EncodedImages) -> Mapping[str, float]:
+    data = FitData(source=source, target_pool=pool)
+    return Auto(toy.encoder()).fit(data).diagnostics.choices
+
+
 def test_what_was_settled() -> None:
     """Places that explain nearly all, a source that varies alike, and one that does not."""
     few, many = patch_cases.patches(8), patch_cases.patches(80, 1, shift=2.0)
-    helped = fitted(*world_of(many, few)).choices()
+    helped = choices(*world_of(many, few))
     assert set(helped) == {
         "global_source_weight",
         "local_weight",
@@ -169,9 +174,9 @@ def test_what_was_settled() -> None:
     assert helped["place_share"] > 0.8
     assert helped["local_weight"] > 0.9
     noise = np.random.default_rng(0).normal(2, 3, many.shape).astype(np.float32)
-    spoilt = fitted(*world_of(noise, many)).choices()
+    spoilt = choices(*world_of(noise, many))
     assert spoilt["source_weight"] == 0
-    anywhere = fitted(*world_of(noise, noise[::-1].copy())).choices()
+    anywhere = choices(*world_of(noise, noise[::-1].copy()))
     assert anywhere["place_share"] < 0.1
     assert anywhere["local_weight"] < 0.05
 
@@ -182,7 +187,8 @@ def test_what_was_settled() -> None:
     ids=str,
 )
 def test_the_weight_of_one_view_or_a_given_one(options: Options, local_weight: float) -> None:
-    assert toy.fit("auto", toy.encoded_world(), **options).choices()["local_weight"] == local_weight
+    fit = toy.fitting("auto", toy.encoded_world(), **options)
+    assert fit.diagnostics.choices["local_weight"] == local_weight
 
 
 def test_without_its_weight_the_source_does_not_matter_locally() -> None:
@@ -196,17 +202,16 @@ def test_without_its_weight_the_source_does_not_matter_locally() -> None:
 @each_locality
 def test_saved_and_restored(locality: str) -> None:
     world = toy.encoded_world()
-    model = toy.fit("auto", world, locality=locality)
+    fit = toy.fitting("auto", world, locality=locality)
     config = parse_config(Auto, {"locality": locality})
-    restored = Auto(toy.encoder(), config).restore(model.state())
-    assert np.array_equal(restored.score(world.test), model.score(world.test))
-    assert restored.choices() == model.choices()
+    restored = Auto(toy.encoder(), config).restore(fit.model.state())
+    assert np.array_equal(restored.score(world.test), fit.model.score(world.test))
     if locality != "global":
-        assert np.array_equal(restored.anomaly_map(world.test), model.anomaly_map(world.test))
-        assert restored.map_range() == model.map_range()
+        assert np.array_equal(restored.anomaly_map(world.test), fit.model.anomaly_map(world.test))
+        assert restored.map_range() == fit.model.map_range()
     for other in {"global", "local", "both"} - {locality}:
         with pytest.raises(ConfigError, match="do not fit method auto"):
-            Auto(toy.encoder(), parse_config(Auto, {"locality": other})).restore(model.state())
+            Auto(toy.encoder(), parse_config(Auto, {"locality": other})).restore(fit.model.state())
 
 
 def test_saved_arrays_are_checked() -> None:
@@ -221,21 +226,20 @@ def test_saved_arrays_are_checked() -> None:
         ("local.scale", np.array([np.nan, scale[1]])),
         ("local.maps", maps[:-1]),
         ("local.maps", np.where(np.arange(5) == 3, maps[2], maps)),
-        ("local.choices", state["local.choices"][:-1]),
     ):
         with pytest.raises(ConfigError, match="do not fit method auto"):
             Auto(toy.encoder()).restore(state | {name: bad})
 
 
 @each_locality
-def test_the_reference_is_the_same_whether_kept_or_made_anew(locality: str) -> None:
-    data = toy.fit_data(Auto, toy.encoded_world())
-    model = Auto(toy.encoder(), parse_config(Auto, {"locality": locality})).fit(data)
-    kept = model.reference(data)
-    assert kept.origin == "target"
-    again = model.reference(replace(data))
-    assert np.array_equal(kept.scores, again.scores)
-    assert not np.array_equal(kept.scores, model.reference(data, random_state=1).scores)
+def test_the_folds_of_the_pool_are_the_random_states(locality: str) -> None:
+    one, again, other = (
+        toy.fitting("auto", toy.encoded_world(), seed, locality=locality).out_of_sample
+        for seed in (0, 0, 1)
+    )
+    assert one.origin == "target"
+    assert np.array_equal(one.scores, again.scores)
+    assert not np.array_equal(one.scores, other.scores)
 
 
 @pytest.mark.parametrize("locality", ["local", "both"])

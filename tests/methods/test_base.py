@@ -19,8 +19,8 @@ def curious(**options: Any) -> Curious:
 
 
 def test_a_configuration_wants_what_its_method_needs_unless_it_says_otherwise() -> None:
-    assert Curious.wanted(CuriousConfig()) == Curious.needs == {"target_shots"}
-    assert Curious.wanted(CuriousConfig(wants=("source_anomalies",))) == {
+    assert CuriousConfig().wanted(Curious.needs) == Curious.needs == {"target_shots"}
+    assert CuriousConfig(wants=("source_anomalies",)).wanted(Curious.needs) == {
         "target_shots",
         "source_anomalies",
     }
@@ -62,5 +62,5 @@ def test_the_first_by_name() -> None:
 def test_what_an_option_adds_is_declared(name: str) -> None:
     method = METHODS.load(name)
     labelled = parse_config(method, {"source_negatives": "labelled"})
-    assert method.wanted(labelled) == method.needs | method.may_need
-    assert method.wanted(method.Config()) == method.needs
+    assert labelled.wanted(method.needs) == method.needs | method.may_need
+    assert method.Config().wanted(method.needs) == method.needs

@@ -66,18 +66,18 @@ def test_the_head_knows_translations_and_views_of_the_first_shot(
     monkeypatch.setattr(biost, "encode_pixels", recorded)
     monkeypatch.setattr("twofold.methods._pixels.encode_pixels", recorded)
     world = toy.encoded_world()
-    model = toy.fit("biost", world, **QUICK)
+    fit = toy.fitting("biost", world, **QUICK)
     views, translated = encoded
     assert views.shape == (4, 32, 32, 3)
     source = resized(world.source["pixels"][:], 32)
-    np.testing.assert_array_equal(translated, biost.translate(model.translator_, source))
+    np.testing.assert_array_equal(translated, biost.translate(fit.diagnostics.networks, source))
     features = [pixels_module.encode_pixels(toy.encoder(), part, "pooled") for part in encoded]
     halves = [unit_rows(part).mean(axis=0) for part in features]
     # Views weigh as much as translations.
-    np.testing.assert_allclose(model.head_.mean, np.mean(halves, axis=0), atol=1e-6)
+    np.testing.assert_allclose(fit.model.head_.mean, np.mean(halves, axis=0), atol=1e-6)
     rows = unit_rows(world.test["pooled"])
-    wanted = ((rows - model.head_.mean) ** 2).sum(axis=1)
-    np.testing.assert_allclose(model.score(world.test), wanted)
+    wanted = ((rows - fit.model.head_.mean) ** 2).sum(axis=1)
+    np.testing.assert_allclose(fit.model.score(world.test), wanted)
 
 
 def test_only_the_first_shot_is_used() -> None:
@@ -93,24 +93,24 @@ def test_only_the_first_shot_is_used() -> None:
 
 def test_mapped_back_images_meet_the_source() -> None:
     world = toy.encoded_world()
-    model = toy.fit("biost", world, **QUICK, detection="map_back")
+    fit = toy.fitting("biost", world, **QUICK, detection="map_back")
     source = unit_rows(world.source["pooled"])
-    np.testing.assert_allclose(model.head_.mean, source.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(fit.model.head_.mean, source.mean(axis=0), atol=1e-4)
     small = resized(world.test["pixels"][:3], 32)
-    back = biost.translate(model.translator_, small, "a", "b")
+    back = biost.translate(fit.diagnostics.networks, small, "a", "b")
     features = unit_rows(pixels_module.encode_pixels(toy.encoder(), back, "pooled"))
-    wanted = ((features - model.head_.mean) ** 2).sum(axis=1)
-    np.testing.assert_allclose(model.score(world.test)[:3], wanted, rtol=1e-5)
+    wanted = ((features - fit.model.head_.mean) ** 2).sum(axis=1)
+    np.testing.assert_allclose(fit.model.score(world.test)[:3], wanted, rtol=1e-5)
 
 
 def test_reconstruction_errors() -> None:
     world = toy.encoded_world()
-    model = toy.fit("biost", world, **QUICK, detection="recon")
+    fit = toy.fitting("biost", world, **QUICK, detection="recon")
     small = resized(world.test["pixels"][:5], 32)
-    made = biost.translate(model.translator_, small, "a", "a")
+    made = biost.translate(fit.diagnostics.networks, small, "a", "a")
     wanted = np.abs(made.astype(float) - small).mean(axis=(1, 2, 3)) / 127.5
-    np.testing.assert_allclose(model.score(world.test)[:5], wanted, atol=0.004)
-    assert not hasattr(model, "head_")
+    np.testing.assert_allclose(fit.model.score(world.test)[:5], wanted, atol=0.004)
+    assert not hasattr(fit.model, "head_")
 
 
 def test_what_is_saved() -> None:
@@ -126,8 +126,8 @@ def test_what_it_reads() -> None:
     wanted = {"translate": ("pooled", "pixels"), "map_back": ("pixels",), "recon": ("pixels",)}
     for detection, outputs in wanted.items():
         config: Any = parse_config(Biost, {"detection": detection})
-        assert Biost.outputs(config) == outputs
-        assert Biost.shot_outputs(config) == ("pixels",)
+        assert config.outputs() == outputs
+        assert config.shot_outputs() == ("pixels",)
 
 
 def test_it_ranks_worlds_whose_shot_is_usual() -> None:
@@ -165,8 +165,8 @@ def test_options_change_the_result() -> None:
 
 def test_the_threshold_rests_on_the_source() -> None:
     world = toy.encoded_world()
-    model = toy.fit("biost", world, **QUICK)
-    reference = model.reference(toy.fit_data(METHODS.load("biost"), world))
+    fit = toy.fitting("biost", world, **QUICK)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     assert len(reference.scores) == len(world.source)
 
@@ -174,10 +174,10 @@ def test_the_threshold_rests_on_the_source() -> None:
 def test_translations_before_and_after() -> None:
     world = toy.encoded_world()
     options = QUICK | {"ngf": 4, "epoch_images": 40, "translation_rate": 2e-3}
-    model = toy.fit("biost", world, **options)
+    fit = toy.fitting("biost", world, **options)
     source = resized(world.source["pixels"][:6], 32)
-    before = biost.translate(biost.untrained(model.config, 0), source)
-    after = biost.translate(model.translator_, source)
+    before = biost.translate(biost.untrained(fit.model.config, 0), source)
+    after = biost.translate(fit.diagnostics.networks, source)
     assert before.shape == after.shape == source.shape
     assert before.dtype == after.dtype == np.uint8
     assert world.shots is not None
@@ -188,8 +188,10 @@ def test_translations_before_and_after() -> None:
 
     assert away(after) < away(before)
     assert away(after) < away(source)
-    np.testing.assert_array_equal(biost.translate(model.translator_, source[2:3])[0], after[2])
-    rebuilt = biost.translate(model.translator_, source, "b", "b")
+    np.testing.assert_array_equal(
+        biost.translate(fit.diagnostics.networks, source[2:3])[0], after[2]
+    )
+    rebuilt = biost.translate(fit.diagnostics.networks, source, "b", "b")
     assert not np.array_equal(rebuilt, after)
 
 

@@ -125,8 +125,8 @@ def test_a_starts_from_b(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_losses_fall() -> None:
     options = QUICK | {"ngf": 4, "translation_epochs": 3, "epoch_images": 15}
-    model = toy.fit("biost", toy.encoded_world(), **options, translation_rate=2e-3)
-    for phase in model.losses_:
+    fit = toy.fitting("biost", toy.encoded_world(), **options, translation_rate=2e-3)
+    for phase in fit.diagnostics.losses.values():
         assert len(phase) == 3
         assert phase[-1] < 0.9 * phase[0]
 
@@ -208,18 +208,18 @@ def test_an_interrupted_training_goes_on(
         run(kept, stop)
     resumed, rest = run(kept)
     assert rest == list(range(stop - 1, 9))
-    assert resumed.losses_ == whole.losses_
-    assert not moved(whole.translator_, resumed.translator_)
-    one, other = whole.state(), resumed.state()
+    assert resumed.diagnostics.losses == whole.diagnostics.losses
+    assert not moved(whole.diagnostics.networks, resumed.diagnostics.networks)
+    one, other = whole.model.state(), resumed.model.state()
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
     finished, rest = run(kept)
     assert not rest
-    assert not moved(whole.translator_, finished.translator_)
+    assert not moved(whole.diagnostics.networks, finished.diagnostics.networks)
 
 
 def test_another_seed_has_another_checkpoint(tmp_path: Path) -> None:
     world = toy.encoded_world()
-    first = toy.fit("biost", world, 0, **QUICK, checkpoint=str(tmp_path))
-    second = toy.fit("biost", world, 1, **QUICK, checkpoint=str(tmp_path))
+    first = toy.fitting("biost", world, 0, **QUICK, checkpoint=str(tmp_path))
+    second = toy.fitting("biost", world, 1, **QUICK, checkpoint=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 4  # Two phases of two fits.
-    assert moved(first.translator_, second.translator_)
+    assert moved(first.diagnostics.networks, second.diagnostics.networks)

@@ -11,8 +11,8 @@ from tests.support import toy
 
 from twofold.augmentation import augment, patch_pseudo_anomaly
 from twofold.encoders.encode import EncodedImages
-from twofold.methods import FitData
-from twofold.methods._few_shot import cross_fit_source, draw_views, pseudo_anomalies, views_of
+from twofold.methods import FitData, Found
+from twofold.methods._few_shot import draw_views, pseudo_anomalies, views_of
 from twofold.methods.frozen_source import FrozenSource
 from twofold.training import local_generator
 
@@ -48,11 +48,12 @@ def test_a_pseudo_anomaly_of_each() -> None:
 
 
 class _Recorded(FrozenSource):
-    """Which images it was fitted on and scored."""
+    """Which images it was fitted on and scored; it leaves the folds to the base."""
 
-    def _fit(self, data: FitData, random_state: int, progress: Any) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Any) -> Found:
         self.names_ = data.source.names
         super()._fit(data, random_state, progress)
+        return Found()
 
     def _score(self, images: EncodedImages) -> NDArray[np.float64]:
         if len(images) != len(self.names_):  # not the check at the end of a fit
@@ -63,13 +64,13 @@ class _Recorded(FrozenSource):
 def test_each_half_is_scored_by_a_fit_on_the_other() -> None:
     world = toy.clouds()
     rows = world.source.subset(np.arange(11))
-    model = _Recorded(toy.encoder())
-    reference = cross_fit_source(model, FitData(rows), 3)
+    method = _Recorded(toy.encoder())
+    reference = method.fit(FitData(rows), random_state=3).out_of_sample
     assert reference.origin == "source"
     assert reference.scores.shape == (11,)
-    assert not hasattr(model, "names_")
-    again, other = (cross_fit_source(model, FitData(rows), state) for state in (3, 4))
+    assert not hasattr(method, "names_")
+    again, other = (method.fit(FitData(rows), random_state=state).out_of_sample for state in (3, 4))
     assert np.array_equal(reference.scores, again.scores)
     assert not np.array_equal(reference.scores, other.scores)
-    inside = FrozenSource(toy.encoder()).fit(FitData(rows)).score(rows)
+    inside = FrozenSource(toy.encoder()).fit(FitData(rows)).model.score(rows)
     assert (reference.scores != inside).all()

@@ -53,9 +53,10 @@ def test_a_normal_is_its_own_neighbour_but_not_in_the_reference() -> None:
     method = METHODS.load("frozen_source")
     data = toy.fit_data(method, world)
     model = method(toy.encoder(), parse_config(method, {"scoring": "knn", "neighbours": 1}))
-    inside = model.fit(data).score(world.source)
+    fit = model.fit(data)
+    inside = fit.model.score(world.source)
     np.testing.assert_allclose(inside, 0, atol=1e-12)
-    reference = model.reference(data)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     source = unit_rows(world.source["pooled"])
     between = cdist(source, source, "sqeuclidean")

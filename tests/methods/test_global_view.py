@@ -58,24 +58,24 @@ def test_the_likelihood_is_that_of_a_normal_distribution(monkeypatch: pytest.Mon
 
 def test_scores_are_the_geometric_mean_of_both_fits() -> None:
     source, pool = rows(60, OTHERWISE, 0, 5.0), rows(50, ALIKE, 1)
-    view = fit_global(Splits(source, pool), trim=0.25, weights=(1.0, 0.1))
+    fit = fit_global(Splits(source, pool), trim=0.25, weights=(1.0, 0.1))
     test = rows(9, ALIKE, 2)
     each = []
-    for weight, kept in zip((1.0, 0.1), view.kept, strict=True):
+    for weight, kept in zip((1.0, 0.1), fit.kept, strict=True):
         model, expected_kept = fit_trimmed(source, pool, trim=0.25, source_weight=weight)
         assert np.array_equal(kept, expected_kept)
         each.append(model.squared_distances(test))
-    np.testing.assert_allclose(view.scores(test), np.sqrt(each[0] * each[1]), rtol=1e-9)
+    np.testing.assert_allclose(fit.view.scores(test), np.sqrt(each[0] * each[1]), rtol=1e-9)
 
 
 def test_held_out_scores_are_those_of_fits_without_the_fold() -> None:
     source, pool = rows(60, OTHERWISE, 0, 5.0), rows(50, ALIKE, 1)
     splits, groups = Splits(source, pool), np.arange(50) // 2
-    view = fit_global(splits, trim=0.25, weights=(1.0, 0.3))
-    found = cross_fit_global(view, splits, groups, random_state=3)
+    fit = fit_global(splits, trim=0.25, weights=(1.0, 0.3))
+    found = cross_fit_global(fit, splits, groups, random_state=3)
     for fold in folds(groups, FOLDS, 3):
         product = np.ones(int(fold.sum()))
-        for weight, kept in zip(view.weights, view.kept, strict=True):
+        for weight, kept in zip(fit.weights, fit.kept, strict=True):
             model = fit_adapted_gaussian(source, pool[kept & ~fold], source_weight=weight)
             product *= model.squared_distances(pool[fold])
         np.testing.assert_allclose(found[fold], np.sqrt(product), rtol=1e-8)

@@ -33,8 +33,8 @@ def world() -> toy.Encoded:
 
 def test_the_loss_falls_and_the_teacher_stays(world: toy.Encoded) -> None:
     before = [tensor.clone() for tensor in toy.encoder().state().values()]
-    model = toy.fit("gnl", world, **QUICK | {"student_epochs": 12})
-    assert model.log_.losses[-1] < model.log_.losses[0] / 2
+    fit = toy.fitting("gnl", world, **QUICK | {"student_epochs": 12})
+    assert fit.diagnostics.losses["training"][-1] < fit.diagnostics.losses["training"][0] / 2
     after = toy.encoder().state().values()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -71,8 +71,8 @@ def test_the_number_of_steps(options: dict[str, int], steps: int, world: toy.Enc
     data = toy.fit_data(Gnl, world)
     told: list[tuple[int, int]] = []
     model = Gnl(toy.encoder(), parse_config(Gnl, QUICK | options))
-    model.fit(data, progress=lambda *a: told.append(a))
-    assert model.log_.steps == steps
+    fit = model.fit(data, progress=lambda *a: told.append(a))
+    assert fit.diagnostics.steps == steps
     # Encoding and training count together, and always forward.
     assert told[-1] == (24 + steps, 24 + steps)
     assert {total for _, total in told} == {24 + steps}
@@ -116,7 +116,7 @@ def test_the_reference_decides_and_is_recorded(world: toy.Encoded) -> None:
     scores, states = [], []
     for row in (0, 3):
         one = replace(data, source_reference=world.source.subset(np.array([row])))
-        model = Gnl(toy.encoder(), config).fit(one)
+        model = Gnl(toy.encoder(), config).fit(one).model
         scores.append(model.score(world.test))
         states.append(model.state())
         assert np.array_equal(model.state()["reference"], pixels_of(world)[row])
@@ -129,7 +129,9 @@ def test_the_reference_decides_and_is_recorded(world: toy.Encoded) -> None:
     assert not np.allclose(scores[0], scores[1])
     off = Gnl(toy.encoder(), parse_config(Gnl, QUICK | {"match_keep": 1.0}))
     other = replace(data, source_reference=world.source.subset(np.array([3])))
-    assert np.array_equal(off.fit(data).score(world.test), off.fit(other).score(world.test))
+    assert np.array_equal(
+        off.fit(data).model.score(world.test), off.fit(other).model.score(world.test)
+    )
 
 
 def test_one_reference_only(world: toy.Encoded) -> None:
@@ -141,7 +143,7 @@ def test_one_reference_only(world: toy.Encoded) -> None:
 def test_it_sees_nothing_of_the_target() -> None:
     assert METHODS.load("gnl") is Gnl
     assert Gnl.needs == {"source_reference"}
-    assert Gnl.outputs(Gnl.Config()) == ("pixels",)
+    assert Gnl.Config().outputs() == ("pixels",)
 
 
 def test_it_ranks_the_toy_world_and_matching_helps() -> None:

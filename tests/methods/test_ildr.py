@@ -42,12 +42,12 @@ def test_what_it_asks_for(
     options: dict[str, Any], outputs: tuple[str, ...], wanted: set[str], world: toy.Encoded
 ) -> None:
     config = parse_config(Ildr, options)
-    assert Ildr.outputs(config) == outputs
-    assert Ildr.wanted(config) == wanted
+    assert config.outputs() == outputs
+    assert config.wanted(Ildr.needs) == wanted
     data = toy.fit_data(Ildr, world, config)
     bare = {name: world.source[name] for name in outputs}
     data = replace(data, source=replace(world.source, arrays=bare))
-    model = Ildr(toy.encoder(), parse_config(Ildr, options | QUICK)).fit(data)
+    model = Ildr(toy.encoder(), parse_config(Ildr, options | QUICK)).fit(data).model
     assert np.isfinite(model.score(world.test)).all()
     if "source_anomalies" in wanted:
         with pytest.raises(ConfigError, match="needs source_anomalies"):
@@ -59,7 +59,7 @@ def test_what_it_asks_for(
 
 @pytest.mark.parametrize("negatives", ["pseudo", "labelled", "none"])
 def test_the_loss_falls(negatives: str, world: toy.Encoded) -> None:
-    losses = toy.fit("ildr", world, source_negatives=negatives, latent_epochs=60).log_.losses
+    losses = toy.losses("ildr", world, source_negatives=negatives, latent_epochs=60)
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.1
 
 
@@ -84,8 +84,8 @@ def test_anomalies_are_pushed_up(world: toy.Encoded) -> None:
 def test_the_number_of_steps(options: dict[str, int], steps: int, world: toy.Encoded) -> None:
     told: list[tuple[int, int]] = []
     model = Ildr(toy.encoder(), parse_config(Ildr, QUICK | options))
-    model.fit(toy.fit_data(Ildr, world), progress=lambda *a: told.append(a))
-    assert model.log_.steps == steps
+    fit = model.fit(toy.fit_data(Ildr, world), progress=lambda *a: told.append(a))
+    assert fit.diagnostics.steps == steps
     assert told == [(step + 1, steps) for step in range(steps)]
 
 
@@ -145,11 +145,11 @@ def test_the_threshold_rests_on_source_images_under_the_sources_vector(
     world: toy.Encoded,
 ) -> None:
     data = toy.fit_data(Ildr, world)
-    model = Ildr(toy.encoder(), parse_config(Ildr, {"latent_epochs": 60})).fit(data)
-    reference = model.reference(data)
+    fit = Ildr(toy.encoder(), parse_config(Ildr, {"latent_epochs": 60})).fit(data)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     assert reference.scores.shape == (24,)
-    under_targets_vector = model.score(world.source)
+    under_targets_vector = fit.model.score(world.source)
     assert not np.allclose(reference.scores, under_targets_vector)
 
 

@@ -70,9 +70,9 @@ def test_it_learns_to_rebuild_and_ranks_the_toy_world(options: dict[str, Any]) -
     areas = []
     for seed in range(2):
         world = toy.encoded_world(seed)
-        model = toy.fit("irad", world, seed, least_steps=150, adversarial_rate=1e-3, **options)
-        assert model.losses_[-1] < model.losses_[0]
-        areas.append(toy.area(model, world))
+        fit = toy.fitting("irad", world, seed, least_steps=150, adversarial_rate=1e-3, **options)
+        assert fit.diagnostics.losses["training"][-1] < fit.diagnostics.losses["training"][0]
+        areas.append(toy.area(fit.model, world))
     # l_sim turns all shared latents one way, and what told images apart goes with the rest.
     assert np.mean(areas) > (0.6 if "form" in options else 0.75)
 
@@ -83,9 +83,9 @@ def test_source_images_are_rebuilt_the_better_the_more_cycles_weigh() -> None:
     options: dict[str, Any] = {"trees": 20, "adversarial_rate": 1e-3, "adversarial_epochs": 1}
 
     def error(**others: Any) -> float:
-        model = toy.fit("irad", world, **options | others)
-        nets = model.networks_
-        rows = torch.from_numpy(model._scaled(model._rows(world.source)))
+        fit = toy.fitting("irad", world, **options | others)
+        nets = fit.diagnostics.networks
+        rows = torch.from_numpy(fit.model._scaled(fit.model._rows(world.source)))
         with torch.no_grad():
             made = nets.generator(nets.private(rows) + nets.shared(rows))
         return float((rows - made).square().mean())
@@ -134,8 +134,9 @@ def test_how_long_it_trains() -> None:
         method = METHODS.load("irad")
         model: Any = method(toy.encoder(), parse_config(method, options))
         seen: list[tuple[int, int]] = []
-        model.fit(toy.fit_data(method, world), progress=lambda *done, to=seen: to.append(done))
-        assert len(model.losses_) == epochs
+        data = toy.fit_data(method, world)
+        fit = model.fit(data, progress=lambda *done, to=seen: to.append(done))
+        assert len(fit.diagnostics.losses["training"]) == epochs
         assert seen == [(step + 1, steps) for step in range(steps)]
 
 
@@ -149,8 +150,8 @@ def test_one_shot_is_enough() -> None:
 
 def test_the_threshold_rests_on_the_source() -> None:
     world = toy.encoded_world()
-    model = toy.fit("irad", world, least_steps=5, trees=20)
-    reference = model.reference(toy.fit_data(METHODS.load("irad"), world))
+    fit = toy.fitting("irad", world, least_steps=5, trees=20)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     assert len(reference.scores) == len(world.source)
 
@@ -190,13 +191,13 @@ def test_an_interrupted_training_goes_on(
         fitted(kept, stop=steps[-1])
     resumed, rest = fitted(kept)
     assert rest == steps[-1:]
-    assert resumed.losses_ == whole.losses_
-    one, other = whole.state(), resumed.state()
+    assert resumed.diagnostics.losses == whole.diagnostics.losses
+    one, other = whole.model.state(), resumed.model.state()
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
     # The folds of the threshold train on other images: they have checkpoints of their own.
-    reference = resumed.reference(data).scores
+    reference = resumed.out_of_sample.scores
     assert len(list((tmp_path / "kept").iterdir())) == 3
-    np.testing.assert_array_equal(reference, whole.reference(data).scores)
+    np.testing.assert_array_equal(reference, whole.out_of_sample.scores)
 
 
 @pytest.mark.parametrize(

@@ -49,25 +49,25 @@ def test_it_ranks_the_toy_world_on_pixels() -> None:
 
 
 def test_it_reads_pixels_only_on_pixels() -> None:
-    assert Irad.outputs(IradConfig()) == Irad.shot_outputs(IradConfig()) == ("pooled",)
+    assert IradConfig().outputs() == IradConfig().shot_outputs() == ("pooled",)
     pixel = IradConfig(space="pixel")
-    assert Irad.outputs(pixel) == Irad.shot_outputs(pixel) == ("pixels",)
+    assert pixel.outputs() == pixel.shot_outputs() == ("pixels",)
 
 
 def test_reconstructions() -> None:
     world = toy.encoded_world()
     options = PIXEL | {"least_steps": 25, "adversarial_rate": 1e-2, "cycle_weight": 100.0}
-    model = toy.fit("irad", world, **options)
+    fit = toy.fitting("irad", world, **options)
     source, target = (
         images["pixels"][:6].astype(np.uint8) for images in (world.source, world.pool)
     )
-    own, crossed = irad.reconstruct(model.networks_, source, target)
+    own, crossed = irad.reconstruct(fit.diagnostics.networks, source, target)
     assert own.shape == crossed.shape == source.shape
     assert own.dtype == crossed.dtype == np.uint8
     assert not np.array_equal(own, crossed)
     blank = np.abs(source.astype(float) - 128).mean()
     assert np.abs(source.astype(float) - own).mean() < blank
-    score = model.score(world.test)
-    again, _ = irad.reconstruct(model.networks_, source, target)
+    score = fit.model.score(world.test)
+    again, _ = irad.reconstruct(fit.diagnostics.networks, source, target)
     np.testing.assert_array_equal(again, own)
-    np.testing.assert_array_equal(model.score(world.test), score)
+    np.testing.assert_array_equal(fit.model.score(world.test), score)

@@ -57,15 +57,15 @@ def test_a_source_that_varies_otherwise_does_not_say_who_is_normal(n: int) -> No
     odd = n // 10
     strange, usual = patch_cases.patches(odd, 11, ways=7), patch_cases.patches(n - odd, 21, ways=8)
     source, pool = patch_cases.patches(60, 31, ways=7), np.concatenate([strange, usual])
-    model = patch_cases.fit("auto", source, pool, locality="local")
-    assert model.choices()["source_weight"] == 0.0
+    fit = patch_cases.fitting("auto", source, pool, locality="local")
+    assert fit.diagnostics.choices["source_weight"] == 0.0
     test = [patch_cases.patches(50, seed, ways=ways) for seed, ways in ((4, 7), (5, 8))]
-    scores = model.score(patch_cases.images(np.concatenate(test)))
+    scores = fit.model.score(patch_cases.images(np.concatenate(test)))
     assert roc_auc_score(np.arange(100) < 50, scores) > 0.9
 
 
 def test_a_few_anomalies_that_are_alike_do_not_pass_for_a_part_of_the_spread() -> None:
     """Eight flawed pictures of one thing among 80."""
     source, pool = patch_cases.patches(50, 3, shift=2.0), patch_cases.with_twins(80)
-    model = patch_cases.fit("auto", source, pool, locality="local")
-    assert not model.views_.local.kept[:8].any()
+    fit = patch_cases.fitting("auto", source, pool, locality="local")
+    assert not fit.diagnostics.presumed_normal["local"][:8].any()

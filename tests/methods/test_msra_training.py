@@ -145,7 +145,9 @@ def test_of_five_shots_each_is_in_every_step_as_often(
 @pytest.mark.parametrize("seed", [0, 1])
 def test_its_loss_falls(seed: int) -> None:
     world = toy.encoded_world(seed)
-    losses = toy.fit("msra", world, seed, msra_learning_rate=1e-2, **FEW).log_.losses
+    losses = toy.fitting("msra", world, seed, msra_learning_rate=1e-2, **FEW).diagnostics.losses[
+        "training"
+    ]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
 
 

@@ -46,7 +46,7 @@ def test_the_first_loss_is_equation_10(
     """One step on everything at once, before anything has moved."""
     world = toy.clouds()
     anomalous = torch.from_numpy(world.pool_labels == 1)
-    model = toy.fit(
+    fit = toy.fitting(
         "oracle",
         world,
         lambda_ad=ad,
@@ -67,7 +67,7 @@ def test_the_first_loss_is_equation_10(
     }
     # Compactness is divided by its value before training, so it starts at 1.
     expected = ad * 1.0 + uda * float(terms[alignment])
-    assert model.log_.losses[0] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert fit.diagnostics.losses["training"][0] == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_negatives_and_their_weights_keep_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +85,10 @@ def test_negatives_and_their_weights_keep_together(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(_objective.Objective, "_draw_batch", recorded)
     options: dict[str, Any] = {"trainable": "head", "epochs": 3}
-    model = toy.fit("paper", world, weigh_negatives=True, training=options)
-    weight_of = dict(zip(model.partition_.others, model.partition_.weights, strict=True))
+    fit = toy.fitting("paper", world, weigh_negatives=True, training=options)
+    weight_of = dict(
+        zip(fit.diagnostics.partition.others, fit.diagnostics.partition.weights, strict=True)
+    )
     assert len(draws) == 3
     for drawn, weights in draws:
         assert weights.tolist() == [weight_of[row] for row in drawn]
@@ -121,21 +123,21 @@ def test_a_moving_average_follows_the_batches(monkeypatch: pytest.MonkeyPatch) -
         return means[-1]
 
     monkeypatch.setattr(_objective, "one_class_center", recorded)
-    model = toy.fit("source_only", world, center="ema")
-    assert len(means) == model.log_.steps
+    fit = toy.fitting("source_only", world, center="ema")
+    assert len(means) == fit.diagnostics.steps
     expected = frozen_mean(world)
     for batch in means:
         expected = 0.9 * expected + 0.1 * batch.double().numpy()
-    np.testing.assert_allclose(model.center_, expected, atol=1e-5)
-    assert np.linalg.norm(model.center_ - frozen_mean(world)) > 1e-3
+    np.testing.assert_allclose(fit.model.center_, expected, atol=1e-5)
+    assert np.linalg.norm(fit.model.center_ - frozen_mean(world)) > 1e-3
 
 
 def test_a_centre_of_the_batch_is_that_of_the_batch() -> None:
     """Compactness is then the variance within the batch: with all images, 1 at the start."""
     world = toy.encoded_world()
     options = {"max_steps": 1, "batch_source": len(world.source)}
-    log = toy.fit("source_only", world, center="batch", training=options).log_
-    assert log.losses[0] == pytest.approx(1, abs=1e-4)
+    fit = toy.fitting("source_only", world, center="batch", training=options)
+    assert fit.diagnostics.losses["training"][0] == pytest.approx(1, abs=1e-4)
 
 
 def test_a_centre_of_the_epoch_stays_within_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,9 +32,9 @@ def test_the_classifier_learns_the_pools_labels(trainable: str) -> None:
 def test_its_loss_starts_at_chance_and_falls() -> None:
     """The logit starts at 0 for every image."""
     one_step = CLASSIFIER | {"training": {"trainable": "head", "max_steps": 1}}
-    first = toy.fit("oracle", toy.clouds(), **one_step).log_.losses
+    first = toy.losses("oracle", toy.clouds(), **one_step)
     assert first == pytest.approx([np.log(2)])
-    assert toy.fit("oracle", toy.clouds(), **HEAD).log_.losses[-1] < 0.1
+    assert toy.losses("oracle", toy.clouds(), **HEAD)[-1] < 0.1
 
 
 def test_labels_the_wrong_way_round_give_the_opposite() -> None:
@@ -68,8 +68,8 @@ def test_a_pool_of_one_label(label: int, counts: str) -> None:
 
 def test_a_pool_of_one_label_can_be_aligned_with() -> None:
     world = toy.encoded_world()
-    model = toy.fit("oracle", relabelled(world, np.zeros(80)), training={"epochs": 2})
-    assert len(model.partition_.others) == 0
+    fit = toy.fitting("oracle", relabelled(world, np.zeros(80)), training={"epochs": 2})
+    assert len(fit.diagnostics.partition.others) == 0
 
 
 @pytest.mark.parametrize("options", [CLASSIFIER, {"mode": "align"}], ids=str)
@@ -82,9 +82,9 @@ def test_each_fold_of_the_threshold_sees_both_labels(options: dict[str, Any]) ->
     method = METHODS.load("oracle")
     data = toy.fit_data(method, world)
     config = parse_config(method, options | {"training": {"trainable": "head", "epochs": 2}})
-    model = method(toy.encoder(), config).fit(data)
     for state in range(6):
-        assert np.isfinite(model.reference(data, random_state=state).scores).all()
+        fit = method(toy.encoder(), config).fit(data, random_state=state)
+        assert np.isfinite(fit.out_of_sample.scores).all()
 
 
 def test_folds_share_out_the_labels() -> None:

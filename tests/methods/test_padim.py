@@ -86,16 +86,17 @@ def test_the_toy_world_without_anomalies_in_the_pool() -> None:
 def test_on_the_source_no_target_is_needed_nor_seen() -> None:
     world = toy.encoded_world()
     config = PadimConfig(fit_on="source")
-    assert Padim.wanted(PadimConfig()) == Padim.needs == {"target_pool"}
-    assert Padim.wanted(config) == set()
-    model = Padim(toy.encoder(), config)
+    assert PadimConfig().wanted(Padim.needs) == Padim.needs == {"target_pool"}
+    assert config.wanted(Padim.needs) == set()
+    method = Padim(toy.encoder(), config)
     data = FitData(source=world.source)
-    reference = model.fit(data).reference(data)
+    fit = method.fit(data)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     assert reference.scores.shape == (len(world.source),)
-    assert toy.area(model, world) > 0.7
+    assert toy.area(fit.model, world) > 0.7
     with pytest.raises(ConfigError, match="must not see target_pool"):
-        model.fit(FitData(source=world.source, target_pool=world.pool))
+        method.fit(FitData(source=world.source, target_pool=world.pool))
     with pytest.raises(ConfigError, match="needs target_pool"):
         Padim(toy.encoder()).fit(data)
 
@@ -106,23 +107,7 @@ def test_on_the_pool_the_source_does_not_matter() -> None:
     assert np.array_equal(one.state()["whitening"], two.state()["whitening"])
     world = toy.encoded_world()
     data = toy.fit_data(Padim, world)
-    assert Padim(toy.encoder()).fit(data).reference(data).origin == "target"
-
-
-def test_the_reference_of_other_images_or_folds_is_made_anew() -> None:
-    world, other = toy.encoded_world(), toy.encoded_world(1)
-    data = toy.fit_data(Padim, world)
-    model = Padim(toy.encoder()).fit(data, random_state=1)
-    stored = model.reference(data, random_state=1).scores
-    assert not np.array_equal(stored, model.reference(data, random_state=2).scores)
-    moved = model.reference(toy.fit_data(Padim, other), random_state=1).scores
-    expected = Padim(toy.encoder()).fit(toy.fit_data(Padim, other), random_state=1)
-    assert np.array_equal(
-        moved, expected.reference(toy.fit_data(Padim, other), random_state=1).scores
-    )
-    # A saved model has none of its own left.
-    restored = Padim(toy.encoder()).restore(model.state())
-    assert np.array_equal(restored.reference(data, random_state=1).scores, stored)
+    assert Padim(toy.encoder()).fit(data).out_of_sample.origin == "target"
 
 
 def test_progress_is_told() -> None:
@@ -139,9 +124,9 @@ def test_layers_and_neighbourhood(name: str, layers: Any, neighbourhood: int) ->
     method = METHODS.load(name)
     options = {"fit_on": "source", "layers": layers, "neighbourhood": neighbourhood}
     config = parse_config(method, options)
-    (output,) = method.outputs(config)
+    (output,) = config.outputs()
     images = toy.encode(toy.normals(12, 3), (output,))
-    model = method(toy.encoder(), config).fit(FitData(source=images))
+    model = method(toy.encoder(), config).fit(FitData(source=images)).model
     channels, side = {None: (toy.DIM, 4), (8,): (toy.DIM, 4), (4, 8): (24 + toy.DIM, 4)}[layers]
     assert images[output].shape == (12, channels, side, side)
     restored = method(toy.encoder(), config).restore(model.state())

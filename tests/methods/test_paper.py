@@ -42,10 +42,11 @@ def noisy_world(seed: int) -> toy.Encoded:
 
 def test_selection_splits_the_clouds() -> None:
     world = toy.clouds(0)
-    model = toy.fit("paper", world, **HEAD)
-    assert np.array_equal(model.selection_.dominant, world.pool_labels == 0)
-    assert np.array_equal(model.partition_.dominant, np.flatnonzero(world.pool_labels == 0))
-    assert np.array_equal(model.partition_.others, np.flatnonzero(world.pool_labels))
+    fit = toy.fitting("paper", world, **HEAD)
+    assert np.array_equal(
+        fit.diagnostics.partition.dominant, np.flatnonzero(world.pool_labels == 0)
+    )
+    assert np.array_equal(fit.diagnostics.partition.others, np.flatnonzero(world.pool_labels))
 
 
 def test_contamination_hurts_where_everything_counts_as_dominant() -> None:

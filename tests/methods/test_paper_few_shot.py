@@ -38,13 +38,13 @@ def colours(image: NDArray[np.uint8]) -> set[tuple[int, ...]]:
 def test_views_of_the_shots_and_a_pseudo_anomaly_of_each(
     encoded: list[NDArray[np.uint8]],
 ) -> None:
-    model = toy.fit("paper_few_shot", toy.encoded_world(), views=3, **QUICK)
+    fit = toy.fitting("paper_few_shot", toy.encoded_world(), views=3, **QUICK)
     (images,) = encoded
     n = 3 * toy.N_SHOTS
     assert images.shape == (2 * n, 32, 32, 3)
     assert images.dtype == np.uint8
-    assert model.partition_.dominant.tolist() == list(range(n))
-    assert model.partition_.others.tolist() == list(range(n, 2 * n))
+    assert fit.diagnostics.partition.dominant.tolist() == list(range(n))
+    assert fit.diagnostics.partition.others.tolist() == list(range(n, 2 * n))
     assert len({image.tobytes() for image in images}) == 2 * n
     for view, shuffled in zip(images[:n], images[n:], strict=True):
         assert colours(shuffled) <= colours(view)
@@ -91,7 +91,9 @@ def test_alignment_changes_the_result() -> None:
 
 
 def test_its_loss_falls() -> None:
-    losses = toy.fit("paper_few_shot", toy.encoded_world(), lambda_ad=0).log_.losses
+    losses = toy.fitting("paper_few_shot", toy.encoded_world(), lambda_ad=0).diagnostics.losses[
+        "training"
+    ]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
 
@@ -114,8 +116,8 @@ def test_the_threshold_rests_on_the_source() -> None:
     method = METHODS.load("paper_few_shot")
     world = toy.encoded_world()
     data = toy.fit_data(method, world)
-    model = method(toy.encoder(), parse_config(method, {"views": 2} | QUICK)).fit(data)
-    reference = model.reference(data)
+    fit = method(toy.encoder(), parse_config(method, {"views": 2} | QUICK)).fit(data)
+    reference = fit.out_of_sample
     assert reference.origin == "source"
     assert len(reference.scores) == len(world.source)
 

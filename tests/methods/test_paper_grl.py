@@ -52,15 +52,15 @@ def test_the_discriminator_stays_behind(made: list[nn.Module]) -> None:
 def test_its_statistics_are_live_while_those_of_the_network_are_frozen(
     made: list[nn.Module],
 ) -> None:
-    model = toy.fit("paper_grl", toy.encoded_world(), training={"epochs": 3})
+    fit = toy.fitting("paper_grl", toy.encoded_world(), training={"epochs": 3})
     (alignment,) = made
     live = norms(alignment)
     assert len(live) == 2
     for layer in live:
-        assert int(layer.num_batches_tracked) == model.log_.steps
+        assert int(layer.num_batches_tracked) == fit.diagnostics.steps
         assert layer.running_mean.abs().sum() > 0
-    before = AdaptedNetwork(toy.encoder(), model.config.training)
-    frozen = norms(model.network_)
+    before = AdaptedNetwork(toy.encoder(), fit.model.config.training)
+    frozen = norms(fit.model.network_)
     assert frozen
     for layer, other in zip(frozen, norms(before), strict=True):
         assert torch.equal(layer.running_mean, other.running_mean)
@@ -69,8 +69,8 @@ def test_its_statistics_are_live_while_those_of_the_network_are_frozen(
 
 def test_the_discriminator_starts_at_chance_and_learns() -> None:
     """Without a reversal to speak of at first, its loss falls from ln 2 at once."""
-    model = toy.fit("paper_grl", toy.clouds(), lambda_ad=0, training={"trainable": "head"})
-    losses = model.log_.losses
+    fit = toy.fitting("paper_grl", toy.clouds(), lambda_ad=0, training={"trainable": "head"})
+    losses = fit.diagnostics.losses["training"]
     assert losses[0] == pytest.approx(np.log(2), abs=0.25)
     assert min(losses) < 0.8 * losses[0]
 
@@ -80,12 +80,12 @@ def test_the_features_unlearn_the_domain() -> None:
     world = toy.encoded_world()
 
     def gap(weight: float) -> float:
-        model = toy.fit("paper_grl", world, lambda_uda=weight)
+        fit = toy.fitting("paper_grl", world, lambda_uda=weight)
         near, pool = (
-            forward_all(model.network_, part["split:last_stage"])
+            forward_all(fit.model.network_, part["split:last_stage"])
             for part in (world.source, world.pool)
         )
-        far = pool[model.partition_.dominant]
+        far = pool[fit.diagnostics.partition.dominant]
         shift = np.linalg.norm(near.mean(axis=0) - far.mean(axis=0))
         return float(shift / np.linalg.norm(near.std(axis=0)))
 

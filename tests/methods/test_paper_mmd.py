@@ -14,24 +14,26 @@ from twofold.training import forward_all
 HEAD: dict[str, Any] = {"trainable": "head"}
 
 
-def discrepancy(model: Any, world: toy.Encoded) -> float:
+def discrepancy(fit: Any, world: toy.Encoded) -> float:
     """MMD between all source features and those of the dominant cluster."""
     near, pool = (
-        torch.from_numpy(forward_all(model.network_, part["pooled"]))
+        torch.from_numpy(forward_all(fit.model.network_, part["pooled"]))
         for part in (world.source, world.pool)
     )
-    return float(mmd_alignment(near, pool[torch.from_numpy(model.partition_.dominant)]))
+    return float(mmd_alignment(near, pool[torch.from_numpy(fit.diagnostics.partition.dominant)]))
 
 
 def test_it_draws_the_domains_together() -> None:
     world = toy.clouds()
-    without = discrepancy(toy.fit("paper_mmd", world, lambda_uda=0, training=HEAD), world)
-    model = toy.fit("paper_mmd", world, training=HEAD)
-    assert discrepancy(model, world) < 0.8 * without
+    without = discrepancy(toy.fitting("paper_mmd", world, lambda_uda=0, training=HEAD), world)
+    fit = toy.fitting("paper_mmd", world, training=HEAD)
+    assert discrepancy(fit, world) < 0.8 * without
 
 
 def test_its_loss_falls() -> None:
-    losses = toy.fit("paper_mmd", toy.clouds(), lambda_ad=0, training=HEAD).log_.losses
+    losses = toy.fitting("paper_mmd", toy.clouds(), lambda_ad=0, training=HEAD).diagnostics.losses[
+        "training"
+    ]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
 
@@ -39,12 +41,12 @@ def test_the_first_loss_is_the_discrepancy() -> None:
     world = toy.clouds()
     dominant = int((world.pool_labels == 0).sum())
     one_step = HEAD | {"max_steps": 1, "batch_source": len(world.source)}
-    model = toy.fit(
+    fit = toy.fitting(
         "paper_mmd", world, lambda_ad=0, lambda_uda=3.0, batch_dominant=dominant, training=one_step
     )
     source, pool = (torch.from_numpy(part["pooled"]) for part in (world.source, world.pool))
     expected = 3.0 * float(mmd_alignment(source, pool[torch.from_numpy(world.pool_labels == 0)]))
-    np.testing.assert_allclose(model.log_.losses, [expected], rtol=1e-4)
+    np.testing.assert_allclose(fit.diagnostics.losses["training"], [expected], rtol=1e-4)
 
 
 def test_images_outside_the_cluster_do_not_matter() -> None:
@@ -59,6 +61,6 @@ def test_images_outside_the_cluster_do_not_matter() -> None:
 
 def test_the_selection_is_the_papers() -> None:
     world = toy.clouds()
-    one, two = (toy.fit(name, world, training=HEAD) for name in ("paper", "paper_mmd"))
-    assert np.array_equal(one.partition_.dominant, two.partition_.dominant)
-    assert not np.array_equal(one.score(world.test), two.score(world.test))
+    one, two = (toy.fitting(name, world, training=HEAD) for name in ("paper", "paper_mmd"))
+    assert np.array_equal(one.diagnostics.partition.dominant, two.diagnostics.partition.dominant)
+    assert not np.array_equal(one.model.score(world.test), two.model.score(world.test))

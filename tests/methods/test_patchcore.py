@@ -140,10 +140,10 @@ def test_anomalies_in_the_pool_count_as_normal() -> None:
 def test_on_the_source_no_target_is_needed_nor_seen() -> None:
     world = toy.encoded_world()
     config = PatchcoreConfig(fit_on="source")
-    assert Patchcore.wanted(config) == set()
+    assert config.wanted(Patchcore.needs) == set()
     model = Patchcore(toy.encoder(), config)
     data = FitData(source=world.source)
-    reference = model.fit(data).reference(data)
+    reference = model.fit(data).out_of_sample
     assert reference.origin == "source"
     assert reference.scores.shape == (len(world.source),)
     assert np.mean([_area_on_source(seed) for seed in range(3)]) > 0.7

@@ -69,13 +69,14 @@ def test_the_network_itself_is_clustered_before_each_epoch(
     name: str, clustered: list[NDArray[np.float64]]
 ) -> None:
     world = toy.clouds()
-    model = toy.fit(name, world, psi="self", **HEAD)
+    fit = toy.fitting(name, world, psi="self", **HEAD)
     assert len(clustered) == 4
     # At first it is the frozen encoder: the head starts as the identity.
     np.testing.assert_allclose(clustered[0], unit_rows(world.pool["pooled"]), atol=1e-6)
     moves = [np.abs(a - b).max() for a, b in pairwise(clustered)]
     assert min(moves) > 1e-6
-    assert len(model.selection_.labels) == len(world.pool)
+    partition = fit.diagnostics.partition
+    assert len(partition.dominant) + len(partition.others) == len(world.pool)
 
 
 def test_one_step_is_one_clustering(clustered: list[NDArray[np.float64]]) -> None:
@@ -88,27 +89,27 @@ def test_asking_the_network_does_not_disturb_its_training(
 ) -> None:
     """Where both spaces agree on the clusters, training is the same bit by bit."""
     world = toy.clouds()
-    one, two = (toy.fit("paper", world, psi=psi, **HEAD) for psi in ("frozen", "self"))
+    one, two = (toy.fitting("paper", world, psi=psi, **HEAD) for psi in ("frozen", "self"))
     assert len(clustered) == 5
-    assert np.array_equal(one.partition_.dominant, two.partition_.dominant)
-    assert np.array_equal(one.score(world.test), two.score(world.test))
+    assert np.array_equal(one.diagnostics.partition.dominant, two.diagnostics.partition.dominant)
+    assert np.array_equal(one.model.score(world.test), two.model.score(world.test))
 
 
 def test_another_encoder_decides_the_clusters() -> None:
     world = toy.clouds()
     data = with_selection(world, two_groups(100, first=30))
-    model: Any = paper(psi=OTHER).fit(data)
-    assert model.partition_.others.tolist() == list(range(30))
-    assert model.partition_.dominant.tolist() == list(range(30, 100))
+    fit: Any = paper(psi=OTHER).fit(data)
+    assert fit.diagnostics.partition.others.tolist() == list(range(30))
+    assert fit.diagnostics.partition.dominant.tolist() == list(range(30, 100))
     # It has no part in the score.
-    assert np.isfinite(model.score(world.test)).all()
+    assert np.isfinite(fit.model.score(world.test)).all()
 
 
 def test_which_encoder_is_asked_for() -> None:
     for psi, expected in (("frozen", None), ("self", None), (OTHER, OTHER)):
-        assert Paper.selection_encoder(parse_config(Paper, {"psi": psi})) == expected
+        assert parse_config(Paper, {"psi": psi}).selection_encoder() == expected
     method = METHODS.load("auto")
-    assert method.selection_encoder(method.Config()) is None
+    assert method.Config().selection_encoder() is None
 
 
 def test_the_rows_must_be_those_of_the_pool() -> None:
@@ -134,7 +135,7 @@ def test_folds_of_the_threshold_leave_the_same_rows_out_of_both(
     world = toy.clouds()
     vectors = two_groups(100, first=30)
     data = with_selection(world, vectors)
-    model = paper(psi=OTHER).fit(data)
+    fit = paper(psi=OTHER).fit(data)
     pool = {digest: row for row, digest in enumerate(world.pool.digests)}
     seen: list[list[int]] = []
     partition = Paper._partition
@@ -148,7 +149,7 @@ def test_folds_of_the_threshold_leave_the_same_rows_out_of_both(
         return partition(self, data, *arguments)
 
     monkeypatch.setattr(Paper, "_partition", recorded)
-    reference = model.reference(data)
+    reference = fit.out_of_sample
     assert reference.origin == "target"
     assert [len(rows) for rows in seen] == [50, 50]
     assert sorted(seen[0] + seen[1]) == list(range(100))

@@ -64,12 +64,12 @@ def test_labelled_anomalies_are_wanted_and_used(
     plain, labelled = (
         parse_config(method, {"source_negatives": kind}) for kind in ("pseudo", "labelled")
     )
-    assert method.wanted(plain) == method.needs == {"target_shots"}
-    assert method.wanted(labelled) == {"target_shots", "source_anomalies"}
-    assert "pixels" in method.outputs(plain)
-    assert "pixels" not in method.outputs(labelled)
+    assert plain.wanted(method.needs) == method.needs == {"target_shots"}
+    assert labelled.wanted(method.needs) == {"target_shots", "source_anomalies"}
+    assert "pixels" in plain.outputs()
+    assert "pixels" not in labelled.outputs()
     world = toy.encoded_world()
-    model = toy.fit("tsa", world, source_negatives="labelled", **FEW)
+    fit = toy.fitting("tsa", world, source_negatives="labelled", **FEW)
     assert len(encoded) == 1  # Of the source nothing is made.
     data = toy.fit_data(method, world, labelled)
     assert data.source_anomalies is not None
@@ -77,9 +77,9 @@ def test_labelled_anomalies_are_wanted_and_used(
     assert len(source) == len(world.source) + len(data.source_anomalies)
     last = source.rows(np.array([len(source) - 1]))
     assert np.array_equal(last[0], data.source_anomalies["pooled"][-1])
-    assert np.isfinite(model.reference(data).scores).all()
+    assert np.isfinite(fit.out_of_sample.scores).all()
     with pytest.raises(ConfigError, match="needs source_anomalies"):
-        model.fit(replace(data, source_anomalies=None))
+        fit.model.fit(replace(data, source_anomalies=None))
     with pytest.raises(ConfigError, match="must not see source_anomalies"):
         method(toy.encoder(), plain).fit(data)
 
@@ -176,7 +176,7 @@ def test_what_trains(trains: str, seen: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_its_loss_falls(seed: int) -> None:
-    losses = toy.fit("tsa", toy.encoded_world(seed), seed, views=2, iterations=60).log_.losses
+    losses = toy.losses("tsa", toy.encoded_world(seed), seed, views=2, iterations=60)
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
 
 

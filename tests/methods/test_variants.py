@@ -78,8 +78,8 @@ def test_each_alignment_gives_another_result(alignment: str) -> None:
 @pytest.mark.parametrize("alignment", ["contrastive", "infonce", "mmd"])
 def test_the_loss_of_each_alignment_falls(alignment: str) -> None:
     options: Options = {"alignment": alignment, "lambda_ad": 0, "training": {"trainable": "head"}}
-    log = toy.fit("paper", toy.clouds(), **options).log_
-    assert log.losses[-1] < min(log.losses[:3])
+    losses = toy.losses("paper", toy.clouds(), **options)
+    assert losses[-1] < min(losses[:3])
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_refinements_reach_the_partition() -> None:
     n_normal = int((world.pool_labels == 0).sum())
 
     def partition(**options: Any) -> Any:
-        return toy.fit("paper", world, training=head, **options).partition_
+        return toy.fitting("paper", world, training=head, **options).diagnostics.partition
 
     assert len(partition(trim_dominant=0.25).dominant) == n_normal * 3 / 4
     assert len(partition(negatives="farthest", negative_share=0.07).others) == 7

@@ -38,11 +38,11 @@ def test_watching_changes_no_bit(name: str, trains: str) -> None:
 
     plain: Any = method(toy.encoder(), config).fit(data, random_state=1)
     watched: Any = method(toy.encoder(), config).fit(data, random_state=1, watch=watch)
-    assert len(seen) == len(plain.log_.losses) > 1
-    assert plain.log_ == watched.log_
-    for key, array in plain.state().items():
-        assert np.array_equal(array, watched.state()[key])
-    assert np.array_equal(seen[-1], watched.score(world.test))
+    assert len(seen) == len(plain.diagnostics.losses["training"]) > 1
+    assert plain.diagnostics.losses == watched.diagnostics.losses
+    for key, array in plain.model.state().items():
+        assert np.array_equal(array, watched.model.state()[key])
+    assert np.array_equal(seen[-1], watched.model.score(world.test))
     assert not np.array_equal(seen[0], seen[-1])
 
 

@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
-from twofold.methods import FitData, Method, MethodConfig, Need, Reference
+from twofold.methods import FitData, Found, Method, MethodConfig, Need, OutOfSample
 
 
 class CuriousConfig(MethodConfig):
     """What to ask for besides shots."""
 
     wants: tuple[Need, ...] = ()
+
+    def wanted(self, needs: frozenset[Need]) -> frozenset[Need]:
+        """As the options say."""
+        return needs | set(self.wants)
 
 
 class Curious(Method):
@@ -26,22 +30,14 @@ class Curious(Method):
     Config = CuriousConfig
     config: CuriousConfig
 
-    @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """As the options say."""
-        assert isinstance(config, CuriousConfig)
-        return cls.needs | set(config.wants)
-
-    def _fit(self, data: FitData, random_state: int, progress: Any) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Any) -> Found:
         del random_state, progress
         self.data_ = data
+        own = OutOfSample(self._score(data.source), "source", data.source.grouping())
+        return Found(out_of_sample=own)
 
     def _score(self, images: EncodedImages) -> NDArray[np.float64]:
         return images["pooled"][:, 0].astype(np.float64)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        del random_state
-        return Reference(self._score(data.source), "source", data.source.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {}

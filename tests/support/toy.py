@@ -261,7 +261,7 @@ def clouds(seed: int = 0, *, share: float = 0.2, shift: float = 3.0, away: float
 def fit_data(method: type[Method], world: Encoded, config: MethodConfig | None = None) -> FitData:
     """What a method declares, and nothing else; of the shots no output it does not ask for."""
     config = method.Config() if config is None else config
-    wanted = method.wanted(config)
+    wanted = config.wanted(method.needs)
     data = FitData(source=world.source)
     if "target_pool" in wanted:
         data = replace(data, target_pool=world.pool)
@@ -269,7 +269,7 @@ def fit_data(method: type[Method], world: Encoded, config: MethodConfig | None =
         data = replace(data, target_labels=world.pool_labels)
     if "target_shots" in wanted:
         assert world.shots is not None
-        data = replace(data, target_shots=only(world.shots, *method.shot_outputs(config)))
+        data = replace(data, target_shots=only(world.shots, *config.shot_outputs()))
     if "source_anomalies" in wanted:
         rng = np.random.default_rng(11)
         images = draw(np.ones(12, dtype=np.int64), SOURCE, rng)
@@ -313,12 +313,22 @@ def quick_options(method: type[Method]) -> dict[str, Any]:
     return {name: value for name, value in QUICK.items() if name in known}
 
 
-def fit(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
-    """A registered method fitted on a world; ``Any``, as tests look inside."""
+def fitting(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
+    """The fit of a registered method to a world; ``Any``, as tests look inside."""
     method = METHODS.load(name)
     config = parse_config(method, options)
-    model = method(encoder(), config)
-    return model.fit(fit_data(method, world, config), random_state=seed)
+    return method(encoder(), config).fit(fit_data(method, world, config), random_state=seed)
+
+
+def fit(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
+    """Likewise the fitted model alone."""
+    return fitting(name, world, seed, **options).model
+
+
+def losses(name: str, world: Encoded, seed: int = 0, **options: Any) -> tuple[float, ...]:
+    """Mean losses of the epochs of such a fit."""
+    found: tuple[float, ...] = fitting(name, world, seed, **options).diagnostics.losses["training"]
+    return found
 
 
 def area(model: Method, world: Encoded) -> float:

@@ -129,7 +129,7 @@ def _outputs() -> tuple[str, ...]:
     """What any of the methods reads."""
     wanted: dict[str, None] = {}
     for method in map(METHODS.load, DEMO_METHODS):
-        wanted |= dict.fromkeys(method.outputs(parse_config(method, _options(method))))
+        wanted |= dict.fromkeys(parse_config(method, _options(method)).outputs())
     return tuple(wanted)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from twofold.benchmark.protocol import Split
-from twofold.methods import Method
-from twofold.selection import Partition
+from twofold.methods import Fit, Method
 
 __all__ = ["best_epoch", "diagnostics"]
 
@@ -18,20 +17,16 @@ def best_epoch(areas: list[float]) -> dict[str, float]:
     return {"auroc_best_epoch": max(areas), "best_epoch": 1.0 + int(np.argmax(areas))}
 
 
-def diagnostics(method: Method, split: Split) -> dict[str, float]:
-    """How good the method's choice of presumed normals was; needs labels, so never for it to see.
+def diagnostics(fit: Fit[Method], split: Split) -> dict[str, float]:
+    """How good the fit's choice of presumed normals was; needs labels, so never for it to see.
 
     ``dominant_precision``: share of normals among the positives. ``dominant_recall``: share of the
     pool's normals that are positives. ``negatives_normal``: share of normals among the negatives.
     ``dominant_share``: share of the pool that is positive.
     """
-    partition = getattr(method, "partition_", None)
+    partition, model = fit.diagnostics.partition, fit.model
     known = len(split.pool) and (split.pool_labels >= 0).all()
-    if (
-        not isinstance(partition, Partition)
-        or "target_pool" not in method.wanted(method.config)
-        or not known
-    ):
+    if partition is None or "target_pool" not in model.config.wanted(model.needs) or not known:
         return {}
     normal = split.pool_labels == 0
     inside, outside = normal[partition.dominant], normal[partition.others]

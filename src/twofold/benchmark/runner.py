@@ -106,7 +106,7 @@ class _Runner:
     def describe(self, cell: Cell) -> Row:
         """The part of a row that is known before the cell runs."""
         variant, encoder = cell.variant, self._encoders.main
-        psi = variant.method.selection_encoder(variant.config)
+        psi = variant.config.selection_encoder()
         configuration = variant.config.model_dump(mode="json")
         deciding = {
             "configuration": configuration,
@@ -138,8 +138,8 @@ class _Runner:
 
     def _outputs(self, variant: Variant) -> dict[str, str]:
         """What the method reads of the encoder, output by output, to the last constant."""
-        method, config, encoder = variant.method, variant.config, self._encoders.main
-        names = {*method.outputs(config), *method.shot_outputs(config)}
+        config, encoder = variant.config, self._encoders.main
+        names = {*config.outputs(), *config.shot_outputs()}
         # Those made on demand are the encoder's input, which its fingerprint stands for.
         return {
             name: encoder.fingerprint if name in LAZY_OUTPUTS else output_digest(encoder, name)
@@ -172,7 +172,7 @@ class _Runner:
     def _stock(self, cell: Cell, side: Side, outputs: Sequence[str] | None = None) -> Stock:
         """One side of a cell, with the outputs its method reads unless others are named."""
         if outputs is None:
-            outputs = cell.variant.method.outputs(cell.variant.config)
+            outputs = cell.variant.config.outputs()
         return self._part(cell, side, self._encoders.main, outputs)
 
     def _part(self, cell: Cell, side: Side, encoder: Encoder, outputs: Sequence[str]) -> Stock:
@@ -186,7 +186,7 @@ class _Runner:
 
     def _selection(self, cell: Cell) -> Stock | None:
         """The target under the method's second encoder, if it has one."""
-        name = cell.variant.method.selection_encoder(cell.variant.config)
+        name = cell.variant.config.selection_encoder()
         if name is None:
             return None
         return self._part(cell, "target", self._encoders.selection[name], ("pooled",))
@@ -215,20 +215,21 @@ class _Runner:
             scores = score(images)
             areas.append(auroc(scores[~anomalous], scores[anomalous]))
 
-        method.fit(data, random_state=cell.run, watch=watch if self._plan.log_best_epoch else None)
-        scores = method.score(images)
+        looks = watch if self._plan.log_best_epoch else None
+        fit = method.fit(data, random_state=cell.run, watch=looks)
+        scores = fit.model.score(images)
         low, high = scores[~anomalous], scores[anomalous]
         return {
             "auroc": auroc(low, high),
             "ap": average_precision(low, high),
             "fpr95": fpr_at_tpr(low, high),
-            "diagnostics": diagnostics(method, split) | best_epoch(areas),
+            "diagnostics": diagnostics(fit, split) | best_epoch(areas),
         }
 
     def _data(self, cell: Cell, split: Split, source: Stock, target: Stock) -> FitData:
         """Exactly what the method declares under its configuration."""
         method, config = cell.variant.method, cell.variant.config
-        wanted = method.wanted(config)
+        wanted = config.wanted(method.needs)
         pool = shots = labels = psi = anomalies = reference = None
         known = source.domain.labels(cell.normal)
         normals = source.images.subset(known == 0)
@@ -237,7 +238,7 @@ class _Runner:
             selected = self._selection(cell)
             psi = None if selected is None else selected.images.subset(split.pool)
         if "target_shots" in wanted and len(split.shots):
-            seen = self._stock(cell, "target", method.shot_outputs(config))
+            seen = self._stock(cell, "target", config.shot_outputs())
             shots = seen.images.subset(split.shots)
         if method.uses_labels():
             labels = _labels_of(split)

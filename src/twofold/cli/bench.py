@@ -159,7 +159,7 @@ def _load_encoders(plan: Plan, weights: str | None, selection_weights: str | Non
     main = load_encoder(plan.preset.encoder, weights)
     if plan.preset.image_size is not None:
         main = main.at_size(plan.preset.image_size)
-    named = {v.method.selection_encoder(v.config) for v in plan.variants} - {None}
+    named = {v.config.selection_encoder() for v in plan.variants} - {None}
     selection: dict[str, Encoder] = {}
     for name in sorted(map(str, named)):
         selection[name] = load_encoder(name, selection_weights)

@@ -96,7 +96,7 @@ def check_pair(
     assert given.target is not None
     auto = METHODS.load("auto")
     method = auto(load_encoder(encoder, weights), parse_config(auto, {}))
-    outputs = tuple(dict.fromkeys((*method.outputs(method.config), "pooled")))
+    outputs = tuple(dict.fromkeys((*method.config.outputs(), "pooled")))
     frozen = FrozenEncoder(method.encoder, outputs, cache=default_cache(), engine=engine)
     reader = Reader(method.encoder, frozen, engine, strict, progress)
     data = FitData(
@@ -124,7 +124,7 @@ def _studied(
             false_alarm_rate=false_alarm_rate,
         )
     else:
-        _, scores = fit_distinct(method, data, pool, random_state=random_state)
+        fit, scores = fit_distinct(method, data, pool, random_state=random_state)
         findings, verdict = look_at(
             source,
             pool,
@@ -132,7 +132,7 @@ def _studied(
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
         )
-        choices = method.choices()
+        choices = dict(fit.diagnostics.choices)
     return Check(
         n_source=len(source),
         n_target=len(pool),

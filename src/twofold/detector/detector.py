@@ -247,7 +247,8 @@ class Detector(Scoring, Estimator):
         )
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
-        self.method_, self.threshold_, self.evidence_ = method, fitted.threshold, fitted.evidence
+        self.method_, self.threshold_ = fitted.model, fitted.threshold
+        self.evidence_ = fitted.evidence
         self.calibration_, self.random_state_ = fitted.calibration, seed
         self.bit_depth_ = fitted.evidence.bit_depths[0 if pool is None else 1]
         self.decision_scores_ = fitted.seen_scores

@@ -160,8 +160,8 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
             f"{path} was fitted with another preprocessing of {header.encoder.id}: fit it again"
         )
     try:
-        method = method_class(encoder, parse_config(method_class, header.configuration))
-        method.restore(_method_state(bundle))
+        config = parse_config(method_class, header.configuration)
+        method = method_class(encoder, config).restore(_method_state(bundle))
     except ConfigError as error:
         raise BundleError(f"{path}: {error}") from error
     _check_algorithm(header, method, path)
@@ -195,7 +195,7 @@ def _cut(text: str) -> str:
 
 def _digests(method: Method) -> dict[str, str]:
     """What the method reads, output by output; those made on demand are the encoder's input."""
-    outputs = method.outputs(method.config)
+    outputs = method.config.outputs()
     return {
         name: output_digest(method.encoder, name) for name in outputs if name not in LAZY_OUTPUTS
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judge, study
-from twofold.methods import FitData, Method, Reference
+from twofold.methods import Fit, FitData, Method
 from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
 
 __all__ = ["Fitted", "fit_distinct", "fit_method", "look_at"]
@@ -24,6 +24,7 @@ class Fitted:
     """A fitted method with its decision rule.
 
     Attributes:
+        model: the fitted method.
         threshold: the decision rule.
         evidence: about the fit.
         calibration: out-of-sample scores that the decision rule is read off.
@@ -31,6 +32,7 @@ class Fitted:
             fit that has not seen its image.
     """
 
+    model: Method
     threshold: Threshold
     evidence: Evidence
     calibration: Calibration
@@ -53,7 +55,7 @@ def fit_method(
     """Fit a method, its threshold, and gather the evidence.
 
     Args:
-        method: freshly made; fitted afterwards.
+        method: to fit; it stays as it is.
         data: exactly what it declares.
         pool: the target images for the evidence, with their pooled vectors; the method may not
             see them.
@@ -65,13 +67,10 @@ def fit_method(
         notes: on the files, for the evidence.
         bit_depths: of source and target, likewise.
     """
-    reference, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
+    fit, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
+    own = fit.out_of_sample
     calibration = Calibration.of(
-        reference.scores,
-        origin=reference.origin,
-        groups=reference.groups,
-        rule=rule,
-        scale=reference.scale,
+        own.scores, origin=own.origin, groups=own.groups, rule=rule, scale=own.scale
     )
     threshold = fit_threshold(calibration, false_alarm_rate)
     findings: Findings | None = None
@@ -90,11 +89,11 @@ def fit_method(
         threshold,
         verdict=verdict,
         findings=findings,
-        choices=method.choices(),
+        choices=dict(fit.diagnostics.choices),
         notes=notes,
         bit_depths=bit_depths,
     )
-    return Fitted(threshold, evidence, calibration, seen)
+    return Fitted(fit.model, threshold, evidence, calibration, seen)
 
 
 def fit_distinct(
@@ -104,30 +103,30 @@ def fit_distinct(
     *,
     random_state: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Reference, Array]:
+) -> tuple[Fit[Method], Array]:
     """Fit a method on each image once.
 
     Args:
-        method: freshly made; fitted afterwards.
+        method: to fit; it stays as it is.
         data: exactly what it declares.
         pool: target images that it may not see, with copies.
         random_state: of everything.
         progress: told about the training.
 
     Returns:
-        The scores of the distinct images of source or pool; and those of the pool, or of the source
-        where there is none, copies included, each out of sample.
+        The fit to the distinct images; and the scores of the pool, or of the source where there is
+        none, copies included, each out of sample.
     """
     once = data.distinct()
-    method.fit(once, random_state=random_state, progress=progress)
-    reference = method.reference(once, random_state=random_state)
-    fitted_on = once.source if reference.origin == "source" else once.target_pool
+    fit = method.fit(once, random_state=random_state, progress=progress)
+    own = fit.out_of_sample
+    fitted_on = once.source if own.origin == "source" else once.target_pool
     assert fitted_on is not None
     seen = data.source if pool is None else pool
-    known = dict(zip(fitted_on.digests, reference.scores.tolist(), strict=True))
+    known = dict(zip(fitted_on.digests, own.scores.tolist(), strict=True))
     if not known.keys() >= set(seen.digests):
-        return reference, method.score(seen)
-    return reference, np.array([known[digest] for digest in seen.digests])
+        return fit, fit.model.score(seen)
+    return fit, np.array([known[digest] for digest in seen.digests])
 
 
 def look_at(

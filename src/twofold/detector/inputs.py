@@ -181,7 +181,7 @@ def check_given(
         UsageError: images are missing.
         ConfigError: labels are missing; or images or labels are given that it must not see.
     """
-    wanted = method.wanted(config)
+    wanted = config.wanted(method.needs)
     if "target_pool" in wanted and not target:
         raise UsageError(f"method {method.id} needs target images")
     if "target_shots" in wanted and not target_shots:
@@ -222,7 +222,7 @@ def hand_over(
         labels: int64 (n,), one per target image as given, unusable ones included.
     """
     data = FitData(source=source, target_shots=shots, source_anomalies=anomalies)
-    wanted = method.wanted(method.config)
+    wanted = method.config.wanted(method.needs)
     if "source_reference" in wanted:
         data = replace(data, source_reference=first_by_name(source))
     if pool is None or "target_pool" not in wanted:

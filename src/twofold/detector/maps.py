@@ -49,9 +49,9 @@ def require_maps(method: Method) -> None:
     Raises:
         ConfigError: naming the methods that can.
     """
-    if method.has_maps(method.config):
+    if method.config.has_maps():
         return
-    able = [name for name in METHODS.ids() if (m := METHODS.load(name)).has_maps(m.Config())]
+    able = [name for name in METHODS.ids() if METHODS.load(name).Config().has_maps()]
     hint = " (or its option locality=both)" if method.id in able else ""
     raise ConfigError(
         f"method {method.id} with these options has no anomaly maps: fit with "

@@ -62,7 +62,7 @@ class Reader:
         """Target images known to be normal, with the outputs the method wants of them."""
         frozen = FrozenEncoder(
             self.encoder,
-            method.shot_outputs(method.config),
+            method.config.shot_outputs(),
             cache=default_cache(),
             engine=self.engine,
         )
@@ -72,7 +72,7 @@ class Reader:
         self, images: ImageSet, method: Method, weights: str | Path | None
     ) -> EncodedImages | None:
         """The target as the method's second encoder sees it, if it has one."""
-        name = method.selection_encoder(method.config)
+        name = method.config.selection_encoder()
         if name is None:
             return None
         frozen = FrozenEncoder(

@@ -264,7 +264,7 @@ class Scoring:
 
     def _reader(self, method: Method, *more: str) -> Reader:
         """Of a method's outputs and some more."""
-        outputs = tuple(dict.fromkeys((*method.outputs(method.config), *more)))
+        outputs = tuple(dict.fromkeys((*method.config.outputs(), *more)))
         frozen = self._frozen_encoder(method.encoder, outputs)
         return Reader(method.encoder, frozen, self.engine, self.strict, self.progress)
 

@@ -19,10 +19,11 @@ from twofold.errors import CollapseError
 from twofold.losses import one_class_center, squared_distances
 from twofold.methods._alignment import make_alignment
 from twofold.methods._arrays import load_arrays, module_arrays
-from twofold.methods._network import AdaptedNetwork, Trainee, entrance
+from twofold.methods._network import AdaptedNetwork, Trainee
 from twofold.methods._objective import Objective
 from twofold.methods._options import AdaptationConfig
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference, folds
+from twofold.methods._rows import HALVES
+from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress, folds
 from twofold.selection import Partition
 from twofold.thresholds import Origin
 from twofold.training import (
@@ -36,21 +37,12 @@ __all__ = ["AdaptationMethod"]
 
 Array = NDArray[np.float64]
 
-# Each fold costs a training run, so there are as few as can be.
-_FOLDS = 2
-
 
 class AdaptationMethod(Method):
     """Trains by eq. 10 and scores by the squared distance to the source's centre."""
 
     Config = AdaptationConfig
     config: AdaptationConfig
-
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """The activations that enter the trained part, and the frozen vectors."""
-        assert isinstance(config, AdaptationConfig)
-        return tuple(dict.fromkeys(("pooled", _split(config))))
 
     @abstractmethod
     def _partition(
@@ -68,10 +60,10 @@ class AdaptationMethod(Method):
     def _target(self, data: FitData, random_state: int) -> NDArray[np.float32] | None:
         """Activations of the target images that the partition's rows mean."""
         del random_state
-        return None if data.target_pool is None else data.target_pool[_split(self.config)]
+        return None if data.target_pool is None else data.target_pool[self.config.split()]
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        source, pool = data.source[_split(self.config)], self._target(data, random_state)
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
+        source, pool = data.source[self.config.split()], self._target(data, random_state)
         generator = local_generator(random_state)
         network = self._network(generator).eval()
         before = forward_all(network, source)
@@ -97,7 +89,7 @@ class AdaptationMethod(Method):
             self.network_, self.center_ = network, objective.final_center(after)
             return after
 
-        self.log_ = optimise(
+        log = optimise(
             Trainee(network, alignment),
             objective,
             self.config.training,
@@ -106,7 +98,11 @@ class AdaptationMethod(Method):
             after_epoch=self._watched(ready),
         )
         check_collapse(before, ready())
-        self.partition_ = objective.partition
+        return Found(
+            Diagnostics(
+                partition=objective.partition, losses={"training": log.losses}, steps=log.steps
+            )
+        )
 
     def _network(self, generator: torch.Generator | None = None) -> AdaptedNetwork:
         return AdaptedNetwork(
@@ -125,23 +121,23 @@ class AdaptationMethod(Method):
         return self.config.lambda_ad / spread
 
     def _score(self, images: EncodedImages) -> Array:
-        features = forward_all(self.network_, images[_split(self.config)])
+        features = forward_all(self.network_, images[self.config.split()])
         distances = squared_distances(torch.from_numpy(features), torch.from_numpy(self.center_))
         return np.asarray(distances.numpy(), dtype=np.float64)
 
-    def _reference(self, data: FitData, random_state: int) -> Reference:
+    def _cross_fit(self, data: FitData, random_state: int) -> OutOfSample:
         name = "source" if data.target_pool is None else "target_pool"
         images: EncodedImages = getattr(data, name)
         scores = np.empty(len(images))
-        for fold in folds(images.grouping(), _FOLDS, random_state, data.target_labels):
-            other = type(self)(self.encoder, self.config)
-            other.fit(_without(data, name, fold), random_state=random_state)
+        for fold in folds(images.grouping(), HALVES, random_state, data.target_labels):
+            rest = _without(data, name, fold)
+            other = type(self)(self.encoder, self.config).fit(rest, random_state=random_state).model
             # Two trainings end at two scales; images that both have seen tell how they compare.
             seen = images.subset(~fold)
             mine, others = (float(np.median(fit._score(seen))) for fit in (self, other))
             scores[fold] = other.score(images.subset(fold)) * (mine / others if others > 0 else 1.0)
         origin: Origin = "source" if name == "source" else "target"
-        return Reference(scores, origin, images.grouping(), "log")
+        return OutOfSample(scores, origin, images.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"center": self.center_} | module_arrays(self.network_, "network.")
@@ -153,10 +149,6 @@ class AdaptationMethod(Method):
         self.network_ = network.eval()
         if self.center_.shape != (network.dim,):
             raise ValueError(f"center has shape {self.center_.shape}")
-
-
-def _split(config: AdaptationConfig) -> str:
-    return entrance(config.training.trainable)
 
 
 def _without(data: FitData, name: str, fold: NDArray[np.bool_]) -> FitData:

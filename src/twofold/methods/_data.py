@@ -1,24 +1,15 @@
-"""What a method may be fitted on, and what a threshold is read off."""
+"""What a method may be fitted on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
-from twofold.thresholds import Origin, ScoreScale
 
-__all__ = ["FitData", "Need", "Reference"]
-
-Need = Literal[
-    "target_pool", "target_shots", "source_anomalies", "target_labels", "source_reference"
-]
-"""What a method may consume besides the source normals, which all of them get."""
-
-Array = NDArray[np.float64]
+__all__ = ["FitData"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,7 @@ class FitData:
         target_labels: int (n_pool,), 1 = anomalous, for the rows of ``target_pool``.
         source_reference: one source normal kept for test time.
         target_selection: the rows of ``target_pool`` as the encoder sees them that
-            :meth:`Method.selection_encoder` names.
+            :meth:`MethodConfig.selection_encoder` names.
     """
 
     source: EncodedImages
@@ -70,21 +61,3 @@ def _first_of_each(images: EncodedImages) -> NDArray[np.intp]:
     """Rows of the first image of each content, ascending."""
     _, first = np.unique(np.array(images.digests, dtype=np.str_), return_index=True)
     return np.sort(first)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Out-of-sample scores from which a threshold is read off.
-
-    Attributes:
-        scores: float64 (n,), each from a fit that did not see the image it scores, nor any other of
-            its group.
-        origin: ``target`` (the pool, its anomalies included) or ``source`` (normals only).
-        groups: int64 (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
-        scale: on which scores of normals are close to symmetric; ``log`` for positive distances.
-    """
-
-    scores: Array
-    origin: Origin
-    groups: NDArray[np.int64]
-    scale: ScoreScale = "linear"

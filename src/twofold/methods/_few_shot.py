@@ -1,8 +1,7 @@
-"""What the few-shot systems share: views of the shots, pseudo-anomalies, a source's reference."""
+"""What the few-shot systems share: views of the shots, and pseudo-anomalies."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -11,13 +10,12 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
-from twofold.methods.base import FitData, Method, MethodConfig, Need, Reference, folds
+from twofold.methods.base import Method, MethodConfig, Need
 
 __all__ = [
     "Ascending",
     "ContrastedMethod",
     "NegativesConfig",
-    "cross_fit_source",
     "draw_views",
     "pseudo_anomalies",
     "views_of",
@@ -25,8 +23,6 @@ __all__ = [
 
 Pixels = NDArray[np.uint8]
 
-# Each fold costs a training run, so there are as few as can be.
-_FOLDS = 2
 _PUBLISHED_SIDE = 224  # Pixels in which sides of patches are given.
 
 
@@ -45,6 +41,11 @@ class NegativesConfig(MethodConfig):
 
     source_negatives: str
 
+    def wanted(self, needs: frozenset[Need]) -> frozenset[Need]:
+        """Source anomalies as well, where the negatives are labelled."""
+        labelled = self.source_negatives == "labelled"
+        return needs | ({"source_anomalies"} if labelled else set())
+
 
 class ContrastedMethod(Method):
     """A few-shot system whose anomalies are made, or are source images known to be anomalous."""
@@ -52,12 +53,6 @@ class ContrastedMethod(Method):
     needs = frozenset({"target_shots"})
     may_need = frozenset({"source_anomalies"})
     Config = NegativesConfig
-
-    @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """Source anomalies as well, where the negatives are labelled."""
-        assert isinstance(config, NegativesConfig)
-        return cls.needs | (cls.may_need if config.source_negatives == "labelled" else set())
 
 
 def views_of(
@@ -109,21 +104,3 @@ def pseudo_anomalies(
     """
     pixels = images.astype(np.uint8)
     return np.stack([patch_pseudo_anomaly(image, generator, sides) for image in pixels])
-
-
-def cross_fit_source(method: Method, data: FitData, random_state: int) -> Reference:
-    """Scores of the source normals, each from a fit on the other half of them.
-
-    What else the method sees is the same in both fits.
-
-    Args:
-        method: whose class, encoder and configuration are fitted anew; it stays as it is.
-        data: of its own fit.
-        random_state: of the folds and of the fits.
-    """
-    scores = np.empty(len(data.source))
-    for fold in folds(data.source.grouping(), _FOLDS, random_state):
-        other = type(method)(method.encoder, method.config)
-        other.fit(replace(data, source=data.source.subset(~fold)), random_state=random_state)
-        scores[fold] = other.score(data.source.subset(fold))
-    return Reference(scores, "source", data.source.grouping())

@@ -11,7 +11,7 @@ from twofold.densities import Gaussian, Splits, concentrate, in_blocks
 from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
 
-__all__ = ["GlobalView", "choose_global_weight", "cross_fit_global", "fit_global"]
+__all__ = ["GlobalFit", "GlobalView", "choose_global_weight", "cross_fit_global", "fit_global"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,17 +30,28 @@ class GlobalView:
 
     Attributes:
         models: the fits, one or two.
-        weights: of a source image beside a target image, in each of them.
-        kept: the presumed normals of the pool in each, bool (n,).
     """
 
     models: tuple[Gaussian, ...]
-    weights: tuple[float, ...]
-    kept: tuple[Mask, ...]
 
     def scores(self, vectors: Array) -> Array:
         """Squared Mahalanobis distances, their geometric mean over the fits, float64 (n,)."""
         return _mean([in_blocks(model.squared_distances, vectors) for model in self.models])
+
+
+@dataclass(frozen=True)
+class GlobalFit:
+    """The global view as it was fitted.
+
+    Attributes:
+        view: what scores images.
+        weights: of a source image beside a target image, one for each model.
+        kept: the presumed normals of the pool, bool (n,), likewise.
+    """
+
+    view: GlobalView
+    weights: tuple[float, ...]
+    kept: tuple[Mask, ...]
 
 
 def _mean(distances: list[Array]) -> Array:
@@ -51,7 +62,7 @@ def _mean(distances: list[Array]) -> Array:
     return np.asarray(np.exp(np.mean(logs, axis=0)))
 
 
-def fit_global(splits: Splits, *, trim: float, weights: tuple[float, ...] = (1.0,)) -> GlobalView:
+def fit_global(splits: Splits, *, trim: float, weights: tuple[float, ...] = (1.0,)) -> GlobalFit:
     """Fit to the pool's central part, and the moved source if there is one.
 
     Args:
@@ -63,7 +74,7 @@ def fit_global(splits: Splits, *, trim: float, weights: tuple[float, ...] = (1.0
     models = tuple(
         splits.fit(rows, source_weight=weight) for weight, rows in zip(weights, kept, strict=True)
     )
-    return GlobalView(models, weights, kept)
+    return GlobalFit(GlobalView(models), weights, kept)
 
 
 def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> tuple[float, ...]:
@@ -110,7 +121,7 @@ def _log_likelihoods(
 
 
 def cross_fit_global(
-    view: GlobalView, splits: Splits, groups: NDArray[np.int64], *, random_state: int
+    fit: GlobalFit, splits: Splits, groups: NDArray[np.int64], *, random_state: int
 ) -> Array:
     """The pool's scores, each from fits that have not seen its image, float64 (n,).
 
@@ -119,7 +130,7 @@ def cross_fit_global(
     scores = np.empty(len(splits.pool))
     for fold in folds(groups, FOLDS, random_state):
         distances = []
-        for weight, kept in zip(view.weights, view.kept, strict=True):
+        for weight, kept in zip(fit.weights, fit.kept, strict=True):
             rest = kept & ~fold
             fitted = rest if rest.sum() >= 2 else ~fold
             distances.append(splits.score(fitted, fold, source_weight=weight)[0])

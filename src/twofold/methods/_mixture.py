@@ -13,16 +13,15 @@ from twofold.methods._arrays import under
 from twofold.methods._density import check_gaussian
 from twofold.methods._global_view import GlobalView
 from twofold.methods._maps import MapScale
-from twofold.methods._views import LocalView, Scale
+from twofold.methods._views import Scale
 from twofold.methods.base import Progress
-from twofold.patches import PatchGaussians, SourceWeight
+from twofold.patches import PatchGaussians
 
 __all__ = ["Steps", "Views"]
 
 Array = NDArray[np.float64]
 # The global view's fits, in the order of its weights.
 _WHOLE = ("whole.", "chosen.")
-_NOBODY = np.zeros(0, dtype=np.bool_)
 
 
 class Steps:
@@ -54,7 +53,7 @@ class Views:
     weight: float = 0.0
     whole: GlobalView | None = None
     whole_scale: Scale | None = None
-    local: LocalView | None = None
+    local: PatchGaussians | None = None
     local_scale: Scale | None = None
     maps: MapScale | None = None
 
@@ -71,37 +70,23 @@ class Views:
             1.0 - self.weight
         ) * self.whole_scale.standardise(whole)
 
-    def choices(self) -> dict[str, float]:
-        """What a fit settled by itself."""
-        found = {"local_weight": self.weight}
-        if self.whole is not None:
-            found["global_source_weight"] = self.whole.weights[-1]
-        if self.local is not None:
-            found["place_share"] = self.local.share
-            found["source_weight"] = self.local.source_weight.weight
-        return found
-
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that scores need, and the choices."""
+        """Everything that scores need."""
         arrays: dict[str, NDArray[Any]] = {"weight": np.array([self.weight])}
         if self.whole is not None:
-            arrays["whole.weights"] = np.array(self.whole.weights)
             for name, model in zip(_WHOLE, self.whole.models, strict=False):
                 arrays |= _prefixed(name, model.state())
         if self.whole_scale is not None:
             arrays["whole.scale"] = _pair(self.whole_scale)
         if self.local is not None and self.local_scale is not None and self.maps is not None:
-            arrays |= _prefixed("local.", self.local.model.state())
+            arrays |= _prefixed("local.", self.local.state())
             arrays["local.scale"] = _pair(self.local_scale)
             arrays["local.maps"] = self.maps.array()
-            arrays["local.choices"] = np.array(
-                [self.local.share, self.local.weight, self.local.source_weight.weight]
-            )
         return arrays
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]], *, dim: int | None, channels: int | None) -> Views:
-        """Inverse of :meth:`state`; the presumed normals of the pool are not kept.
+        """Inverse of :meth:`state`.
 
         Args:
             arrays: of a saved model.
@@ -119,22 +104,19 @@ class Views:
             whole = _global(arrays, dim)
             whole_scale = _scale(arrays["whole.scale"])
         if channels is not None:
-            share, own, source = (float(value) for value in arrays["local.choices"])
-            gaussians = PatchGaussians.from_state(under(arrays, "local."), channels)
-            local = LocalView(gaussians, _NOBODY, SourceWeight(source, {}), share, own)
+            local = PatchGaussians.from_state(under(arrays, "local."), channels)
             local_scale = _scale(arrays["local.scale"])
             maps = MapScale.of(arrays["local.maps"])
         return cls(weight, whole, whole_scale, local, local_scale, maps)
 
 
 def _global(arrays: dict[str, NDArray[Any]], dim: int) -> GlobalView:
-    weights = tuple(float(weight) for weight in arrays["whole.weights"])
-    if not 1 <= len(weights) <= len(_WHOLE) or not all(0 <= weight <= 1 for weight in weights):
-        raise ValueError(f"source weights {weights}")
-    models = tuple(Gaussian.from_state(under(arrays, name)) for name in _WHOLE[: len(weights)])
+    first, *others = _WHOLE
+    names = (first, *(name for name in others if under(arrays, name)))
+    models = tuple(Gaussian.from_state(under(arrays, name)) for name in names)
     for model in models:
         check_gaussian(model, dim)
-    return GlobalView(models, weights, ())
+    return GlobalView(models)
 
 
 def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, NDArray[Any]]:

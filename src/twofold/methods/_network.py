@@ -6,19 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from twofold.encoders.backbone import Trainable
 from twofold.encoders.encoder import Encoder
 from twofold.layers import linear
 from twofold.methods._options import Geometry
 from twofold.training import TrainingConfig
 
-__all__ = ["AdaptedNetwork", "Trainee", "entrance"]
-
-
-def entrance(trainable: Trainable) -> str:
-    """Name of the encoder's output that enters an :class:`AdaptedNetwork`."""
-    # What enters a head is the pooled vector, which the cache most likely has.
-    return "pooled" if trainable == "head" else f"split:{trainable}"
+__all__ = ["AdaptedNetwork", "Trainee"]
 
 
 class AdaptedNetwork(nn.Module):

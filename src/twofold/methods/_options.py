@@ -6,15 +6,22 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from twofold.methods.base import MethodConfig
+from twofold.encoders.backbone import Trainable
+from twofold.methods._config import MethodConfig
 from twofold.training import TrainingConfig
 
-__all__ = ["AdaptationConfig", "Alignment", "CenterPolicy", "Geometry"]
+__all__ = ["AdaptationConfig", "Alignment", "CenterPolicy", "Geometry", "entrance"]
 
 Alignment = Literal["contrastive", "infonce", "mmd", "grl"]
 CenterPolicy = Literal["fixed", "epoch", "ema", "batch"]
 Geometry = Literal["euclidean", "sphere"]
 """Where features live: as the network gives them, or L2-normalised."""
+
+
+def entrance(trainable: Trainable) -> str:
+    """Name of the encoder's output that enters what is trained."""
+    # What enters a head is the pooled vector, which the cache most likely has.
+    return "pooled" if trainable == "head" else f"split:{trainable}"
 
 
 class AdaptationConfig(MethodConfig):
@@ -53,3 +60,11 @@ class AdaptationConfig(MethodConfig):
                 "normalisation is live (training.batch_norm, alignment grl)"
             )
         return self
+
+    def split(self) -> str:
+        """Name of the activations that enter the trained part."""
+        return entrance(self.training.trainable)
+
+    def outputs(self) -> tuple[str, ...]:
+        """Those, and the frozen vectors."""
+        return tuple(dict.fromkeys(("pooled", self.split())))

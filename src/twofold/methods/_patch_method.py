@@ -14,14 +14,14 @@ from twofold.encoders.patches import patch_channels, patches_name
 from twofold.errors import NotEnoughImagesError
 from twofold.methods._maps import MapScale, map_scale, pool_map_scale
 from twofold.methods._mixture import Steps
-from twofold.methods._outside import Outside, identity
 from twofold.methods.base import (
     FitData,
+    Found,
     Method,
     MethodConfig,
     Need,
+    OutOfSample,
     Progress,
-    Reference,
     folds,
 )
 from twofold.threads import one_thread
@@ -58,6 +58,22 @@ class PatchConfig(MethodConfig):
             raise ValueError("must be odd, so that it has a middle")
         return side
 
+    def wanted(self, needs: frozenset[Need]) -> frozenset[Need]:
+        """Nothing but the source, where that is what the fit is on."""
+        return frozenset() if self.fit_on == "source" else needs
+
+    def outputs(self) -> tuple[str, ...]:
+        """Patches alone."""
+        return (self.patches(),)
+
+    def has_maps(self) -> bool:
+        """Always."""
+        return True
+
+    def patches(self) -> str:
+        """Name of the patch features."""
+        return patches_name(self.layers, self.neighbourhood)
+
 
 class PatchModel(Protocol):
     """What normal patches are like; each image is judged by itself, bit by bit."""
@@ -84,25 +100,6 @@ class PatchMethod(Method):
     needs = frozenset({"target_pool"})
     Config = PatchConfig
     config: PatchConfig
-    _outside: Outside[Array] | None = None
-
-    @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """Nothing but the source, where that is what the fit is on."""
-        assert isinstance(config, PatchConfig)
-        return frozenset() if config.fit_on == "source" else cls.needs
-
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Patches alone."""
-        assert isinstance(config, PatchConfig)
-        return (patches_name(config.layers, config.neighbourhood),)
-
-    @classmethod
-    def has_maps(cls, config: Any) -> bool:
-        """Always."""
-        del config
-        return True
 
     @abstractmethod
     def _model(self, patches: Floats, random_state: int) -> PatchModel:
@@ -112,8 +109,10 @@ class PatchMethod(Method):
     def _restored(self, state: dict[str, NDArray[Any]], channels: int) -> PatchModel:
         """Inverse of its :meth:`PatchModel.state`; ValueError if it is not."""
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        patches, tell = self._patches(self._known(data)), Steps(progress, _FOLDS + 1)
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
+        known = data.source if self.config.fit_on == "source" else data.target_pool
+        assert known is not None
+        patches, tell = self._patches(known), Steps(progress, _FOLDS + 1)
         if len(patches) < _LEAST:
             raise NotEnoughImagesError(
                 f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
@@ -122,22 +121,15 @@ class PatchMethod(Method):
         with one_thread():
             self.model_ = self._model(patches, random_state)
         tell.step()
-        scores, distances = self._cross_fit(
-            patches, self._known(data).grouping(), random_state, tell
-        )
-        known = self.config.fit_on == "source"
-        self.maps_ = map_scale(distances) if known else pool_map_scale(distances)
-        self._outside = Outside(scores, identity(self._known(data)), random_state)
-
-    def _known(self, data: FitData) -> EncodedImages:
-        images = data.source if self.config.fit_on == "source" else data.target_pool
-        assert images is not None
-        return images
+        scores, distances = self._by_folds(patches, known.grouping(), random_state, tell)
+        origin: Origin = "source" if self.config.fit_on == "source" else "target"
+        self.maps_ = map_scale(distances) if origin == "source" else pool_map_scale(distances)
+        return Found(out_of_sample=OutOfSample(scores, origin, known.grouping(), "log"))
 
     def _patches(self, images: EncodedImages) -> Floats:
-        return images[self.outputs(self.config)[0]]
+        return images[self.config.patches()]
 
-    def _cross_fit(
+    def _by_folds(
         self, patches: Floats, groups: Index, random_state: int, tell: Steps
     ) -> tuple[Array, Array]:
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
@@ -151,26 +143,8 @@ class PatchMethod(Method):
             tell.step()
         return scores, distances
 
-    def _seen_scores(self, data: FitData) -> Array:
-        """Out of sample: a bank of all patches is near to all its images."""
-        del data
-        assert self._outside is not None
-        return self._outside.scores
-
     def _score(self, images: EncodedImages) -> Array:
         return self.model_.scores(self._patches(images))
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        known, found = self._known(data), self._outside
-        # The threshold asks for the scores of the fit next; they are there already.
-        if found is not None and found.are_of(identity(known), random_state):
-            scores = found.scores
-        else:
-            scores, _ = self._cross_fit(
-                self._patches(known), known.grouping(), random_state, Steps(None, 0)
-            )
-        origin: Origin = "source" if self.config.fit_on == "source" else "target"
-        return Reference(scores, origin, known.grouping(), "log")
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -186,6 +160,5 @@ class PatchMethod(Method):
         return self.model_.state() | {"maps": self.maps_.array()}
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        name = self.outputs(self.config)[0]
         self.maps_ = MapScale.of(state["maps"])
-        self.model_ = self._restored(state, patch_channels(name, self.encoder))
+        self.model_ = self._restored(state, patch_channels(self.config.patches(), self.encoder))

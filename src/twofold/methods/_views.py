@@ -30,10 +30,11 @@ from twofold.thresholds import lower_spread
 
 __all__ = [
     "LocalData",
-    "LocalView",
+    "LocalFit",
     "Scale",
     "cross_fit_local",
     "fit_local",
+    "local_scores",
     "scale_of",
 ]
 
@@ -78,11 +79,11 @@ def scale_of(scores: Array) -> Scale:
 
 
 @dataclass(frozen=True)
-class LocalView:
-    """One robust Gaussian a place of patch features.
+class LocalFit:
+    """One robust Gaussian a place of patch features, as it was fitted.
 
     Attributes:
-        model: the fit.
+        model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
         source_weight: how much the source was let in, and why.
         share: how much the place explains, see :func:`twofold.patches.place_weight`.
@@ -95,10 +96,11 @@ class LocalView:
     share: float
     weight: float
 
-    def scores(self, patches: NDArray[np.floating]) -> Array:
-        """Mean squared distance of each image's oddest patches, float64 (n,)."""
-        with one_thread():
-            return top_mean(self.model.squared_distances(patches))
+
+def local_scores(model: PatchGaussians, patches: NDArray[np.floating]) -> Array:
+    """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,)."""
+    with one_thread():
+        return top_mean(model.squared_distances(patches))
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class LocalData:
 
 def fit_local(
     data: LocalData, *, trim: float, source_weight: float | None, random_state: int
-) -> LocalView:
+) -> LocalFit:
     """Fit to the pool's most normal images, with as much of the source as makes them likely.
 
     Args:
@@ -140,7 +142,7 @@ def fit_local(
 
 def _fit_local(
     data: LocalData, trim: float, source_weight: float | None, random_state: int
-) -> LocalView:
+) -> LocalFit:
     if source_weight is None:
         chosen, model, kept = _fit_chosen(data, trim=trim, random_state=random_state)
     else:
@@ -149,7 +151,7 @@ def _fit_local(
             data.source, data.places, trim=trim, source_weight=source_weight, shared=data.shared
         )
     share, weight = place_weight(patch_moments(data.places, kept))
-    return LocalView(model, kept, chosen, share, weight)
+    return LocalFit(model, kept, chosen, share, weight)
 
 
 def _fit_chosen(
@@ -192,7 +194,7 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
 
 
 def cross_fit_local(
-    view: LocalView, data: LocalData, groups: NDArray[np.int64], *, random_state: int
+    fit: LocalFit, data: LocalData, groups: NDArray[np.int64], *, random_state: int
 ) -> tuple[Array, Array]:
     """The pool's scores and patch distances, each from a fit that has not seen its image.
 
@@ -205,17 +207,17 @@ def cross_fit_local(
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
     with one_thread():
-        center = patch_moments(data.places, view.kept).mean
-        every = PatchSums.of(data.places, view.kept, center)
+        center = patch_moments(data.places, fit.kept).mean
+        every = PatchSums.of(data.places, fit.kept, center)
         for fold in folds(groups, FOLDS, random_state):
-            rest = every.without(PatchSums.of(data.places, view.kept & fold, center))
+            rest = every.without(PatchSums.of(data.places, fit.kept & fold, center))
             moments = (
                 rest.moments(shared=data.shared)
                 if rest.n >= MIN_IMAGES
                 else patch_moments(data.places, ~fold, shared=data.shared)
             )
             model = fit_patch_gaussians(
-                moments, data.source, source_weight=view.source_weight.weight
+                moments, data.source, source_weight=fit.source_weight.weight
             )
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return top_mean(distances), distances

@@ -14,18 +14,23 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.scales import pooled_name
 from twofold.methods._density import DensityConfig
-from twofold.methods._global_view import choose_global_weight, cross_fit_global, fit_global
+from twofold.methods._global_view import (
+    GlobalFit,
+    choose_global_weight,
+    cross_fit_global,
+    fit_global,
+)
 from twofold.methods._maps import pool_map_scale
 from twofold.methods._mixture import Steps, Views
-from twofold.methods._outside import Outside, identity
 from twofold.methods._views import (
     LocalData,
-    LocalView,
+    LocalFit,
     cross_fit_local,
     fit_local,
+    local_scores,
     scale_of,
 )
-from twofold.methods.base import FitData, Method, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
 from twofold.thresholds import ScoreScale
 
 __all__ = ["Auto", "AutoConfig"]
@@ -54,6 +59,23 @@ class AutoConfig(DensityConfig):
     # None: by how much the place explains of a patch.
     local_weight: float | None = Field(default=None, ge=0, le=1)
 
+    def outputs(self) -> tuple[str, ...]:
+        """Whole vectors, patches, or both."""
+        whole, local = self.pooled(), (self.patches(),)
+        return {"global": whole, "local": local}.get(self.locality, whole + local)
+
+    def has_maps(self) -> bool:
+        """Wherever it looks at patches."""
+        return self.locality != "global"
+
+    def pooled(self) -> tuple[str, ...]:
+        """Names of the whole-image vectors, largest scale first."""
+        return tuple(pooled_name(step) for step in range(self.scales))
+
+    def patches(self) -> str:
+        """Name of the patch features."""
+        return patches_name(self.layers, self.neighbourhood)
+
 
 class Auto(Method):
     """The paper's argument in closed form, for whole images and for patches.
@@ -76,75 +98,73 @@ class Auto(Method):
     revision = 3
     Config = AutoConfig
     config: AutoConfig
-    _outside: Outside[tuple[Array | None, Array | None]] | None = None
 
-    @classmethod
-    def outputs(cls, config: Any) -> tuple[str, ...]:
-        """Whole vectors, patches, or both."""
-        whole, local = _pooled(config), (_patches(config),)
-        return {"global": whole, "local": local}.get(config.locality, whole + local)
-
-    @classmethod
-    def has_maps(cls, config: Any) -> bool:
-        """Wherever it looks at patches."""
-        return bool(config.locality != "global")
-
-    def choices(self) -> dict[str, float]:
-        """The views' weight and each view's weight of the source, as settled in the fit."""
-        return self.views_.choices()
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        tell = Steps(progress, 4 if self.config.locality == "both" else 2)
-        self.views_, whole, local = Views(), None, None
-        if self.config.locality != "local":
-            whole = self._fit_whole(data, random_state, tell)
-        if self.config.locality != "global":
-            local = self._fit_local(data, random_state, tell)
-        self.views_ = replace(self.views_, weight=self._weight(self.views_.local))
-        assert data.target_pool is not None
-        known = identity(data.source, data.target_pool)
-        # The threshold asks for the same scores next.
-        self._outside = Outside((whole, local), known, random_state)
-
-    def _fit_whole(self, data: FitData, random_state: int, tell: Steps) -> Array:
-        """Fit the global view; its cross-fitted scores of the pool."""
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         config, pool = self.config, data.target_pool
         assert pool is not None
-        near, far = (_vectors(images, config) for images in (data.source, pool))
+        tell = Steps(progress, 4 if config.locality == "both" else 2)
+        views, choices, normal = Views(), dict[str, float](), dict[str, NDArray[np.bool_]]()
+        whole = local = None
+        if config.locality != "local":
+            fit, whole = self._fit_whole(data.source, pool, random_state, tell)
+            views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
+            choices["global_source_weight"] = fit.weights[-1]
+            normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
+        if config.locality != "global":
+            found, local, distances = self._fit_local(data.source, pool, random_state, tell)
+            views = replace(
+                views,
+                weight=self._weight(found),
+                local=found.model,
+                local_scale=scale_of(local),
+                maps=pool_map_scale(distances),
+            )
+            choices |= {"place_share": found.share, "source_weight": found.source_weight.weight}
+            normal["local"] = found.kept
+        self.views_ = views
+        choices["local_weight"] = views.weight
+        # Two views are mixed on a logarithmic scale already.
+        scale: ScoreScale = "linear" if config.locality == "both" else "log"
+        own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
+        return Found(Diagnostics(choices, normal), own)
+
+    def _fit_whole(
+        self, source: EncodedImages, pool: EncodedImages, random_state: int, tell: Steps
+    ) -> tuple[GlobalFit, Array]:
+        """Fit the global view; and its cross-fitted scores of the pool."""
+        config = self.config
+        near, far = (_vectors(images, config) for images in (source, pool))
         splits, given = Splits(near, far, config.shrinkage), config.source_weight
         weights = (
             choose_global_weight(splits, trim=config.trim, random_state=random_state)
             if given is None
             else (given,)
         )
-        view = fit_global(splits, trim=config.trim, weights=weights)
+        fit = fit_global(splits, trim=config.trim, weights=weights)
         tell.step()
-        scores = cross_fit_global(view, splits, pool.grouping(), random_state=random_state)
+        scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
         tell.step()
-        self.views_ = replace(self.views_, whole=view, whole_scale=scale_of(scores))
-        return scores
+        return fit, scores
 
-    def _fit_local(self, data: FitData, random_state: int, tell: Steps) -> Array:
-        """Likewise the local view."""
-        config, pool = self.config, data.target_pool
-        assert pool is not None
-        name = _patches(config)
-        patches = LocalData.of(data.source[name], pool[name], shared=config.places == "shared")
-        view = fit_local(
+    def _fit_local(
+        self, source: EncodedImages, pool: EncodedImages, random_state: int, tell: Steps
+    ) -> tuple[LocalFit, Array, Array]:
+        """Likewise the local view, with the distances of the pool's patches."""
+        config, name = self.config, self.config.patches()
+        patches = LocalData.of(source[name], pool[name], shared=config.places == "shared")
+        fit = fit_local(
             patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
         )
         tell.step()
         scores, distances = cross_fit_local(
-            view, patches, pool.grouping(), random_state=random_state
+            fit, patches, pool.grouping(), random_state=random_state
         )
         tell.step()
-        maps = pool_map_scale(distances)
-        self.views_ = replace(self.views_, local=view, local_scale=scale_of(scores), maps=maps)
-        return scores
+        return fit, scores, distances
 
-    def _weight(self, local: LocalView | None) -> float:
-        if local is None or self.config.locality != "both":
-            return float(local is not None)
+    def _weight(self, local: LocalFit) -> float:
+        if self.config.locality != "both":
+            return 1.0
         given = self.config.local_weight
         return local.weight if given is None else given
 
@@ -153,26 +173,8 @@ class Auto(Method):
         if views.whole is not None:
             whole = views.whole.scores(_vectors(images, self.config))
         if views.local is not None:
-            local = views.local.scores(images[_patches(self.config)])
+            local = local_scores(views.local, images[self.config.patches()])
         return views.mix(whole, local)
-
-    def _seen_scores(self, data: FitData) -> Array:
-        """Out of sample, as they are at hand."""
-        del data
-        assert self._outside is not None
-        return self.views_.mix(*self._outside.scores)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        outside, pool = self._outside, data.target_pool
-        assert pool is not None
-        if outside is None or not outside.are_of(identity(data.source, pool), random_state):
-            twin = Auto(self.encoder, self.config)
-            twin._fit(data, random_state, None)
-            outside = twin._outside
-            assert outside is not None
-        # Two views are mixed on a logarithmic scale already.
-        scale: ScoreScale = "linear" if self.config.locality == "both" else "log"
-        return Reference(self.views_.mix(*outside.scores), "target", pool.grouping(), scale)
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
@@ -180,7 +182,7 @@ class Auto(Method):
         views = self.views_
         if views.local is None or views.maps is None:
             return super().anomaly_map(images)
-        distances = views.local.model.squared_distances(images[_patches(self.config)])
+        distances = views.local.squared_distances(images[self.config.patches()])
         return views.maps.standardise(distances)
 
     def map_range(self) -> tuple[float, float]:
@@ -197,7 +199,7 @@ class Auto(Method):
         # The vectors of another number of scales have the same shape.
         if int(state["scales"].item()) != self.config.scales:
             raise ValueError(f"{state['scales'].item()} scales in the arrays")
-        channels = patch_channels(_patches(self.config), encoder)
+        channels = patch_channels(self.config.patches(), encoder)
         self.views_ = Views.of(
             state,
             dim=None if locality == "local" else encoder.spec.feature_dim,
@@ -205,19 +207,11 @@ class Auto(Method):
         )
 
 
-def _pooled(config: AutoConfig) -> tuple[str, ...]:
-    return tuple(pooled_name(step) for step in range(config.scales))
-
-
 def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
     """Normalised whole-image vectors, averaged over the scales, float64 (n, d).
 
     A scale counts by its area, so that every place of the encoder's maps counts alike.
     """
-    vectors = [power_normalise(images[name]) for name in _pooled(config)]
+    vectors = [power_normalise(images[name]) for name in config.pooled()]
     areas = [2.0**-step for step in range(config.scales)]
     return np.asarray(np.average(vectors, axis=0, weights=areas))
-
-
-def _patches(config: AutoConfig) -> str:
-    return patches_name(config.layers, config.neighbourhood)

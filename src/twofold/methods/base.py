@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any, ClassVar, get_args
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
-from twofold.methods._data import FitData, Need, Reference
-from twofold.methods._rows import FOLDS, check_labels, first_by_name, folds
+from twofold.methods._config import MethodConfig, Need
+from twofold.methods._data import FitData
+from twofold.methods._fit import Diagnostics, Fit, Found, OutOfSample
+from twofold.methods._rows import FOLDS, HALVES, check_labels, first_by_name, folds
 
 __all__ = [
     "FOLDS",
+    "Diagnostics",
+    "Fit",
     "FitData",
+    "Found",
     "Method",
     "MethodConfig",
     "Need",
-    "Reference",
+    "OutOfSample",
     "Watch",
     "first_by_name",
     "folds",
@@ -40,14 +45,10 @@ Watch = Callable[[Callable[[EncodedImages], Array]], None]
 _CONSTANT = 1e-6
 
 
-class MethodConfig(BaseModel):
-    """Base of every method's options: typed, validated, immutable; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 class Method(ABC):
-    """One system. Subclasses set the class attributes and write ``_fit`` and ``_score``.
+    """One system with its options; :meth:`fit` gives a fitted one, and leaves this as it is.
+
+    Subclasses set the class attributes and write ``_fit``, ``_score``, ``_state`` and ``_restore``.
 
     Attributes:
         id: public name.
@@ -74,38 +75,9 @@ class Method(ABC):
         self._watch: Watch | None = None
 
     @classmethod
-    def wanted(cls, config: MethodConfig) -> frozenset[Need]:
-        """What this configuration consumes: ``needs``, unless an option asks for ``may_need``."""
-        del config
-        return cls.needs
-
-    @classmethod
     def uses_labels(cls) -> bool:
         """Whether target labels reach this method (never fair to compare with the others)."""
         return "target_labels" in cls.needs
-
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Names of the encoder outputs that fit and score read."""
-        del config
-        return ("pooled",)
-
-    @classmethod
-    def has_maps(cls, config: Any) -> bool:
-        """Whether this configuration can say where in an image the anomaly is."""
-        del config
-        return False
-
-    @classmethod
-    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Likewise for ``target_shots``; ``pixels`` are the images before the encoder."""
-        return cls.outputs(config)
-
-    @classmethod
-    def selection_encoder(cls, config: MethodConfig) -> str | None:
-        """Id of a second encoder whose view of the pool ``fit`` needs, if any."""
-        del config
-        return None
 
     def fit(
         self,
@@ -114,15 +86,18 @@ class Method(ABC):
         random_state: int = 0,
         progress: Progress | None = None,
         watch: Watch | None = None,
-    ) -> Method:
-        """Fit afresh; an earlier fit leaves no trace, and a fit that fails changes nothing.
+    ) -> Fit[Self]:
+        """Fit; the method itself stays as it is, so every fit is a fresh one.
 
         Args:
-            data: exactly what :meth:`wanted` declares, besides the source.
+            data: exactly what the configuration wants, besides the source.
             random_state: of every random choice; the same state gives the same bits on a CPU.
             progress: called with (steps done, steps in all) by methods that take long.
             watch: called after each epoch by the methods that train on the encoder's features; it
                 looks and changes nothing.
+
+        Returns:
+            The model, its out-of-sample scores and diagnostics.
 
         Raises:
             ConfigError: data missing or not declared.
@@ -130,13 +105,17 @@ class Method(ABC):
             CollapseError: the result tells nothing apart.
         """
         self._check_declared(data)
-        fresh = object.__new__(type(self))
-        fresh.__dict__.update(self.__dict__, _watch=watch)
-        fresh._fit(data, random_state, progress)
-        fresh._check_scores(fresh._seen_scores(data))
-        self.__dict__.update(fresh.__dict__)
-        self._fitted, self._watch = True, None
-        return self
+        model = type(self)(self.encoder, self.config)
+        model._watch = watch
+        found = model._fit(data, random_state, progress)
+        own = found.out_of_sample
+        model._check_scores(model._seen_scores(data) if own is None else own.scores)
+        model._fitted, model._watch = True, None
+
+        def cross_fit() -> OutOfSample:
+            return model._cross_fit(data, random_state) if own is None else own
+
+        return Fit(model, found.diagnostics, cross_fit)
 
     def score(self, images: EncodedImages) -> Array:
         """Anomaly scores, float64 (n,), finite, larger = more anomalous, never clamped.
@@ -149,11 +128,6 @@ class Method(ABC):
             return np.empty(0)
         return np.asarray(self._score(images), dtype=np.float64)
 
-    def reference(self, data: FitData, *, random_state: int = 0) -> Reference:
-        """Cross-fitted scores of the data a threshold rests on, after :meth:`fit` on the same."""
-        self._require_fitted()
-        return self._reference(data, random_state)
-
     def anomaly_map(self, images: EncodedImages) -> Array:
         """Where the anomalies are, float64 (n, g, g), larger = more anomalous, never clamped.
 
@@ -161,7 +135,7 @@ class Method(ABC):
 
         Raises:
             NotFittedError: before :meth:`fit`.
-            ConfigError: not :meth:`has_maps`.
+            ConfigError: not :meth:`MethodConfig.has_maps`.
         """
         raise ConfigError(f"method {self.id} with these options has no anomaly maps")
 
@@ -169,32 +143,28 @@ class Method(ABC):
         """The map values between which colours change, the same for all images."""
         raise ConfigError(f"method {self.id} with these options has no anomaly maps")
 
-    def choices(self) -> dict[str, float]:
-        """What the fit settled by itself, by name; nothing for most methods."""
-        return {}
-
     def state(self) -> dict[str, NDArray[Any]]:
         """The fitted arrays; with them and the configuration :meth:`restore` rebuilds the fit."""
         self._require_fitted()
         return self._state()
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> Method:
-        """Inverse of :meth:`state`, on a machine without the training data.
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """The model whose :meth:`state` this is, on a machine without the training data.
 
         Raises:
             ConfigError: the arrays are not those of this method and configuration.
         """
-        self._fitted = False
+        model = type(self)(self.encoder, self.config)
         try:
-            self._restore(dict(state))
-            strange = state.keys() ^ self._state().keys()
+            model._restore(dict(state))
+            strange = state.keys() ^ model._state().keys()
             if strange:
                 raise ValueError(f"{min(strange)} is not an array of this method")
         except (KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"the saved arrays do not fit method {self.id}: {reason}") from error
-        self._fitted = True
-        return self
+        model._fitted = True
+        return model
 
     def __getstate__(self) -> dict[str, Any]:
         """As in a saved model: the configuration and, of a fit, its arrays."""
@@ -204,7 +174,7 @@ class Method(ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["encoder"], state["config"])  # type: ignore[misc]
         if state["arrays"] is not None:
-            self.restore(state["arrays"])
+            self.__dict__.update(self.restore(state["arrays"]).__dict__)
 
     def _watched(self, ready: Callable[[], object]) -> Callable[[], None] | None:
         """What the training loop calls after an epoch: ``ready`` makes the method able to score."""
@@ -219,13 +189,10 @@ class Method(ABC):
         return look
 
     @abstractmethod
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None: ...
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found: ...
 
     @abstractmethod
     def _score(self, images: EncodedImages) -> Array: ...
-
-    @abstractmethod
-    def _reference(self, data: FitData, random_state: int) -> Reference: ...
 
     @abstractmethod
     def _state(self) -> dict[str, NDArray[Any]]: ...
@@ -233,12 +200,24 @@ class Method(ABC):
     @abstractmethod
     def _restore(self, state: dict[str, NDArray[Any]]) -> None: ...
 
+    def _cross_fit(self, data: FitData, random_state: int) -> OutOfSample:
+        """Out-of-sample scores of a method whose ``_fit`` has none at hand: of the source normals.
+
+        Each from a fit on the other half of them; all else that the method sees is the same.
+        """
+        scores = np.empty(len(data.source))
+        for fold in folds(data.source.grouping(), HALVES, random_state):
+            rest = replace(data, source=data.source.subset(~fold))
+            other = type(self)(self.encoder, self.config).fit(rest, random_state=random_state)
+            scores[fold] = other.model.score(data.source.subset(fold))
+        return OutOfSample(scores, "source", data.source.grouping())
+
     def _require_fitted(self) -> None:
         if not self._fitted:
-            raise NotFittedError(f"method {self.id} is not fitted: call fit first")
+            raise NotFittedError(f"method {self.id} is not fitted: its fit returns a model that is")
 
     def _check_declared(self, data: FitData) -> None:
-        wanted = self.wanted(self.config)
+        wanted = self.config.wanted(self.needs)
         for name in get_args(Need):
             given = getattr(data, name) is not None
             if given and name not in wanted:
@@ -258,7 +237,7 @@ class Method(ABC):
             check_labels(data.target_labels, len(data.target_pool))
 
     def _check_selection(self, data: FitData) -> None:
-        wanted = self.selection_encoder(self.config)
+        wanted = self.config.selection_encoder()
         if (wanted is None) != (data.target_selection is None):
             verb = "must not see" if wanted is None else "needs"
             name = "" if wanted is None else f": the pool encoded by {wanted}"
@@ -269,7 +248,7 @@ class Method(ABC):
                 raise ConfigError(f"target_selection has {n} images, target_pool {expected}")
 
     def _seen_scores(self, data: FitData) -> Array:
-        """Scores of what was fitted on, for :meth:`_check_scores`; out of sample where at hand."""
+        """Scores of what was fitted on, for :meth:`_check_scores`."""
         seen = data.source if data.target_pool is None else data.target_pool
         return np.asarray(self._score(seen), dtype=np.float64)
 

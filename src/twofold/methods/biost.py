@@ -19,7 +19,6 @@ from twofold.methods._biost_head import OneClass, fit_head, head_from_state
 from twofold.methods._biost_networks import Domain, Translator
 from twofold.methods._biost_training import Recipe, Training, Views, load_side, random_view
 from twofold.methods._checkpoint import Checkpoint, identity
-from twofold.methods._few_shot import cross_fit_source
 from twofold.methods._pixels import (
     Accelerator,
     as_inputs,
@@ -30,7 +29,7 @@ from twofold.methods._pixels import (
     run_network,
     small_images,
 )
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
 from twofold.training import forward_all, local_generator
 
 __all__ = ["Biost", "BiostConfig", "translate", "untrained"]
@@ -62,6 +61,14 @@ class BiostConfig(MethodConfig):
     checkpoint: str | None = None  # Folder in which an interrupted training is kept.
     accelerator: Accelerator = "auto"
 
+    def outputs(self) -> tuple[str, ...]:
+        """Images; and features, where the score is read off the image as it is."""
+        return ("pooled", "pixels") if self.detection == "translate" else ("pixels",)
+
+    def shot_outputs(self) -> tuple[str, ...]:
+        """The shot is augmented and translated before the encoder."""
+        return ("pixels",)
+
 
 class Biost(Method):
     """Cohen & Wolf's BiOST (ICCV 2019) as its code has it, made a detector; the first shot only.
@@ -75,12 +82,8 @@ class Biost(Method):
     - ``map_back``: an image is brought to the source, D_B(E_A(x)), where the head knows the source;
     - ``recon``: mean absolute error of D_A(E_A(x)), without a head.
 
-    Further shots are ignored: the method is a one-shot one.
-
-    Attributes:
-        translator_: the networks after :meth:`fit`, for looking at translations; only those that
-            scoring needs are saved.
-        losses_: mean losses of the epochs of phase I, and of phase II.
+    Further shots are ignored: the method is a one-shot one. A fit's diagnostics hold all networks,
+    for looking at translations, and the mean losses of the epochs of either phase.
     """
 
     id = "biost"
@@ -89,19 +92,7 @@ class Biost(Method):
     Config = BiostConfig
     config: BiostConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Images; and features, where the score is read off the image as it is."""
-        assert isinstance(config, BiostConfig)
-        return ("pooled", "pixels") if config.detection == "translate" else ("pixels",)
-
-    @classmethod
-    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """The shot is augmented and translated before the encoder."""
-        del config
-        return ("pixels",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         assert data.target_shots is not None
         config = self.config
         shot = data.target_shots["pixels"][:1].astype(np.uint8)
@@ -115,7 +106,7 @@ class Biost(Method):
             random_state=random_state,
             progress=progress,
         )
-        self.losses_ = training.run(
+        first, second = training.run(
             lambda phase, modules, optimisers: Checkpoint(
                 folder=None if config.checkpoint is None else Path(config.checkpoint),
                 identity=identity(self, data, random_state, phase),
@@ -123,11 +114,11 @@ class Biost(Method):
                 optimisers=optimisers,
             )
         )
-        self.translator_ = networks
         self.path_ = self._path(networks.a, networks.b)
         if config.detection != "recon":
-            normals = self._normals(data.source, shot[0], random_state)
+            normals = self._normals(networks, data.source, shot[0], random_state)
             self.head_ = fit_head(normals, config.one_class, config.trees, random_state)
+        return Found(Diagnostics(losses={"I": first, "II": second}, networks=networks))
 
     def _recipe(self) -> Recipe:
         config = self.config
@@ -151,7 +142,7 @@ class Biost(Method):
         return nn.Sequential(a.encoder, b.decoder if back else a.decoder)
 
     def _normals(
-        self, source: EncodedImages, shot: Pixels, random_state: int
+        self, networks: Translator, source: EncodedImages, shot: Pixels, random_state: int
     ) -> NDArray[np.float32]:
         """Frozen features of what the head takes for normal."""
         pixels = source["pixels"]
@@ -162,7 +153,7 @@ class Biost(Method):
         side = self.config.translation_side
 
         def translated(rows: slice) -> Pixels:
-            return translate(self.translator_, resized(pixels[rows], side))
+            return translate(networks, resized(pixels[rows], side))
 
         generator = np.random.default_rng([random_state, len(source)])
         large = resized(shot[None], load_side(len(shot)))[0]
@@ -195,9 +186,6 @@ class Biost(Method):
             difference = np.abs(forward_all(self.path_, inputs) - inputs)
             errors.append(difference.reshape(len(inputs), -1).mean(axis=1))
         return np.concatenate(errors)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         state: dict[str, NDArray[Any]] = {}

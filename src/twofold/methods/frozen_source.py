@@ -10,7 +10,16 @@ from pydantic import Field
 
 from twofold.densities import in_blocks, unit_rows
 from twofold.encoders.encode import EncodedImages
-from twofold.methods.base import FOLDS, FitData, Method, MethodConfig, Progress, Reference, folds
+from twofold.methods.base import (
+    FOLDS,
+    FitData,
+    Found,
+    Method,
+    MethodConfig,
+    OutOfSample,
+    Progress,
+    folds,
+)
 
 __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
@@ -36,9 +45,15 @@ class FrozenSource(Method):
     Config = FrozenSourceConfig
     config: FrozenSourceConfig
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        del random_state, progress
-        self.normals_ = self._model(unit_rows(data.source["pooled"]))
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
+        del progress
+        rows = unit_rows(data.source["pooled"])
+        self.normals_ = self._model(rows)
+        scores = np.empty(len(rows))
+        for fold in folds(data.source.grouping(), FOLDS, random_state):
+            scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
+        own = OutOfSample(scores, "source", data.source.grouping(), "log")
+        return Found(out_of_sample=own)
 
     def _model(self, rows: Array) -> Array:
         """What is kept of the source rows: (1, d) their mean, or all of them."""
@@ -56,13 +71,6 @@ class FrozenSource(Method):
 
     def _score(self, images: EncodedImages) -> Array:
         return self._distances(unit_rows(images["pooled"]), self.normals_)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        rows = unit_rows(data.source["pooled"])
-        scores = np.empty(len(rows))
-        for fold in folds(data.source.grouping(), FOLDS, random_state):
-            scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
-        return Reference(scores, "source", data.source.grouping(), "log")
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"normals": self.normals_}

@@ -15,11 +15,10 @@ from torch.nn.functional import cosine_similarity, interpolate
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError
 from twofold.methods._arrays import load_arrays, module_arrays
-from twofold.methods._few_shot import cross_fit_source
 from twofold.methods._gnl_student import Blocks, Student
 from twofold.methods._gnl_teacher import Teacher
 from twofold.methods._gnl_views import GnlObjective, encode_views
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
 from twofold.training import NO_CLIPPING, TrainingConfig, local_generator, optimise
 
 __all__ = ["Gnl", "GnlConfig"]
@@ -53,6 +52,10 @@ class GnlConfig(MethodConfig):
     blur_sigma: float = Field(default=4.0, ge=0)  # Pixels of the anomaly map.
     image_score: Literal["max", "mean"] = "max"  # Over the anomaly map; the release takes max.
 
+    def outputs(self) -> tuple[str, ...]:
+        """Views and matching need the images: maps kept for a whole dataset would fill memory."""
+        return ("pixels",)
+
 
 class Gnl(Method):
     """Generalised normality learning (Cao, Zhu and Pang 2023, "Anomaly detection under
@@ -73,13 +76,7 @@ class Gnl(Method):
     Config = GnlConfig
     config: GnlConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Views and matching need the images: maps kept for a whole dataset would fill memory."""
-        del config
-        return ("pixels",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         assert data.source_reference is not None
         if len(data.source_reference) != 1:
             raise ConfigError(f"gnl needs one source_reference, got {len(data.source_reference)}")
@@ -98,7 +95,7 @@ class Gnl(Method):
         views = encode_views(teacher, pixels, self.config.augmix_views, random_state, told)
         generator = local_generator(random_state)
         student = self._student(views.shapes, generator)
-        self.log_ = optimise(
+        log = optimise(
             student,
             GnlObjective(views, training.batch_source, self.config.loss_weights, generator),
             training,
@@ -107,6 +104,7 @@ class Gnl(Method):
             make_optimiser=self._adam,
         )
         self._keep(teacher, student, reference)
+        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
 
     def _training(self) -> TrainingConfig:
         config = self.config
@@ -159,10 +157,6 @@ class Gnl(Method):
         sigma = self.config.blur_sigma
         blurred = gaussian_filter(total[:, 0].double().numpy(), sigma=(0, sigma, sigma))
         return np.asarray(blurred, dtype=np.float64)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        # The reference image stays: it is known at test time, whatever the fold.
-        return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"reference": self.reference_} | module_arrays(self.student_, "student.")

@@ -18,15 +18,14 @@ from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._few_shot import Ascending, ContrastedMethod, NegativesConfig
 from twofold.methods._ildr_domains import Domain, IldrObjective, Maker
 from twofold.methods._ildr_network import IldrNetwork, Scorer
-from twofold.methods.base import FitData, MethodConfig, Progress, Reference, folds
+from twofold.methods._rows import HALVES
+from twofold.methods.base import Diagnostics, FitData, Found, OutOfSample, Progress, folds
 from twofold.training import NO_CLIPPING, TrainingConfig, forward_all, local_generator, optimise
 
 __all__ = ["Ildr", "IldrConfig"]
 
 Array = NDArray[np.float64]
 
-# Each fold costs a training run, so there are as few as can be.
-_FOLDS = 2
 # A feature that hardly varies in the source is not divided by less than this part of the mean
 # deviation: otherwise a unit that only the target wakes would outweigh all others.
 _LEAST_DEVIATION = 0.1
@@ -63,6 +62,11 @@ class IldrConfig(NegativesConfig):
             raise ValueError("name each style once")
         return styles
 
+    def outputs(self) -> tuple[str, ...]:
+        """Vectors, and pixels where images are made from images."""
+        makes = self.source_negatives == "pseudo" or self.simulated_domains
+        return ("pooled", "pixels") if makes else ("pooled",)
+
 
 class Ildr(ContrastedMethod):
     """Inferring latent domain representations, on frozen features. UNVERIFIED.
@@ -80,14 +84,7 @@ class Ildr(ContrastedMethod):
     Config = IldrConfig
     config: IldrConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Vectors, and pixels where images are made from images."""
-        assert isinstance(config, IldrConfig)
-        makes = config.source_negatives == "pseudo" or config.simulated_domains
-        return ("pooled", "pixels") if makes else ("pooled",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         assert data.target_shots is not None
         self.mean_, self.scale_ = _standards(data.source["pooled"])
         domains = [d.mapped(self._standardised) for d in self._domains(data, random_state)]
@@ -106,7 +103,7 @@ class Ildr(ContrastedMethod):
             max_steps=self.config.latent_max_steps,
             gradient_clip=NO_CLIPPING,
         )
-        self.log_ = optimise(
+        log = optimise(
             network,
             objective,
             training,
@@ -117,6 +114,7 @@ class Ildr(ContrastedMethod):
         self.network_ = network
         self.noise_ = self._noise(generator)
         self.vectors_ = self._vectors(data.target_shots)
+        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
 
     def _domains(self, data: FitData, random_state: int) -> list[Domain]:
         """The source, its simulated versions, and perhaps the target."""
@@ -178,21 +176,21 @@ class Ildr(ContrastedMethod):
         scorer = Scorer(self.network_, torch.from_numpy(vectors))
         return forward_all(scorer, self._standardised(images["pooled"]))[:, 0]
 
-    def _reference(self, data: FitData, random_state: int) -> Reference:
+    def _cross_fit(self, data: FitData, random_state: int) -> OutOfSample:
         """Source images by fits without them, under the vector of as many normals as shots.
 
         An image of the target is scored under its own domain's vector, and so is this one.
         """
         assert data.target_shots is not None
         scores = np.empty(len(data.source))
-        for fold in folds(data.source.grouping(), _FOLDS, random_state):
+        for fold in folds(data.source.grouping(), HALVES, random_state):
             rest = data.source.subset(~fold)
-            other = type(self)(self.encoder, self.config)
-            other.fit(replace(data, source=rest), random_state=random_state)
+            less = replace(data, source=rest)
+            other = type(self)(self.encoder, self.config).fit(less, random_state=random_state).model
             order = np.random.default_rng(random_state).permutation(len(rest))
             vectors = other._vectors(rest.subset(order[: len(data.target_shots)]))
             scores[fold] = other._scores(data.source.subset(fold), vectors)
-        return Reference(scores, "source", data.source.grouping())
+        return OutOfSample(scores, "source", data.source.grouping())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {

@@ -19,7 +19,6 @@ from twofold.layers import linear
 from twofold.losses import GanLoss
 from twofold.methods._arrays import load_arrays, module_arrays, under
 from twofold.methods._checkpoint import Checkpoint, identity
-from twofold.methods._few_shot import cross_fit_source
 from twofold.methods._forest import Forest, grow
 from twofold.methods._irad_networks import (
     Networks,
@@ -36,7 +35,7 @@ from twofold.methods._pixels import (
     portions,
     small_images,
 )
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
 from twofold.training import check_collapse, forward_all, local_generator
 
 __all__ = ["Irad", "IradConfig", "reconstruct"]
@@ -69,6 +68,10 @@ class IradConfig(MethodConfig):
     checkpoint: str | None = None  # Folder in which an interrupted training is kept.
     accelerator: Accelerator = "auto"
 
+    def outputs(self) -> tuple[str, ...]:
+        """Pooled features, or the images themselves."""
+        return ("pooled",) if self.space == "feature" else ("pixels",)
+
 
 class Irad(Method):
     """IRAD (arXiv 2006.03689) with its official code's losses, few-shot.
@@ -84,9 +87,8 @@ class Irad(Method):
     private encoder, which the release never optimises, is left out. Networks for anything but
     digits, the number of steps for small sources and everything about features are our choices.
 
-    Attributes:
-        networks_: all five after :meth:`fit`, for looking at reconstructions; not saved.
-        losses_: mean loss of encoders and generator in each epoch.
+    A fit's diagnostics hold all five networks, for looking at reconstructions, and the mean loss of
+    encoders and generator in each epoch.
     """
 
     id = "irad"
@@ -95,13 +97,7 @@ class Irad(Method):
     Config = IradConfig
     config: IradConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Pooled features, or the images themselves."""
-        assert isinstance(config, IradConfig)
-        return ("pooled",) if config.space == "feature" else ("pixels",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         assert data.target_shots is not None
         source, target = self._rows(data.source), self._rows(data.target_shots)
         generator, drops = local_generator(random_state), local_generator(random_state)
@@ -111,11 +107,12 @@ class Irad(Method):
         source, target = self._scaled(source), self._scaled(target)
         networks = self._networks(generator, drops)
         before = forward_all(networks.shared.eval(), source)
-        self.losses_ = self._train(networks, (source, target), data, random_state, drops, progress)
-        self.networks_, self.shared_ = networks, networks.shared
+        losses = self._train(networks, (source, target), data, random_state, drops, progress)
+        self.shared_ = networks.shared
         latents = forward_all(self.shared_, np.concatenate([source, target]))
         check_collapse(before, latents[: len(source)])
         self.forest_ = grow(latents, self.config.trees, random_state)
+        return Found(Diagnostics(losses={"training": losses}, networks=networks))
 
     def _networks(self, generator: torch.Generator, drops: torch.Generator) -> Networks:
         config = self.config
@@ -186,9 +183,6 @@ class Irad(Method):
 
     def _rows_at(self, images: EncodedImages, rows: slice) -> Floats:
         return self._rows(images.subset(np.arange(rows.start, rows.stop)))
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         weights = module_arrays(self.shared_, "shared.")

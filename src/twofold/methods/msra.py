@@ -23,9 +23,9 @@ from twofold.losses import (
     two_domain_compactness,
 )
 from twofold.methods._arrays import load_arrays, module_arrays
-from twofold.methods._few_shot import cross_fit_source, draw_views, views_of
+from twofold.methods._few_shot import draw_views, views_of
 from twofold.methods._msra_network import MsraNetwork, MsraTrainee
-from twofold.methods.base import FitData, Method, MethodConfig, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
 from twofold.training import (
     NO_CLIPPING,
     Step,
@@ -72,6 +72,18 @@ class MsraConfig(MethodConfig):
     always_eval: bool = False
     center_augmented: bool = False
 
+    def split(self) -> str:
+        """Name of the activations that enter the network."""
+        return "split:last_stage" if self.trains == "head" else f"split:{self.trains}"
+
+    def outputs(self) -> tuple[str, ...]:
+        """Those, and pixels where views of the source are made."""
+        return ("pooled", self.split(), *(("pixels",) if self.source_views else ()))
+
+    def shot_outputs(self) -> tuple[str, ...]:
+        """Augmentation happens before the encoder."""
+        return ("pixels",)
+
 
 class Msra(Method):
     """MsRA as released by its authors (BIT-DA/MsRA), on the maps of any encoder.
@@ -88,20 +100,7 @@ class Msra(Method):
     Config = MsraConfig
     config: MsraConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """The activations that enter the network, and pixels where views of the source are made."""
-        assert isinstance(config, MsraConfig)
-        pixels = ("pixels",) if config.source_views else ()
-        return ("pooled", _split(config), *pixels)
-
-    @classmethod
-    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Augmentation happens before the encoder."""
-        del config
-        return ("pixels",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         generator = local_generator(random_state)
         network = self._network(generator).eval()
         source, views, plain = self._training_rows(data, network, random_state)
@@ -130,12 +129,12 @@ class Msra(Method):
             if self.config.center_augmented:
                 parts = [forward_all(trainee, rows) for rows in (source[:], views)]
             else:
-                own = data.source[_split(self.config)]
+                own = data.source[self.config.split()]
                 parts = [forward_all(network, rows) for rows in (own, plain)]
             self.network_, self.center_ = network, _center(parts, sizes)
 
         training, per_epoch = self._training(*sizes)
-        self.log_ = optimise(
+        log = optimise(
             trainee,
             step_loss,
             training,
@@ -144,13 +143,14 @@ class Msra(Method):
             after_epoch=self._watched(ready),
         )
         ready()
+        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
 
     def _training_rows(
         self, data: FitData, network: MsraNetwork, random_state: int
     ) -> tuple[Rows, Rows, Rows]:
         """What training draws from source and target; and the plain shots' activations."""
         assert data.target_shots is not None
-        split, draws = _split(self.config), np.random.default_rng(random_state)
+        split, draws = self.config.split(), np.random.default_rng(random_state)
         shots = data.target_shots["pixels"][:].astype(np.uint8)
         views = views_of(shots, self.config.views, self.config.augmentation, draws)
         encoded = encode_pixels(self.encoder, np.concatenate([shots, views]), split)
@@ -201,11 +201,8 @@ class Msra(Method):
         )
 
     def _score(self, images: EncodedImages) -> Array:
-        features = forward_all(self.network_, images[_split(self.config)])
+        features = forward_all(self.network_, images[self.config.split()])
         return in_blocks(lambda rows: np.linalg.norm(rows - self.center_, axis=1), features)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         network = module_arrays(self.network_, "network.")
@@ -232,7 +229,3 @@ def _center(parts: list[Array], sizes: tuple[int, int]) -> Array:
         for n, part in zip(sizes, parts, strict=True)
     ]
     return np.asarray(np.concatenate(each).mean(axis=0))
-
-
-def _split(config: MsraConfig) -> str:
-    return "split:last_stage" if config.trains == "head" else f"split:{config.trains}"

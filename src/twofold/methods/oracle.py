@@ -17,7 +17,7 @@ from twofold.methods._adaptation import AdaptationMethod
 from twofold.methods._arrays import load_arrays, module_arrays
 from twofold.methods._network import AdaptedNetwork
 from twofold.methods._options import AdaptationConfig
-from twofold.methods.base import FitData, Progress
+from twofold.methods.base import Diagnostics, FitData, Found, Progress
 from twofold.selection import Partition
 from twofold.training import Step, as_batch, forward_all, local_generator, optimise
 
@@ -75,10 +75,9 @@ class Oracle(AdaptationMethod):
     def _classifies(self) -> bool:
         return self.config.mode == "classifier"
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         if not self._classifies:
-            super()._fit(data, random_state, progress)
-            return
+            return super()._fit(data, random_state, progress)
         pool = self._target(data, random_state)
         parts = self._partition(data, lambda: np.empty(0), random_state)
         assert pool is not None
@@ -90,18 +89,19 @@ class Oracle(AdaptationMethod):
         generator = local_generator(random_state)
         self.classifier_ = _Classifier(self._network(generator)).eval()
         batch = self.config.training.batch_source
-        self.log_ = optimise(
+        log = optimise(
             self.classifier_,
             _balanced_loss(pool[parts.dominant], pool[parts.others], batch, generator),
             self.config.training,
             steps_per_epoch=max(1, len(pool) // batch),
             progress=progress,
         )
+        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
 
     def _score(self, images: EncodedImages) -> Array:
         if not self._classifies:
             return super()._score(images)
-        return forward_all(self.classifier_, images[self.outputs(self.config)[-1]])[:, 0]
+        return forward_all(self.classifier_, images[self.config.split()])[:, 0]
 
     def _state(self) -> dict[str, NDArray[Any]]:
         if not self._classifies:

@@ -13,8 +13,8 @@ from twofold.densities import unit_rows
 from twofold.encoders.registry import ENCODERS
 from twofold.methods._adaptation import AdaptationMethod
 from twofold.methods._options import AdaptationConfig
-from twofold.methods.base import FitData, MethodConfig
-from twofold.selection import SELECTORS, Partition, Selection, refine
+from twofold.methods.base import FitData
+from twofold.selection import SELECTORS, Partition, refine
 
 __all__ = ["Paper", "PaperConfig"]
 
@@ -51,6 +51,10 @@ class PaperConfig(AdaptationConfig):
             raise ValueError(f"unknown selector {selector!r}: choose one of {known}")
         return selector
 
+    def selection_encoder(self) -> str | None:
+        """The second encoder that psi names, if any."""
+        return None if self.psi in _OWN else self.psi
+
 
 class Paper(AdaptationMethod):
     """Cluster the target in psi's space, align the source with the largest cluster.
@@ -64,12 +68,6 @@ class Paper(AdaptationMethod):
     Config = PaperConfig
     config: PaperConfig
 
-    @classmethod
-    def selection_encoder(cls, config: MethodConfig) -> str | None:
-        """The second encoder that psi names, if any."""
-        assert isinstance(config, PaperConfig)
-        return None if config.psi in _OWN else config.psi
-
     def _partition_follows(self) -> bool:
         return self.config.psi == "self"
 
@@ -77,11 +75,11 @@ class Paper(AdaptationMethod):
         self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int
     ) -> Partition:
         vectors = unit_rows(self._psi(data, features))
-        self.selection_: Selection = SELECTORS.load(self.config.selector)(
+        selection = SELECTORS.load(self.config.selector)(
             vectors, n_clusters=self.config.n_clusters, random_state=random_state
         )
         return refine(
-            self.selection_,
+            selection,
             vectors,
             merge_cosine=self.config.merge_cosine,
             trim=self.config.trim_dominant,

@@ -13,7 +13,7 @@ from twofold.encoders.pixels import encode_pixels
 from twofold.methods._adaptation import AdaptationMethod
 from twofold.methods._few_shot import Ascending, pseudo_anomalies, views_of
 from twofold.methods._options import AdaptationConfig
-from twofold.methods.base import FitData, MethodConfig
+from twofold.methods.base import FitData
 from twofold.selection import Partition
 
 __all__ = ["PaperFewShot", "PaperFewShotConfig"]
@@ -29,6 +29,10 @@ class PaperFewShotConfig(AdaptationConfig):
     views: int = Field(default=16, ge=1)
     patch_sides: Ascending = (16, 72)  # Of Ge et al.'s released command, at 224 pixels.
 
+    def shot_outputs(self) -> tuple[str, ...]:
+        """Augmentation happens before the encoder."""
+        return ("pixels",)
+
 
 class PaperFewShot(AdaptationMethod):
     """Positives are augmented shots, negatives their patches in disorder (eq. 8-10 unchanged).
@@ -42,12 +46,6 @@ class PaperFewShot(AdaptationMethod):
     Config = PaperFewShotConfig
     config: PaperFewShotConfig
 
-    @classmethod
-    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Augmentation happens before the encoder."""
-        del config
-        return ("pixels",)
-
     def _target(self, data: FitData, random_state: int) -> NDArray[np.float32]:
         """Activations of all views, then of their pseudo-anomalies."""
         assert data.target_shots is not None
@@ -55,8 +53,8 @@ class PaperFewShot(AdaptationMethod):
         shots = data.target_shots["pixels"][:]
         views = views_of(shots, self.config.views, self.config.augmentation, generator)
         shuffled = pseudo_anomalies(views, self.config.patch_sides, generator)
-        split = self.outputs(self.config)[-1]
-        return encode_pixels(self.encoder, np.concatenate([views, shuffled]), split)
+        made = np.concatenate([views, shuffled])
+        return encode_pixels(self.encoder, made, self.config.split())
 
     def _partition(
         self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int

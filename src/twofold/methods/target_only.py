@@ -11,7 +11,7 @@ from twofold.densities import Gaussian, Splits, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods._density import DensityConfig, check_gaussian
 from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
-from twofold.methods.base import FitData, Method, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
 
 __all__ = ["TargetOnly"]
 
@@ -28,32 +28,23 @@ class TargetOnly(Method):
     config: DensityConfig
     needs = frozenset({"target_pool"})
 
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
-        del random_state, progress
-        self.view_ = fit_global(_splits(data, self.config), trim=self.config.trim)
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
+        del progress
+        pool = data.target_pool
+        assert pool is not None
+        splits = Splits(None, power_normalise(pool["pooled"]), self.config.shrinkage)
+        fit = fit_global(splits, trim=self.config.trim)
+        (self.model_,) = fit.view.models
+        scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
+        own = OutOfSample(scores, "target", pool.grouping(), "log")
+        return Found(Diagnostics(presumed_normal={"whole": fit.kept[0]}), own)
 
     def _score(self, images: EncodedImages) -> Array:
-        return self.view_.scores(power_normalise(images["pooled"]))
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        assert data.target_pool is not None
-        scores = cross_fit_global(
-            self.view_,
-            _splits(data, self.config),
-            data.target_pool.grouping(),
-            random_state=random_state,
-        )
-        return Reference(scores, "target", data.target_pool.grouping(), "log")
+        return GlobalView((self.model_,)).scores(power_normalise(images["pooled"]))
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return dict(self.view_.models[0].state())
+        return dict(self.model_.state())
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        model = Gaussian.from_state(state)
-        check_gaussian(model, self.encoder.spec.feature_dim)
-        self.view_ = GlobalView((model,), (1.0,), ())
-
-
-def _splits(data: FitData, config: DensityConfig) -> Splits:
-    assert data.target_pool is not None
-    return Splits(None, power_normalise(data.target_pool["pooled"]), config.shrinkage)
+        self.model_ = Gaussian.from_state(state)
+        check_gaussian(self.model_, self.encoder.spec.feature_dim)

@@ -19,13 +19,12 @@ from twofold.methods._few_shot import (
     Ascending,
     ContrastedMethod,
     NegativesConfig,
-    cross_fit_source,
     pseudo_anomalies,
     views_of,
 )
-from twofold.methods._network import entrance
+from twofold.methods._options import entrance
 from twofold.methods._tsa_training import Labelled, TsaNetwork, TsaObjective
-from twofold.methods.base import FitData, MethodConfig, Progress, Reference
+from twofold.methods.base import Diagnostics, FitData, Found, Progress
 from twofold.training import (
     NO_CLIPPING,
     Step,
@@ -74,6 +73,15 @@ class TsaConfig(NegativesConfig):
     rate_gamma: float = Field(default=0.001, ge=0)  # Rate times (1 + gamma i)^-power at step i.
     rate_power: float = Field(default=0.75, ge=0)
 
+    def outputs(self) -> tuple[str, ...]:
+        """What enters the network, and pixels where pseudo-anomalies of the source are made."""
+        pixels = ("pixels",) if self.source_negatives == "pseudo" else ()
+        return tuple(dict.fromkeys(("pooled", entrance(self.trains), *pixels)))
+
+    def shot_outputs(self) -> tuple[str, ...]:
+        """Augmentation happens before the encoder."""
+        return ("pixels",)
+
 
 class Tsa(ContrastedMethod):
     """TSA (Li et al. 2021, "Transferable semantic augmentation for domain adaptation").
@@ -91,20 +99,7 @@ class Tsa(ContrastedMethod):
     Config = TsaConfig
     config: TsaConfig
 
-    @classmethod
-    def outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """What enters the network, and pixels where pseudo-anomalies of the source are made."""
-        assert isinstance(config, TsaConfig)
-        pixels = ("pixels",) if config.source_negatives == "pseudo" else ()
-        return tuple(dict.fromkeys(("pooled", entrance(config.trains), *pixels)))
-
-    @classmethod
-    def shot_outputs(cls, config: MethodConfig) -> tuple[str, ...]:
-        """Augmentation happens before the encoder."""
-        del config
-        return ("pixels",)
-
-    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> None:
+    def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         generator = local_generator(random_state)
         network = self._network(generator)
         source, target = self._domains(data, random_state)
@@ -121,7 +116,7 @@ class Tsa(ContrastedMethod):
         objective.fill(network)
         self.network_ = network
         per_epoch = max(1, len(data.source) // self.config.tsa_batch)
-        self.log_ = optimise(
+        log = optimise(
             network,
             objective,
             self._training(per_epoch),
@@ -130,6 +125,7 @@ class Tsa(ContrastedMethod):
             rate=self._rate,
             after_epoch=self._watched(lambda: None),
         )
+        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
 
     def _domains(self, data: FitData, random_state: int) -> tuple[Labelled, Labelled]:
         """Source and target, each with its anomalies."""
@@ -177,9 +173,6 @@ class Tsa(ContrastedMethod):
         features = forward_all(self.network_, images[entrance(self.config.trains)])
         direction, offset = weight[1] - weight[0], float(bias[1] - bias[0])
         return in_blocks(lambda rows: rows @ direction + offset, features)
-
-    def _reference(self, data: FitData, random_state: int) -> Reference:
-        return cross_fit_source(self, data, random_state)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return module_arrays(self.network_, "")
