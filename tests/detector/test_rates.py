@@ -147,7 +147,7 @@ def test_changing_the_rate_fits_and_encodes_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is fitted or encoded again")
 
-    for name in ("fit", "reference", "score"):
+    for name in ("fit", "score"):
         monkeypatch.setattr(METHODS.load("auto"), name, refuse)
     monkeypatch.setattr(Detector, "_reader", refuse)
     for rate in (0.02, 0.3, 0.1, 0.05):
