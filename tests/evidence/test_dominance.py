@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binom
 
+from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.evidence.dominance import (
-    _two_means,
-    _valley,
-    dominant_share,
-    multimodality,
-    stability,
-)
-from twofold.evidence.shift import leading_components
+from twofold.evidence.dominance import dominant_share, stability
 from twofold.selection.kmeans import select_kmeans
 
 Array = NDArray[np.float64]
@@ -78,108 +69,21 @@ def test_an_arbitrary_choice_is_not(sizes: tuple[int, ...]) -> None:
     assert max(one.shares[0] for one in found) < 0.7
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_two_means_finds_the_best_of_all_splits(seed: int) -> None:
-    rows = groups(6, 4, distance=4.0, seed=seed, d=4)
-    rows -= rows.mean(axis=0)
-    best = 0.0
-    for bits in itertools.product([False, True], repeat=9):
-        side = np.array([False, *bits])
-        if side.any():
-            parts = (rows[side], rows[~side])
-            within = sum(float(np.square(part - part.mean(axis=0)).sum()) for part in parts)
-            best = max(best, 1.0 - within / float(np.square(rows).sum()))
-    axes = np.linalg.svd(rows, full_matrices=False)[2]
-    side, separation = _two_means(rows @ axes.T)
-    assert separation == pytest.approx(best)
-    assert side.sum() in (4, 6)
-
-
-@pytest.mark.parametrize("distance", [3.0, 4.0, 6.0])
-def test_the_valley_is_that_of_a_kernel_density(distance: float) -> None:
-    line = groups(200, 100, distance=distance, seed=1, d=1)[:, 0]
-    side = line > distance / 2
-    spread = np.sqrt((line[side].var() * side.sum() + line[~side].var() * (~side).sum()) / 300)
-    grid = np.linspace(line.min(), line.max(), 2000)
-    width = 1.06 * spread * 300**-0.2
-    density = np.exp(-np.square((grid[:, None] - line) / width) / 2).sum(axis=1)
-    left, right = density[grid < distance / 2], density[grid >= distance / 2]
-    between = np.concatenate([left[left.argmax() :], right[: right.argmax() + 1]])
-    expected = between.min() / min(left.max(), right.max())
-    assert _valley(line[:, None], side) == pytest.approx(expected, abs=0.02)
-    assert _valley(-line[:, None], side) == pytest.approx(expected, abs=0.02)
-    assert _valley(line[:, None], ~side) == pytest.approx(expected, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "minor"), [((60, 60), 0.5), ((100, 50), 1 / 3), ((135, 15), 0.1), ((10, 10), 0.5)]
-)
-def test_two_groups_are_seen_with_their_shares(sizes: tuple[int, int], minor: float) -> None:
-    found = multimodality(groups(*sizes, distance=7.0), simulations=40, random_state=0)
-    assert found.p_value < 0.05
-    assert found.minor_share == pytest.approx(minor, abs=0.02)
-    count, n = round(found.minor_share * sum(sizes)), sum(sizes)
-    # So many or more have a probability of 5% under the lower end.
-    assert binom.sf(count - 1, n, found.minor_low) == pytest.approx(0.05)
-    assert found.valley < 0.3
-    assert 0 < found.separation < 1
-
-
-def single_modes(kind: str, rng: np.random.Generator) -> Array:
-    rows = rng.normal(size=(150, 12))
-    if kind == "long":
-        rows[:, 0] *= 6
-    elif kind == "flat":
-        rows[:, 0] = rng.uniform(-6, 6, size=150)
-    elif kind == "skewed":
-        rows[:, 0] = 5 * rng.exponential(size=150)
-    elif kind == "heavy":
-        rows /= np.sqrt(rng.chisquare(3, size=(150, 1)) / 3)
-    elif kind == "wide":
-        rows = rng.normal(size=(150, 200))
-    return rows
-
-
-@pytest.mark.parametrize("kind", ["round", "long", "flat", "skewed", "heavy", "wide"])
-def test_single_modes_are_not_split(kind: str) -> None:
-    split = 0
-    for seed in range(15):
-        rows = single_modes(kind, np.random.default_rng(seed))
-        found = multimodality(rows, simulations=19, random_state=seed)
-        # The far outliers of the heavy tails do stand apart, a few of them.
-        split += found.p_value <= 0.05 and found.minor_share > 0.1
-    # At most 0.05 expected; four of fifteen would have probability 0.005.
-    assert split <= 3
-
-
-def test_all_the_same_rows_are_one_mode() -> None:
-    found = multimodality(np.full((12, 5), 0.1), random_state=0)
-    assert (found.separation, found.valley, found.minor_share, found.p_value) == (0, 1, 0, 1)
-    assert found.minor_low == 0
-    found = multimodality(np.repeat([[0.0, 1.0], [1.0, 0.0]], [12, 8], axis=0), random_state=0)
-    assert found.separation == pytest.approx(1.0)
-    assert (found.valley, found.minor_share, found.p_value) == (0.0, 0.4, 1 / 101)
-    assert stability(np.ones((12, 5)), n_clusters=(2,), random_state=0).agreement == (1.0,)
-
-
 def test_large_pools_are_thinned_and_inputs_left_alone() -> None:
     pool = groups(2000, 400, distance=9.0, d=2).astype(np.float32)
     before = pool.copy()
-    found = multimodality(pool, simulations=19, random_state=1)
-    assert found == multimodality(pool, simulations=19, random_state=1)
-    assert found.minor_share == pytest.approx(1 / 6, abs=0.02)
     assert stability(pool, n_clusters=(2,), bootstraps=1, random_state=1).agreement == (1.0,)
     np.testing.assert_array_equal(pool, before)
 
 
+def test_all_the_same_rows_are_one_cluster() -> None:
+    assert stability(np.ones((12, 5)), n_clusters=(2,), random_state=0).agreement == (1.0,)
+
+
 def test_named_errors() -> None:
     pool = groups(10, distance=0.0)
-    with pytest.raises(NotEnoughImagesError, match="at least 10 target images, got 9"):
-        multimodality(pool[:9], random_state=0)
     with pytest.raises(NotEnoughImagesError, match="at least 7 target images, got 6"):
         stability(pool[:6], random_state=0)
-    with pytest.raises(ConfigError, match="simulations"):
-        multimodality(pool, simulations=0, random_state=0)
     with pytest.raises(ConfigError, match="bootstrap"):
         stability(pool, bootstraps=0, random_state=0)
     with pytest.raises(ConfigError, match="bootstrap"):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.evidence.shift import (
     _auroc,
     _cross_fitted,
-    leading_components,
     mmd_test,
     two_sample_test,
 )

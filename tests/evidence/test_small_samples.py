@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tests.support.small_samples import KINDS, SIZES, STATES, end, finite, partner, sample, within
 from threadpoolctl import threadpool_limits
 
+from twofold.densities import leading_components, lesser_mode, multimodality
 from twofold.evidence import LEAST_IMAGES, judge, study
-from twofold.evidence.dominance import dominant_share, multimodality, stability
+from twofold.evidence.dominance import dominant_share, stability
 from twofold.evidence.kinship import Kinship, kinship
 from twofold.evidence.majority import distance_skewness
 from twofold.evidence.ranking import disagreement, extremes
-from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
+from twofold.evidence.shift import mmd_test, two_sample_test
 
 Array = NDArray[np.float64]
 
@@ -64,6 +65,8 @@ def test_the_dominant_cluster(kind: str, states: range) -> None:
             assert within(0, 1, modes.separation, modes.valley, modes.p_value)
             assert within(0, 0.5, modes.minor_low, modes.minor_share)
             assert modes.minor_low <= modes.minor_share
+        lesser = end(lesser_mode, rows, most=0.5)
+        assert lesser is None or (0 < lesser.sum() <= n / 2 and n >= 10)
 
 
 @KINDS

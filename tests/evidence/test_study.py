@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twofold.densities import multimodality
 from twofold.evidence import Findings, study
-from twofold.evidence.dominance import multimodality, stability
+from twofold.evidence.dominance import stability
 from twofold.evidence.kinship import kinship
 from twofold.evidence.majority import distance_skewness
 from twofold.evidence.shift import mmd_test, two_sample_test
@@ -68,6 +69,7 @@ def test_each_figure_is_that_of_its_test() -> None:
     modes = multimodality(target, random_state=3)
     assert (found.two_modes_p_value, found.minor_share) == (modes.p_value, modes.minor_share)
     assert found.minor_share_low == modes.minor_low
+    assert len(found.minor_images) == len(modes.typical)
     stable = stability(target, random_state=3)
     assert (found.stability, found.stability_across) == (stable.agreement, stable.across)
     assert found.dominant_share == stable.shares[0]

@@ -25,6 +25,7 @@ SHIFTED = Findings(
     two_modes_p_value=0.5,
     minor_share=0.4,
     minor_share_low=0.35,
+    minor_images=("c", "d"),
     distance_skewness=0.3,
     distance_skewness_low=0.1,
     distance_skewness_high=0.5,
@@ -59,6 +60,20 @@ def test_adapt() -> None:
     found = verdict()
     assert found.verdict == ADAPT == "adapt"
     assert found.reasons == (f"a shift ({TOLD}) and no sign against one dominant mode", UNKNOWN)
+
+
+def test_a_lesser_group_apart_is_named() -> None:
+    found = verdict(two_modes_p_value=0.02, minor_share=0.12, minor_share_low=0.1)
+    assert found.verdict == ADAPT
+    assert found.reasons == (
+        f"a shift ({TOLD}) and one dominant mode",
+        "12% of the pool lies apart from the rest (p = 0.020), such as c, d: taken for anomalous; "
+        "if it is normal, put some of its images into the source",
+        UNKNOWN,
+    )
+    for changes in ({"two_modes_p_value": above(0.02)}, {"minor_share": above(0.25)}):
+        given = {"two_modes_p_value": 0.02, "minor_share": 0.25, "minor_share_low": 0.1}
+        assert "lies apart" not in " ".join(verdict(**given | changes).reasons)
 
 
 def test_no_shift() -> None:

@@ -1,5 +1,6 @@
 """Densities on embeddings: a shrunk Gaussian, its robust fit, and the rows behind them."""
 
+from twofold.densities.components import leading_components
 from twofold.densities.gaussian import (
     Gaussian,
     Shrinkage,
@@ -8,11 +9,20 @@ from twofold.densities.gaussian import (
     shrinkage_intensity,
 )
 from twofold.densities.held_out import Splits
-from twofold.densities.robust import central, concentrate, fit_trimmed, n_central
+from twofold.densities.modes import (
+    TWO_MODES,
+    Multimodality,
+    lesser_mode,
+    multimodality,
+    thinned,
+)
+from twofold.densities.robust import central, concentrate, fit_trimmed, majority, n_central
 from twofold.densities.rows import in_blocks, power_normalise, unit_rows
 
 __all__ = [
+    "TWO_MODES",
     "Gaussian",
+    "Multimodality",
     "Shrinkage",
     "Splits",
     "central",
@@ -21,8 +31,13 @@ __all__ = [
     "fit_gaussian",
     "fit_trimmed",
     "in_blocks",
+    "leading_components",
+    "lesser_mode",
+    "majority",
+    "multimodality",
     "n_central",
     "power_normalise",
     "shrinkage_intensity",
+    "thinned",
     "unit_rows",
 ]

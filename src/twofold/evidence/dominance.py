@@ -8,29 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.stats import beta
 
-from twofold.densities import fit_gaussian
-from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.evidence.shift import leading_components
+from twofold.densities import leading_components, thinned
+from twofold.errors import ConfigError
 from twofold.selection.kmeans import select_kmeans
 
-__all__ = ["Multimodality", "Stability", "dominant_share", "multimodality", "stability"]
+__all__ = ["Stability", "dominant_share", "stability"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Larger pools are drawn from at random: 2000 images give a share to a hundredth.
-_MOST_ROWS = 2000
 # Ben-Hur et al. find shares above one half to work alike, and use 0.8.
 _SUBSAMPLE = 0.8
-# Two components with five images each are the least that can look like two groups.
-_LEAST_ROWS = 10
-# Two-means started along these components: another component is split only where it is larger.
-_STARTS = 3
-# Cells along the line through both centres; a seventh of the smoothing width at 2000 images.
-_CELLS = 256
 
 
 @dataclass(frozen=True)
@@ -54,29 +43,6 @@ class Stability:
     agreement: tuple[float, ...]
     shares: tuple[float, ...]
     across: float
-
-
-@dataclass(frozen=True)
-class Multimodality:
-    """Whether the pool falls into two groups rather than one.
-
-    Attributes:
-        separation: share of the variance that the split in two explains, in [0, 1]. A single
-            Gaussian reaches 2 / pi = 0.64 where one direction dominates, and less otherwise.
-        valley: lowest density between the two groups' peaks relative to the lower peak, along the
-            line through their means, in [0, 1]. 1: one mode; 0: a gap.
-        minor_share: share of the pool in the smaller group, in [0, 0.5].
-        minor_low: at least this share, with 95% (Clopper & Pearson 1934), in [0, minor_share].
-        p_value: of a single mode being split as well and having as deep a valley, in
-            [1 / (1 + simulations), 1]. A simulated sample that lies all on one side of its
-            distribution's middle, as small ones at times do, shows one mode and no valley.
-    """
-
-    separation: float
-    valley: float
-    minor_share: float
-    minor_low: float
-    p_value: float
 
 
 def dominant_share(features: NDArray[np.floating], *, n_clusters: int, random_state: int) -> float:
@@ -130,7 +96,8 @@ def stability(
     if bootstraps < 1 or not n_clusters:
         raise ConfigError("stability needs at least one bootstrap and one number of clusters")
     rng = np.random.default_rng(random_state)
-    rows = leading_components(_thinned(features, max(n_clusters), rng), random_state=random_state)
+    chosen = thinned(len(features), max(n_clusters), rng, part=_SUBSAMPLE)
+    rows = leading_components(features[chosen], random_state=random_state)
     wholes, agreement = [], []
     for k in n_clusters:
         whole = select_kmeans(rows, n_clusters=k, random_state=random_state).dominant
@@ -146,82 +113,6 @@ def stability(
     )
 
 
-def multimodality(
-    features: NDArray[np.floating], *, simulations: int = 100, random_state: int
-) -> Multimodality:
-    """Is there one dominant mode? Split in two, and compare with splits of a Gaussian.
-
-    After SigClust (Liu et al. 2008): the cluster index of the best split in two, here 1 -
-    ``separation``, is compared with that of data simulated from one Gaussian with the shrunk
-    covariance (Ledoit & Wolf 2004) of the pool's leading components. Skewed, flat or heavy-tailed
-    single clouds split better than a Gaussian too, so the valley between the two groups must also
-    be deeper than in that Gaussian, split in its turn, and than in as many draws from a uniform
-    distribution, the hardest single mode to tell from two (Hartigan & Hartigan 1985). The p-value
-    is the largest of the three, so it errs on the side of one mode.
-
-    A small ``p_value`` with a ``minor_share`` near one half says that no dominant mode exists, so
-    that which group counts as normal is a toss-up. With a small ``minor_share`` the dominant group
-    stands, and the other may well be the anomalies; a few far outliers are such a group. A split
-    outside the leading components goes unnoticed, as do groups less than three standard
-    deviations apart.
-
-    Args:
-        features: (n, d) finite, n >= 10; L2-normalise them first for angular clustering. At most
-            2000 rows, drawn at random, and their 32 leading components are used.
-        simulations: >= 1.
-        random_state: seed of draw and simulations.
-
-    Returns:
-        The figures; (0, 1, 0, 0, 1) where all rows are the same. Cost O(n d k) for the k components
-        and O(n k) for each simulation.
-
-    Raises:
-        ConfigError: ``simulations`` below 1.
-        NotEnoughImagesError: fewer than ten rows.
-    """
-    if simulations < 1:
-        raise ConfigError(f"simulations must be at least 1, not {simulations}")
-    rng = np.random.default_rng(random_state)
-    pool = _thinned(features, _LEAST_ROWS, rng, part=1.0)
-    rows = leading_components(pool, random_state=random_state)
-    if not rows.any():
-        return Multimodality(
-            separation=0.0, valley=1.0, minor_share=0.0, minor_low=0.0, p_value=1.0
-        )
-    side, separation = _two_means(rows)
-    valley = _valley(rows, side)
-    shrinkage = fit_gaussian(rows).shrinkage
-    variances = rows.var(axis=0)
-    scale = np.sqrt((1.0 - shrinkage) * variances + shrinkage * variances.mean())
-    reached = np.zeros(3, dtype=np.int64)
-    for _ in range(simulations):
-        null = rng.normal(size=rows.shape) * scale
-        null -= null.mean(axis=0)
-        null_side, null_separation = _two_means(null)
-        flat = rng.uniform(-1.0, 1.0, size=(len(rows), 1))
-        valleys = _valley(null, null_side), _valley(flat, flat[:, 0] > 0)
-        reached += [null_separation >= separation, valleys[0] <= valley, valleys[1] <= valley]
-    count = int(min(side.sum(), (~side).sum()))
-    low = float(beta.ppf(0.05, count, len(side) - count + 1)) if count else 0.0
-    p_value = (1 + int(reached.max())) / (1 + simulations)
-    return Multimodality(separation, valley, count / len(side), low, p_value)
-
-
-def _thinned(
-    features: NDArray[np.floating], least: int, rng: np.random.Generator, part: float = _SUBSAMPLE
-) -> NDArray[np.floating]:
-    """At most ``_MOST_ROWS`` rows, of which a ``part`` must hold ``least``, itself at least 2."""
-    n = len(features)
-    needed = max(2, int(np.ceil(least / part)))
-    if n < needed:
-        raise NotEnoughImagesError(
-            f"judging the dominant cluster needs at least {needed} target images, got {n}"
-        )
-    if n <= _MOST_ROWS:
-        return features
-    return features[np.sort(rng.choice(n, _MOST_ROWS, replace=False))]
-
-
 def _jaccard_of_part(rows: Array, whole: Mask, k: int, rng: np.random.Generator) -> float:
     part = rng.choice(len(rows), max(k, int(_SUBSAMPLE * len(rows))), replace=False)
     seed = int(rng.integers(2**31))
@@ -232,60 +123,3 @@ def _jaccard_of_part(rows: Array, whole: Mask, k: int, rng: np.random.Generator)
 
 def _contained(a: Mask, b: Mask) -> float:
     return float((a & b).sum() / min(a.sum(), b.sum()))
-
-
-def _two_means(rows: Array) -> tuple[Mask, float]:
-    """The best split in two from starts along the leading components (Su & Dy 2007).
-
-    Args:
-        rows: (n, k) centred, not all zero.
-
-    Returns:
-        bool (n,), and the share of the variance between the sides, in [0, 1].
-    """
-    splits = [_lloyd(rows, rows[:, start] > 0) for start in range(min(_STARTS, rows.shape[1]))]
-    between = [_between(rows, side) for side in splits]
-    best = int(np.argmax(between))
-    # Groups of copies leave nothing within; rounding may leave less than that.
-    return splits[best], min(between[best] / float(np.square(rows).sum()), 1.0)
-
-
-def _lloyd(rows: Array, side: Mask) -> Mask:
-    # Far more steps than centred clouds take; the bound guards against cycles by rounding.
-    for _ in range(50):
-        mean = side @ rows / side.sum()
-        rest = ~side @ rows / (~side).sum()
-        moved = rows @ (mean - rest) > (mean @ mean - rest @ rest) / 2.0
-        if np.array_equal(moved, side) or not 0 < moved.sum() < len(rows):
-            break
-        side = moved
-    return side
-
-
-def _between(rows: Array, side: Mask) -> float:
-    """Sum of squares between the sides; the rows' overall mean is 0."""
-    total = side @ rows
-    return float(total @ total * len(rows) / (side.sum() * (~side).sum()))
-
-
-def _valley(rows: Array, side: Mask) -> float:
-    """Depth of the density between two sides' peaks, on the line through their means.
-
-    1 where a side is empty: what is not split has one peak and no valley.
-    """
-    if side.all() or not side.any():
-        return 1.0
-    axis = rows[side].mean(axis=0) - rows[~side].mean(axis=0)
-    line = rows @ axis
-    counts, edges = np.histogram(line, bins=_CELLS)
-    # The spread within the sides: that of both together would fill every valley.
-    within = np.sqrt(
-        (line[side].var() * side.sum() + line[~side].var() * (~side).sum()) / len(line)
-    )
-    width = 1.06 * float(within) * len(line) ** -0.2 / (edges[1] - edges[0])
-    density = gaussian_filter1d(counts.astype(np.float64), max(width, 1.0), mode="constant")
-    border = line[side].min() if line[side].mean() > line[~side].mean() else line[~side].min()
-    cut = min(max(int(np.searchsorted(edges, border)) - 1, 1), _CELLS - 1)
-    left, right = int(density[:cut].argmax()), cut + int(density[cut:].argmax())
-    lowest = float(density[left : right + 1].min())
-    return lowest / float(min(density[left], density[right]))

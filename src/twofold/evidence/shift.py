@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from sklearn.decomposition import PCA
 
+from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
 
-__all__ = ["Mmd", "TwoSample", "leading_components", "mmd_test", "two_sample_test"]
+__all__ = ["Mmd", "TwoSample", "mmd_test", "two_sample_test"]
 
 Array = NDArray[np.float64]
 
@@ -27,8 +27,6 @@ _LEAST = 4
 # cost grows with the square.
 _MOST_CLASSIFIED, _MOST_COMPARED = 2000, 500
 _FOLDS = 5
-# At most 32 dimensions, and at least five images for each, as the density-based selectors have it.
-_MOST_COMPONENTS, _IMAGES_PER_COMPONENT = 32, 5
 # Whitened coordinates beyond 3 sd are cut off: one odd image must not decide a direction.
 _CLIP = 3.0
 # Sums in another order differ by rounding; such a permutation counts as a tie, and rows that differ
@@ -163,35 +161,6 @@ def mmd_test(
     values = near / (n * (n - 1)) + far / (m * (m - 1)) - 2.0 * cross / (n * m)
     reached = int((values[1:] >= values[0] - _ROUNDING).sum())
     return Mmd(float(values[0]), (1 + reached) / (1 + permutations))
-
-
-def leading_components(features: NDArray[np.floating], *, random_state: int) -> Array:
-    """The leading principal components by a randomised SVD (Halko et al. 2011).
-
-    Args:
-        features: (n, d) finite, d >= 1.
-        random_state: seed of the random projection.
-
-    Returns:
-        float64 (n, k) centred, variances descending, with k at most min(32, n / 5, d) and at least
-        1. Components without variance are left out; rows that are all the same, or fewer than
-        two, give zeros (n, 1).
-        Cost O(n d k): a sixth of a second at 2000 x 1280, where the exact one takes a whole one.
-    """
-    rows = np.asarray(features, dtype=np.float64)
-    n, d = rows.shape
-    if n < 2:
-        return np.zeros((n, 1))
-    k = max(1, min(_MOST_COMPONENTS, n // _IMAGES_PER_COMPONENT, d))
-    # Copies of one image have no spread; the share explained, not used here, is then 0 / 0.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        model = PCA(k, svd_solver="randomized", random_state=random_state)
-        components: Array = model.fit_transform(rows)
-    spread = components.std(axis=0)
-    # Relative to the rows' length too: rounding alone leaves about 1e-16 of it.
-    length = np.sqrt(np.square(rows).sum(axis=1).mean())
-    kept = spread > 1e-9 * max(float(spread.max()), float(length), 1e-300)
-    return components[:, kept] if kept.any() else np.zeros((n, 1))
 
 
 def _sides(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import fit_trimmed
+from twofold.densities import fit_trimmed, leading_components, multimodality
 from twofold.errors import CollapseError
-from twofold.evidence.dominance import multimodality, stability
+from twofold.evidence.dominance import stability
 from twofold.evidence.kinship import kinship
 from twofold.evidence.majority import distance_skewness
 from twofold.evidence.ranking import disagreement, extremes
-from twofold.evidence.shift import leading_components, mmd_test, two_sample_test
+from twofold.evidence.shift import mmd_test, two_sample_test
 from twofold.threads import one_thread
 
 __all__ = ["BREAKDOWN", "LEAST_IMAGES", "Findings", "study"]
@@ -47,6 +47,7 @@ class Findings:
         two_modes_p_value: of the pool being one mode.
         minor_share: share of the smaller side of its best split in two.
         minor_share_low: at least this share, with 95%.
+        minor_images: up to five that stand for that side.
         distance_skewness: of the squared distances between the pool's images; below 0 says that
             no majority lies together.
         distance_skewness_low: lower end of its 90% interval.
@@ -71,6 +72,7 @@ class Findings:
     two_modes_p_value: float
     minor_share: float
     minor_share_low: float
+    minor_images: tuple[str, ...]
     distance_skewness: float
     distance_skewness_low: float
     distance_skewness_high: float
@@ -131,6 +133,7 @@ def study(
         two_modes_p_value=modes.p_value,
         minor_share=modes.minor_share,
         minor_share_low=modes.minor_low,
+        minor_images=tuple(names[row] for row in modes.typical),
         distance_skewness=together.value,
         distance_skewness_low=together.low,
         distance_skewness_high=together.high,

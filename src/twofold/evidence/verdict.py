@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twofold.densities import TWO_MODES
 from twofold.evidence.study import BREAKDOWN, LEAST_IMAGES, Findings
 from twofold.thresholds import images_needed
 
@@ -16,8 +17,6 @@ DO_NOT_TRUST = "do not trust"
 # Half way from guessing to telling the domains apart without error. An anomaly share of e adds at
 # most e / 2 to one half, so that 40% of anomalies alone do not reach it.
 _SHIFTED = 0.75
-# Simulations go down to 0.01; 0.02 leaves the test its multiplicity of three.
-_TWO_MODES = 0.02
 # A twentieth of what the target's own half explains is as good as nothing. A tenth is not: sketches
 # have that of the very photographs of their class.
 _STRANGER = 0.05
@@ -74,10 +73,12 @@ def judge(
         return Verdict(
             f"{DO_NOT_TRUST}: {doubts[0][0]}", (*(why for _, why in doubts), told, _UNKNOWN_SHARE)
         )
-    more = (*_few(n_target, independent, false_alarm_rate), _UNKNOWN_SHARE)
+    apart = _apart(findings)
+    more = (*apart, *_few(n_target, independent, false_alarm_rate), _UNKNOWN_SHARE)
     if findings.shift_auroc < _SHIFTED:
         return Verdict(NO_SHIFT, (f"source and target look alike: {told}", *more))
-    return Verdict(ADAPT, (f"a shift ({told}) and no sign against one dominant mode", *more))
+    one = "one dominant mode" if apart else "no sign against one dominant mode"
+    return Verdict(ADAPT, (f"a shift ({told}) and {one}", *more))
 
 
 def _counted(n_target: int, independent: int) -> str:
@@ -96,10 +97,22 @@ def _few(n_target: int, independent: int, false_alarm_rate: float) -> tuple[str,
     )
 
 
+def _apart(findings: Findings) -> tuple[str, ...]:
+    """What a lesser group means: of two kinds of images the fit takes the larger for normal."""
+    if findings.two_modes_p_value > TWO_MODES or not 0 < findings.minor_share <= BREAKDOWN:
+        return ()
+    some = ", ".join(findings.minor_images)
+    return (
+        f"{findings.minor_share:.0%} of the pool lies apart from the rest "
+        f"(p = {findings.two_modes_p_value:.3f}), such as {some}: taken for anomalous; if it is "
+        "normal, put some of its images into the source",
+    )
+
+
 def _doubts(findings: Findings) -> list[tuple[str, str]]:
     """What speaks against trusting the result: a name and a line each."""
     doubts = []
-    two = findings.two_modes_p_value <= _TWO_MODES and findings.minor_share_low > BREAKDOWN
+    two = findings.two_modes_p_value <= TWO_MODES and findings.minor_share_low > BREAKDOWN
     if two:
         doubts.append(
             (

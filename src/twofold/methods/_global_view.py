@@ -62,22 +62,33 @@ def _mean(distances: list[Array]) -> Array:
     return np.asarray(np.exp(np.mean(logs, axis=0)))
 
 
-def fit_global(splits: Splits, *, trim: float, weights: tuple[float, ...] = (1.0,)) -> GlobalFit:
+def fit_global(
+    splits: Splits,
+    *,
+    trim: float,
+    start: Mask | None = None,
+    weights: tuple[float, ...] = (1.0,),
+) -> GlobalFit:
     """Fit to the pool's central part, and the moved source if there is one.
 
     Args:
         splits: normalised vectors of source and pool.
         trim: see :func:`twofold.densities.fit_trimmed`.
+        start: rows of the pool to start from, see :func:`twofold.densities.majority`; None: all.
         weights: of the source, one fit each.
     """
-    kept = tuple(concentrate(splits, trim=trim, source_weight=weight) for weight in weights)
+    kept = tuple(
+        concentrate(splits, trim=trim, source_weight=weight, start=start) for weight in weights
+    )
     models = tuple(
         splits.fit(rows, source_weight=weight) for weight, rows in zip(weights, kept, strict=True)
     )
     return GlobalFit(GlobalView(models), weights, kept)
 
 
-def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> tuple[float, ...]:
+def choose_global_weight(
+    splits: Splits, *, trim: float, start: Mask | None = None, random_state: int
+) -> tuple[float, ...]:
     """The source's weights for :func:`fit_global`: 1, and where it differs the likeliest.
 
     Presumed normals, chosen without the source, are held out by halves; the weight under which they
@@ -89,10 +100,11 @@ def choose_global_weight(splits: Splits, *, trim: float, random_state: int) -> t
     Args:
         splits: normalised vectors of source and pool.
         trim: see :func:`twofold.densities.fit_trimmed`.
+        start: as of the fit.
         random_state: of the halves.
     """
     try:
-        kept = concentrate(splits, trim=trim, source_weight=0.0)
+        kept = concentrate(splits, trim=trim, source_weight=0.0, start=start)
         # Two images are the least that a fit to a half needs.
         if kept.sum() < 4:
             return (1.0,)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from twofold.densities import Splits, power_normalise
+from twofold.densities import Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.scales import pooled_name
@@ -81,7 +81,8 @@ class Auto(Method):
     """The paper's argument in closed form, for whole images and for patches.
 
     Scarcity: the pool's central 75% (the dominant mode, found by concentration steps on images) is
-    presumed normal. Alignment: the source is moved onto that mode's mean, as a whole and at each
+    presumed normal; a lesser group that a test shows to lie apart is none of it, as far as whole
+    images go. Alignment: the source is moved onto that mode's mean, as a whole and at each
     place, so that any shift of the mean costs nothing. Compactness: one shrunk covariance over both
     says which deviations are usual. How much the source may say there is settled by the likelihood
     of presumed normals that were held out; for whole images half of the say stays with a source
@@ -95,7 +96,7 @@ class Auto(Method):
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
     needs = frozenset({"target_pool"})
-    revision = 3
+    revision = 4
     Config = AutoConfig
     config: AutoConfig
 
@@ -135,12 +136,13 @@ class Auto(Method):
         config = self.config
         near, far = (_vectors(images, config) for images in (source, pool))
         splits, given = Splits(near, far, config.shrinkage), config.source_weight
+        start = majority(far, trim=config.trim)
         weights = (
-            choose_global_weight(splits, trim=config.trim, random_state=random_state)
+            choose_global_weight(splits, trim=config.trim, start=start, random_state=random_state)
             if given is None
             else (given,)
         )
-        fit = fit_global(splits, trim=config.trim, weights=weights)
+        fit = fit_global(splits, trim=config.trim, start=start, weights=weights)
         tell.step()
         scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
         tell.step()

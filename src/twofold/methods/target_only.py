@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Splits, power_normalise
+from twofold.densities import Gaussian, Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods._density import DensityConfig, check_gaussian
 from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
@@ -27,13 +27,16 @@ class TargetOnly(Method):
     Config = DensityConfig
     config: DensityConfig
     needs = frozenset({"target_pool"})
+    revision = 2
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
         pool = data.target_pool
         assert pool is not None
         splits = Splits(None, power_normalise(pool["pooled"]), self.config.shrinkage)
-        fit = fit_global(splits, trim=self.config.trim)
+        fit = fit_global(
+            splits, trim=self.config.trim, start=majority(splits.pool, trim=self.config.trim)
+        )
         (self.model_,) = fit.view.models
         scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
         own = OutOfSample(scores, "target", pool.grouping(), "log")
