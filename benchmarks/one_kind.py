@@ -2,11 +2,12 @@
 
 Usage: python benchmarks/one_kind.py {pacs,office31} --root FOLDER [--runs 1] [--out FILE]
 
-AUROC %, mean over the paper's directions, classes and runs, at growing shares of anomalies in the pool: of
-`auto`, of its whole images alone and of the baselines that need no training, on the target's other
-normals and the other images of that class. Anomalies of one kind lie together and can pass for a
-part of the normals; by how many cells fall below 90 one sees where they do. Markdown on stdout,
-rows as JSON lines in FILE. Labels choose the sets and count the outcome; nothing else sees them.
+AUROC %, mean over the paper's directions, classes and runs, at growing shares of anomalies in the
+pool: of `auto`, of its whole images alone and of the baselines that need no training, on the
+target's other normals and the other images of that class. Anomalies of one kind lie together and
+can pass for a part of the normals; by how many cells fall below 90 one sees where they do. Markdown
+on stdout, rows as JSON lines in FILE. Labels choose the sets and count the outcome; nothing else
+sees them.
 """
 
 from __future__ import annotations
