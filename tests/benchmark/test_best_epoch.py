@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("isolated")
 METHODS = ("paper", "msra", "frozen_source")
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_noted_and_changes_nothing(tree: Path, tmp_path: Path) -> None:
     options = {"shot_epochs": 6, "training": {"epochs": 4, "max_steps": 100}}
     run(plan(tree, METHODS, options=options), tmp_path / "plain")

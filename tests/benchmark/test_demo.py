@@ -45,6 +45,7 @@ def few_cells(domain: str) -> elpv.Cells:
     return elpv.Cells(tuple(cells.paths[row] for row in rows), cells.labels[rows])
 
 
+@pytest.mark.slow
 def test_a_small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("elpv_dataset")
     monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "cache"))

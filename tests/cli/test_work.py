@@ -62,6 +62,7 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert content["evidence"]["reasons"][0].startswith("a shift ")
     assert content["evidence"]["findings"]["shift_auroc"] > 0.75
     assert set(content["evidence"]["choices"]) == {
+        "apart",
         "global_source_weight",
         "local_weight",
         "place_share",

@@ -37,6 +37,7 @@ def test_a_shift(world: toy.World) -> None:
     assert found.findings.shift_auroc > 0.95
     assert found.contamination is None  # unknown without labels
     assert set(found.choices) == {
+        "apart",
         "global_source_weight",
         "local_weight",
         "place_share",

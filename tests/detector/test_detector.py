@@ -491,6 +491,7 @@ def test_the_network_is_compiled_once(
         loaded.predict(world.test[:2])
 
 
+@pytest.mark.slow
 def test_locality(make: Make, fitted: Detector, world: toy.World) -> None:
     def scores(**options: Any) -> NDArray[Any]:
         return make(**options).fit(world.source, world.pool).decision_function(world.test)

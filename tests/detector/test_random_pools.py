@@ -111,6 +111,7 @@ def outcomes(states: range, world: toy.World, folder: Path) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_random_pools(world: toy.World, tmp_path: Path) -> None:
     counts = outcomes(range(15), world, tmp_path)
     assert counts["result"] >= 5

@@ -270,12 +270,15 @@ def test_the_tail_only_ever_lowers_a_threshold(make: Make, name: str, share: flo
             assert asdict(tail.threshold_) == asdict(pool.threshold_) | {"rule": "tail"}
 
 
-def test_known_normals_are_all_kept(make: Make, world: toy.World) -> None:
+def test_known_normals_are_all_kept(make: Make, world: toy.World, tmp_path: Path) -> None:
     """Images of the source are known to be normal, whatever rule is asked for."""
     with pytest.warns(UserWarning, match="rests on source images"):
         detector = make("frozen_source", calibration="tail").fit(world.source, world.pool)
     threshold = detector.threshold_
     assert (threshold.origin, threshold.rule, threshold.n_kept) == ("source", "pool", 60)
+    detector.save(tmp_path / "m")
+    # A fit of the loaded one, perhaps of another method, goes by what was asked for.
+    assert Detector.load(tmp_path / "m", weights="random").calibration == "tail"
 
 
 @pytest.mark.parametrize("rule", ["both", "", None, 3, ["tail"]])

@@ -110,10 +110,17 @@ def run_shell(example: Example, page: Path) -> None:
         assert result.exit_code == 0, f"{where}\n{result.output}"
 
 
+# Half a minute each: their commands go through fits, benchmarks and the demo.
+LONG = {"README.md", "cli.md"}
+
+
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if examples(page.read_text(encoding="utf-8"))],
-    ids=lambda page: page.name,
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+        for page in PAGES
+        if examples(page.read_text(encoding="utf-8"))
+    ],
 )
 def test_the_examples_of_a_page_run(page: Path, plant: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}

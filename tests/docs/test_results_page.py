@@ -77,10 +77,16 @@ def test_breakdown_is_that_of_the_rows(
     assert capsys.readouterr().out.strip() in PAGE
 
 
-def test_a_clump_stays_in_and_scattered_anomalies_do_not(program: Program) -> None:
-    kept = program("breakdown").kept_share
-    for name in ("whole images, 50", "patches, 20 numbers a place"):
-        scattered = kept(name, 0.1, 8.0, None, np.random.default_rng(0))
-        clump = kept(name, 0.1, 8.0, 0.7, np.random.default_rng(0))
-        assert scattered < 0.05
-        assert clump > 0.7
+def test_which_anomalies_stay_in(program: Program) -> None:
+    """In whole images those of one kind that are near; in patches also far ones."""
+
+    def kept(name: str, distance: float, spread: float | None) -> float:
+        generator = np.random.default_rng(0)
+        return float(program("breakdown").kept_share(name, 0.1, distance, spread, generator))
+
+    whole, patches = "whole images, 50", "patches, 20 numbers a place"
+    assert kept(whole, 8.0, None) < 0.05
+    assert kept(whole, 8.0, 0.7) < 0.05
+    assert kept(whole, 4.0, 0.7) > 0.7
+    assert kept(patches, 8.0, None) < 0.05
+    assert kept(patches, 8.0, 0.7) > 0.7

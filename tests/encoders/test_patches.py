@@ -183,6 +183,7 @@ def test_both_engines_agree(tiny: Encoder, random_batch: RandomBatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["patches@3", "patches:8+16+32@3"])
+@pytest.mark.slow
 def test_both_engines_agree_on_lite0(
     lite0: Encoder,
     random_batch: RandomBatch,

@@ -67,8 +67,8 @@ def test_a_lesser_group_apart_is_named() -> None:
     assert found.verdict == ADAPT
     assert found.reasons == (
         f"a shift ({TOLD}) and one dominant mode",
-        "12% of the pool lies apart from the rest (p = 0.020), such as c, d: taken for anomalous; "
-        "if it is normal, put some of its images into the source",
+        "12% of the pool lies apart from the rest (p = 0.020), such as c, d: fits of whole "
+        "images take it for anomalous; if it is normal, put some of its images into the source",
         UNKNOWN,
     )
     for changes in ({"two_modes_p_value": above(0.02)}, {"minor_share": above(0.25)}):

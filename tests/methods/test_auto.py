@@ -165,6 +165,7 @@ def test_what_was_settled() -> None:
     few, many = patch_cases.patches(8), patch_cases.patches(80, 1, shift=2.0)
     helped = choices(*world_of(many, few))
     assert set(helped) == {
+        "apart",
         "global_source_weight",
         "local_weight",
         "place_share",

@@ -8,7 +8,7 @@ from twofold.densities.gaussian import (
     fit_gaussian,
     shrinkage_intensity,
 )
-from twofold.densities.held_out import Splits
+from twofold.densities.held_out import Splits, halves, likeliest
 from twofold.densities.modes import (
     TWO_MODES,
     Multimodality,
@@ -30,9 +30,11 @@ __all__ = [
     "fit_adapted_gaussian",
     "fit_gaussian",
     "fit_trimmed",
+    "halves",
     "in_blocks",
     "leading_components",
     "lesser_mode",
+    "likeliest",
     "majority",
     "multimodality",
     "n_central",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,13 +20,37 @@ from twofold.densities.gaussian import (
 )
 from twofold.densities.rows import in_blocks
 
-__all__ = ["Splits"]
+__all__ = ["Splits", "halves", "likeliest"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # Of the pool's own squared length: taking means off products leaves errors of about 1e-16 of it.
 _LEAST_SPREAD = 1e-8
+
+
+def halves(kept: Mask, generator: np.random.Generator) -> Iterator[tuple[Mask, Mask]]:
+    """Two random halves of some rows, each once to fit to and once to hold out.
+
+    Args:
+        kept: the rows, bool (n,).
+        generator: draws the halves.
+
+    Returns:
+        Pairs of masks (n,): to fit to, to score.
+    """
+    order = generator.permutation(np.flatnonzero(kept))
+    for half in (order[::2], order[1::2]):
+        inside = np.isin(np.arange(len(kept)), half)
+        yield inside, kept & ~inside
+
+
+def likeliest(log_likelihoods: Mapping[float, float]) -> float:
+    """The weight of the source under which held-out rows are likeliest.
+
+    Ties, as with a source without spread, go to the weight that is not swayed by the source.
+    """
+    return max(log_likelihoods, key=lambda weight: (log_likelihoods[weight], -weight))
 
 
 @dataclass(frozen=True)

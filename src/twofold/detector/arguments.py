@@ -19,6 +19,7 @@ __all__ = [
     "LAST_STATE",
     "check_parameters",
     "check_seed",
+    "method_options",
     "require_flag",
     "require_function",
     "whole_labels",
@@ -120,6 +121,19 @@ def _optional(check: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
 
 def _ignore(_: object) -> None:
     """Of a function that is called for the error it raises."""
+
+
+def method_options(options: Mapping[str, Any] | None, locality: str | None) -> dict[str, Any]:
+    """The options of a method, with the locality that has a parameter of its own.
+
+    Raises:
+        ConfigError: it is given twice, and not alike.
+    """
+    found = dict(options or {})
+    given = found.get("locality", locality)
+    if locality not in (None, given):
+        raise ConfigError(f"locality is given twice: {locality} and {given}")
+    return found if given is None else found | {"locality": given}
 
 
 def _text(value: object, name: str) -> None:

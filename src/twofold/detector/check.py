@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.fitting import fit_distinct, look_at
 from twofold.detector.inputs import FitImages, find_fit_images, grouped
@@ -121,6 +123,7 @@ def _studied(
             None,
             n_source=len(source),
             n_target=len(pool),
+            n_groups=len(np.unique(pool.grouping())),
             false_alarm_rate=false_alarm_rate,
         )
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.arguments import check_parameters, require_flag
+from twofold.detector.arguments import check_parameters, method_options, require_flag
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
@@ -29,7 +29,6 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.errors import ConfigError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput
 from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
@@ -138,7 +137,7 @@ class Detector(Scoring, Estimator):
         """
         check_parameters(self.get_params())
         method_class = METHODS.load(self.method)
-        config = parse_config(method_class, self._options())
+        config = parse_config(method_class, method_options(self.options, self.locality))
         check_given(
             method_class,
             config,
@@ -247,9 +246,9 @@ class Detector(Scoring, Estimator):
         )
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
-        self.method_, self.threshold_ = fitted.model, fitted.threshold
-        self.evidence_ = fitted.evidence
-        self.calibration_, self.random_state_ = fitted.calibration, seed
+        self.method_, self.evidence_ = fitted.model, fitted.evidence
+        self.threshold_, self.calibration_ = fitted.threshold, fitted.calibration
+        self.random_state_ = seed
         self.bit_depth_ = fitted.evidence.bit_depths[0 if pool is None else 1]
         self.decision_scores_ = fitted.seen_scores
         self.labels_ = (fitted.seen_scores > fitted.threshold.value).astype(np.int64)
@@ -274,6 +273,7 @@ class Detector(Scoring, Estimator):
             calibration=self.calibration_,
             random_state=self.random_state_,
             bit_depth=self.bit_depth_,
+            rule=self.calibration,
         )
         write_detector(path, content, embed_weights=embed_weights)
 
@@ -299,7 +299,7 @@ class Detector(Scoring, Estimator):
             random_state=content.random_state,
             options=method.config.model_dump(mode="json"),
             weights=weights,
-            calibration=content.threshold.rule,
+            calibration=content.rule,
         )
         detector.method_, detector.threshold_ = method, content.threshold
         detector.evidence_, detector.calibration_ = content.evidence, content.calibration
@@ -311,10 +311,3 @@ class Detector(Scoring, Estimator):
     def __getstate__(self) -> dict[str, Any]:
         """Without the engines, which belong to their process and are made again when needed."""
         return self.__dict__ | {"_frozen": {}}
-
-    def _options(self) -> dict[str, Any]:
-        options = dict(self.options or {})
-        given = options.get("locality", self.locality)
-        if self.locality not in (None, given):
-            raise ConfigError(f"locality is given twice: {self.locality} and {given}")
-        return options if given is None else options | {"locality": given}

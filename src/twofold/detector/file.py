@@ -49,6 +49,7 @@ class DetectorFile:
         calibration: the out-of-sample scores that the threshold is read off.
         random_state: the seed that was used.
         bit_depth: of images with more than 8 bits; None where the fit saw none.
+        rule: of the calibration as the user asked for it; a source has none of its own.
     """
 
     method: Method
@@ -57,6 +58,7 @@ class DetectorFile:
     calibration: Calibration
     random_state: int
     bit_depth: int | None
+    rule: Rule
 
 
 class _EncoderHeader(BaseModel):
@@ -100,6 +102,7 @@ class _Header(BaseModel):
     # Models of before the first release have neither.
     revision: int = 1
     bit_depth: int | None = Field(default=None, ge=9, le=16)
+    calibration: Rule = "tail"
 
 
 def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bool) -> None:
@@ -118,6 +121,7 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         ),
         revision=method.revision,
         bit_depth=content.bit_depth,
+        calibration=content.rule,
         threshold=_ThresholdHeader(**asdict(content.threshold), scale=content.calibration.scale),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
@@ -172,6 +176,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         calibration=_calibration(bundle, header.threshold, path),
         random_state=header.random_state,
         bit_depth=header.bit_depth,
+        rule=header.calibration,
     )
 
 

@@ -104,8 +104,8 @@ def _apart(findings: Findings) -> tuple[str, ...]:
     some = ", ".join(findings.minor_images)
     return (
         f"{findings.minor_share:.0%} of the pool lies apart from the rest "
-        f"(p = {findings.two_modes_p_value:.3f}), such as {some}: taken for anomalous; if it is "
-        "normal, put some of its images into the source",
+        f"(p = {findings.two_modes_p_value:.3f}), such as {some}: fits of whole images take it "
+        "for anomalous; if it is normal, put some of its images into the source",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Splits, concentrate, in_blocks
+from twofold.densities import Gaussian, Splits, concentrate, halves, in_blocks, likeliest
 from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
 
@@ -47,11 +47,13 @@ class GlobalFit:
         view: what scores images.
         weights: of a source image beside a target image, one for each model.
         kept: the presumed normals of the pool, bool (n,), likewise.
+        apart: share of the pool in a lesser group that the fit did not start from; 0 if none.
     """
 
     view: GlobalView
     weights: tuple[float, ...]
     kept: tuple[Mask, ...]
+    apart: float
 
 
 def _mean(distances: list[Array]) -> Array:
@@ -83,7 +85,8 @@ def fit_global(
     models = tuple(
         splits.fit(rows, source_weight=weight) for weight, rows in zip(weights, kept, strict=True)
     )
-    return GlobalFit(GlobalView(models), weights, kept)
+    apart = 0.0 if start is None else 1.0 - float(start.mean())
+    return GlobalFit(GlobalView(models), weights, kept, apart)
 
 
 def choose_global_weight(
@@ -112,8 +115,7 @@ def choose_global_weight(
     except CollapseError:
         # Images that are all alike: without the source there is no spread.
         return (1.0,)
-    # Ties, as with a source without spread, go to the weight that is not swayed by the source.
-    best = max(_WEIGHTS, key=lambda weight: (found[weight], -weight))
+    best = likeliest(found)
     return (1.0,) if best == 1.0 else (1.0, best)
 
 
@@ -123,11 +125,9 @@ def _log_likelihoods(
     """Of held-out halves of the presumed normals, summed over images and repeats, by weight."""
     found = dict.fromkeys(_WEIGHTS, 0.0)
     for _ in range(_REPEATS):
-        order = generator.permutation(np.flatnonzero(kept))
-        for half in (order[::2], order[1::2]):
-            inside = np.isin(np.arange(len(kept)), half)
+        for inside, outside in halves(kept, generator):
             for weight in _WEIGHTS:
-                distances, determinant = splits.score(inside, kept & ~inside, source_weight=weight)
+                distances, determinant = splits.score(inside, outside, source_weight=weight)
                 found[weight] -= 0.5 * float((distances + determinant).sum())
     return found
 

@@ -109,7 +109,7 @@ class Auto(Method):
         if config.locality != "local":
             fit, whole = self._fit_whole(data.source, pool, random_state, tell)
             views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
-            choices["global_source_weight"] = fit.weights[-1]
+            choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
             normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
         if config.locality != "global":
             found, local, distances = self._fit_local(data.source, pool, random_state, tell)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twofold.densities import central, n_central
+from twofold.densities import central, halves, likeliest, n_central
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.patches.gaussians import (
     MIN_IMAGES,
@@ -139,23 +139,18 @@ def choose_source_weight(
         shared: see :func:`twofold.patches.patch_moments`.
         weights: to choose from.
     """
-    rows = np.flatnonzero(kept)
-    if source is None or len(rows) < 2 * MIN_IMAGES:
+    if source is None or kept.sum() < 2 * MIN_IMAGES:
         # Too few to hold any out: what little there is needs the source.
         return SourceWeight(0.0 if source is None else 1.0, {})
-    order = np.random.default_rng(random_state).permutation(rows)
     found = dict.fromkeys(weights, 0.0)
-    for half in (order[::2], order[1::2]):
-        inside = np.isin(np.arange(len(kept)), half)
+    for inside, outside in halves(kept, np.random.default_rng(random_state)):
         moments = patch_moments(places, inside, shared=shared)
-        held_out = np.ascontiguousarray(places[:, kept & ~inside])
+        held_out = np.ascontiguousarray(places[:, outside])
         for weight in weights:
             model = fit_patch_gaussians(moments, source, source_weight=weight)
             distances = model.of_places(held_out)
             found[weight] -= 0.25 * float((distances + model.log_determinant).mean())
-    # Ties (a source without spread) go to the weight that is not swayed by the source.
-    best = max(weights, key=lambda weight: (found[weight], -weight))
-    return SourceWeight(best, found)
+    return SourceWeight(likeliest(found), found)
 
 
 def place_weight(moments: PatchMoments) -> tuple[float, float]:
