@@ -24,7 +24,7 @@ from auto_tables import table, write_lines
 from numpy.typing import NDArray
 
 from twofold.densities import fit_trimmed
-from twofold.methods.auto import AutoConfig
+from twofold.methods.auto.method import AutoConfig
 from twofold.patches import fit_trimmed_patches, patch_moments
 
 Array = NDArray[np.float64]

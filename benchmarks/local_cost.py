@@ -36,7 +36,8 @@ from twofold.detector import Detector
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.images import ImageSet
-from twofold.methods import METHODS, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import parse_config
 
 LOCALITIES = ("global", "local", "both")
 # Of ru_maxrss: kibibytes on Linux, bytes on macOS.

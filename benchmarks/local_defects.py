@@ -39,7 +39,8 @@ from twofold.detector.maps import draw_overlay
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.images import ImageSet
-from twofold.methods import METHODS, Fit, FitData, Method, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import Fit, FitData, Method, parse_config
 from twofold.synthetic import DEFECTS, SHIFTS, add_defect, shift_image
 
 Pixels = NDArray[np.uint8]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.benchmark.results import RESULTS_FILE
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 # Of ru_maxrss: kibibytes on Linux, bytes on macOS.
 _PER_MIB = 2**20 if sys.platform == "darwin" else 2**10

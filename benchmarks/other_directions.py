@@ -26,7 +26,8 @@ from twofold.benchmark.datasets.registry import DATASETS
 from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.encoders.encoder import load_encoder
-from twofold.methods import METHODS, FitData, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, parse_config
 
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "`auto`": ("auto", {}),

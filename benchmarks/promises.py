@@ -37,7 +37,8 @@ from twofold.benchmark.datasets.registry import DATASETS
 from twofold.benchmark.protocol import uda_inductive
 from twofold.detector import Detector
 from twofold.encoders.encoder import load_encoder
-from twofold.methods import METHODS, FitData
+from twofold.method_table import METHODS
+from twofold.methods import FitData
 from twofold.thresholds import Calibration, ScoreScale, benjamini_hochberg, fit_threshold, p_values
 
 Array = NDArray[np.float64]

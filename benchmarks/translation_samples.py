@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from twofold.comparison.biost.method import Biost, BiostConfig, translate, untrained
+from twofold.comparison.irad.method import Irad, IradConfig, reconstruct
+from twofold.comparison.pixels import resized
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.images import find_images
 from twofold.methods import FitData
-from twofold.methods._pixels import resized
-from twofold.methods.biost import Biost, BiostConfig, translate, untrained
-from twofold.methods.irad import Irad, IradConfig, reconstruct
 from twofold.training import local_generator
 
 Pixels = NDArray[np.uint8]

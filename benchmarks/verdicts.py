@@ -37,7 +37,8 @@ from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import load_encoder
 from twofold.evidence import DO_NOT_TRUST, judge, study
-from twofold.methods import METHODS, FitData, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, parse_config
 
 AUTO = METHODS.load("auto")
 CONFIG = parse_config(AUTO, {"locality": "global"})

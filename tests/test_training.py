@@ -20,8 +20,10 @@ from twofold.encoders.backbone import Suffix, Trainable
 from twofold.encoders.encoded import EncodedImages, LazyRows
 from twofold.encoders.encoder import load_encoder
 from twofold.errors import CollapseError, ConfigError
-from twofold.methods import METHODS, Method, _adaptation, parse_config
-from twofold.methods._network import AdaptedNetwork
+from twofold.method_table import METHODS
+from twofold.methods import Method, parse_config
+from twofold.paper import adaptation
+from twofold.paper.network import AdaptedNetwork
 from twofold.training import (
     Step,
     TrainingConfig,
@@ -357,7 +359,7 @@ def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
 @pytest.mark.parametrize("trainable", SPLITS)
 def test_a_forced_collapse_is_found(trainable: Trainable, monkeypatch: pytest.MonkeyPatch) -> None:
     """A centre at zero and a huge weight decay: all weights vanish, and the features with them."""
-    monkeypatch.setattr(_adaptation, "one_class_center", lambda rows: torch.zeros(rows.shape[1]))
+    monkeypatch.setattr(adaptation, "one_class_center", lambda rows: torch.zeros(rows.shape[1]))
     forced = {
         "trainable": trainable,
         "weight_decay": 25.0,

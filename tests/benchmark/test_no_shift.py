@@ -9,7 +9,8 @@ import pytest
 from tests.support.cells import plan, rows, run
 
 from twofold.encoders.encode import EncodedImages
-from twofold.methods import METHODS, FitData
+from twofold.method_table import METHODS
+from twofold.methods import FitData
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

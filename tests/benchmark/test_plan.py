@@ -18,7 +18,7 @@ from twofold.benchmark.plan import (
 )
 from twofold.benchmark.presets import PRESETS, Preset, load_preset
 from twofold.errors import ConfigError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 PLAIN = Preset("plain", "nothing set", "efficientnet_lite0", None, 1)
 

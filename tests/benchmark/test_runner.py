@@ -22,7 +22,8 @@ from twofold.encoders import scales
 from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
-from twofold.methods import METHODS, FitData, Found
+from twofold.method_table import METHODS
+from twofold.methods import FitData, Found
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

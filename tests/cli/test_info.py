@@ -12,7 +12,8 @@ from typer.testing import Result
 from twofold import __version__
 from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
 from twofold.errors import WeightsError
-from twofold.methods import METHODS, Need
+from twofold.method_table import METHODS
+from twofold.methods import Need
 
 Run = Callable[..., Result]
 Parse = Callable[[str], dict[str, Any]]
@@ -26,6 +27,9 @@ def test_methods_as_json(run: Run, as_object: Parse) -> None:
     assert [row["id"] for row in content["methods"]] == list(METHODS.ids())
     by_id = {row["id"]: row for row in content["methods"]}
     assert by_id["auto"]["needs"] == ["target_pool"]
+    assert [by_id[name]["group"] for name in ("auto", "padim", "oracle", "gnl")] == [
+        *("recommended", "recommended", "paper", "comparison")
+    ]
     assert by_id["oracle"]["needs"] == ["target_labels", "target_pool"]
     assert by_id["source_only"]["needs"] == []
     assert by_id["gnl"]["needs"] == ["source_reference"]
@@ -34,7 +38,7 @@ def test_methods_as_json(run: Run, as_object: Parse) -> None:
         ["source_anomalies"],
     )
     for row in content["methods"]:
-        assert set(row) == {"id", "needs", "may_need", "summary"}
+        assert set(row) == {"id", "group", "needs", "may_need", "summary"}
         assert set(row["needs"]) | set(row["may_need"]) <= set(get_args(Need))
         assert row["summary"]
 

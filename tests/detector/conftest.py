@@ -15,7 +15,7 @@ from PIL import Image
 from tests.support import toy
 
 from twofold import Detector
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 Images = NDArray[Any]
 

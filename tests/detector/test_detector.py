@@ -32,7 +32,7 @@ from twofold.errors import (
     TwofoldError,
     UsageError,
 )
-from twofold.methods import DEFAULT_METHOD, METHODS
+from twofold.method_table import DEFAULT_METHOD, METHODS
 
 Make = Callable[..., Detector]
 Write = Callable[[Path, NDArray[Any]], list[Path]]

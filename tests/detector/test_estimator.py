@@ -18,7 +18,7 @@ from twofold import Detector
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ConfigError, NotFittedError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 Make = Callable[..., Detector]
 RANGE = ((127.0, 127.0, 127.0), (64.0, 64.0, 64.0))

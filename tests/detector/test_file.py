@@ -25,7 +25,7 @@ from twofold.encoders.encoder import load_encoder
 from twofold.errors import BundleError, NotFittedError, WeightsError
 from twofold.evidence import ADAPT, Findings
 from twofold.images import Problem
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 Make = Callable[..., Detector]
 QUICK = {"training": {"epochs": 2}}

@@ -12,7 +12,7 @@ from tests.support.curious import Curious, CuriousConfig
 from twofold.detector import Detector
 from twofold.detector.inputs import check_given, hand_over
 from twofold.errors import ConfigError, UsageError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 GIVEN = {"target": True, "target_shots": True, "target_labels": False}
 

@@ -22,7 +22,7 @@ from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.errors import ConfigError, ImageSourceError, NotFittedError
 from twofold.images import Problem
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 Make = Callable[..., Detector]
 Write = Callable[[Path, NDArray[Any]], list[Path]]

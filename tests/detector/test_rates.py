@@ -17,7 +17,7 @@ from tests.support import toy
 
 from twofold import Detector
 from twofold.errors import ConfigError, NotFittedError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 from twofold.thresholds import fit_threshold
 
 Make = Callable[..., Detector]

@@ -16,7 +16,7 @@ from tests.support.each_method import each_method
 from twofold import Detector
 from twofold.encoders import patches
 from twofold.errors import BundleError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 GOLDEN = Path(__file__).with_name("golden_scores.json")
 # Closed forms repeat to rounding. Training carries rounding on, which differs between processors.

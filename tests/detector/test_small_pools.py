@@ -12,7 +12,8 @@ from tests.support.small_samples import end, finite
 
 from twofold.detector.fitting import Fitted, fit_method
 from twofold.encoders.encode import EncodedImages
-from twofold.methods import METHODS, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import parse_config
 
 QUICK = ("auto", "target_only", "frozen_source", "padim")
 MORE = (*QUICK, "patchcore")

@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from twofold.cli.app import app
 from twofold.encoders import encode
 from twofold.encoders.registry import ENCODERS
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -14,7 +14,7 @@ from tests.support import toy
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 SOURCE = '''
 """Distance to the median of the target pool."""

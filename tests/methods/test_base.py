@@ -11,7 +11,8 @@ from tests.support import toy
 from tests.support.curious import Curious, CuriousConfig
 
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.methods import METHODS, FitData, Need, first_by_name, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, Need, first_by_name, parse_config
 
 
 def curious(**options: Any) -> Curious:

@@ -6,7 +6,7 @@ import pytest
 from tests.methods.contract import CHECKS
 from tests.support.each_method import each_method
 
-from twofold.methods import DEFAULT_METHOD, METHODS
+from twofold.method_table import DEFAULT_METHOD, METHODS
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -12,7 +12,8 @@ from tests.support import toy
 
 from twofold.densities import unit_rows
 from twofold.errors import ConfigError
-from twofold.methods import METHODS, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import parse_config
 
 
 def vectors(world: toy.Encoded) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from tests.support import toy
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.registry import ENCODERS
 from twofold.images import find_images
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 
 def test_a_world_is_a_function_of_its_seed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twofold.methods import METHODS
+from twofold.method_table import METHODS
 
 __all__ = ["each_method"]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
+from twofold.encoders import pixels
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import EngineKind
 
-__all__ = ["sharing"]
+__all__ = ["shared_engines", "sharing"]
 
 _made: dict[tuple[str, tuple[str, ...], EngineKind], Engine] = {}
 
@@ -30,3 +33,15 @@ def sharing(
         return _made[key]
 
     return shared
+
+
+@pytest.fixture(autouse=True)
+def shared_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images made in memory go through one engine a process, which for a toy is PyTorch's."""
+    make = sharing("torch")
+
+    def shared(encoder: Encoder, outputs: Sequence[str], kind: EngineKind) -> Engine:
+        assert kind == "auto"
+        return make(encoder, outputs, kind)
+
+    monkeypatch.setattr(pixels, "make_engine", shared)

@@ -26,7 +26,8 @@ from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.images import find_images
-from twofold.methods import METHODS, FitData, Method, MethodConfig, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, Method, MethodConfig, parse_config
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

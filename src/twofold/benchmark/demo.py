@@ -23,7 +23,8 @@ from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.errors import TwofoldError
 from twofold.files import write_whole
 from twofold.images import ImageSet
-from twofold.methods import METHODS, FitData, Method, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, Method, parse_config
 from twofold.spreadsheet import csv_text
 
 __all__ = ["DEMO_METHODS", "METRICS", "run_demo"]

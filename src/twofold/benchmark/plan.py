@@ -13,7 +13,8 @@ from twofold.benchmark.datasets import Dataset
 from twofold.benchmark.presets import Preset
 from twofold.benchmark.protocol import PROTOCOLS
 from twofold.errors import ConfigError
-from twofold.methods import METHODS, Method, MethodConfig, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import Method, MethodConfig, parse_config
 
 __all__ = [
     "Cell",

@@ -102,7 +102,7 @@ def bench(
     )
     from twofold.benchmark.presets import load_preset  # noqa: PLC0415
     from twofold.benchmark.runner import run_benchmark  # noqa: PLC0415
-    from twofold.methods import METHODS  # noqa: PLC0415
+    from twofold.method_table import METHODS  # noqa: PLC0415
 
     adapter_class = DATASETS.load(dataset)
     base = _overridden(load_preset(preset), encoder, image_size)

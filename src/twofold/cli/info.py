@@ -37,23 +37,24 @@ def methods(
     ] = False,
 ) -> None:
     """List the detection methods and what each needs."""
-    from twofold.methods import METHODS  # noqa: PLC0415 - imports torch
+    from twofold.method_table import METHODS, group_of  # noqa: PLC0415 - imports torch
 
     rows: list[dict[str, Any]] = []
     for name in METHODS.ids():
         method = METHODS.load(name)
         needs, more = sorted(method.needs), sorted(method.may_need)
-        rows.append({"id": name, "needs": needs, "may_need": more, "summary": method.summary})
+        row = {"id": name, "group": group_of(name), "needs": needs, "may_need": more}
+        rows.append(row | {"summary": method.summary})
     if as_json:
         print_json({"methods": rows})
         return
-    headers = ("method", "needs besides source normals", "summary")
+    headers = ("method", "group", "needs besides source normals", "summary")
     if markdown:
         lines = [headers, ("---",) * len(headers)]
-        lines += [(f"`{r['id']}`", _in_words(r), r["summary"]) for r in rows]
+        lines += [(f"`{r['id']}`", r["group"], _in_words(r), r["summary"]) for r in rows]
         typer.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))
     else:
-        _table(headers, [(r["id"], _in_words(r), r["summary"]) for r in rows])
+        _table(headers, [(r["id"], r["group"], _in_words(r), r["summary"]) for r in rows])
 
 
 def _in_words(row: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
-from twofold.methods import METHODS, FitData, Method, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import FitData, Method, parse_config
 
 __all__ = ["Check", "check_pair"]
 

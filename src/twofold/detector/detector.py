@@ -31,7 +31,8 @@ from twofold.encoders.outputs import EngineKind
 from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import Evidence
 from twofold.images import ImageInput
-from twofold.methods import DEFAULT_METHOD, METHODS, FitData, Method, parse_config
+from twofold.method_table import DEFAULT_METHOD, METHODS
+from twofold.methods import FitData, Method, parse_config
 from twofold.thresholds import Rule
 
 __all__ = ["Detector", "DetectorProgress"]

@@ -22,7 +22,8 @@ from twofold.encoders.registry import ENCODERS
 from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
 from twofold.images import Problem
-from twofold.methods import METHODS, Method, parse_config
+from twofold.method_table import METHODS
+from twofold.methods import Method, parse_config
 from twofold.thresholds import Calibration, Origin, Rule, ScoreScale, Threshold
 
 __all__ = ["DetectorFile", "read_detector", "write_detector"]

@@ -14,7 +14,8 @@ from torch.nn.functional import interpolate
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, ImageError
 from twofold.images import ImageSet, Problem
-from twofold.methods import METHODS, Method
+from twofold.method_table import METHODS
+from twofold.methods import Method
 
 __all__ = ["ImageMap", "draw_overlay", "map_images", "require_maps"]
 

@@ -1,4 +1,4 @@
-"""Detection methods: one system per file, one line each in the registry."""
+"""The contract of every method, the recommended one, and the rivals to try beside it."""
 
 from twofold.methods.base import (
     Diagnostics,
@@ -13,11 +13,8 @@ from twofold.methods.base import (
     first_by_name,
     parse_config,
 )
-from twofold.methods.registry import DEFAULT_METHOD, METHODS
 
 __all__ = [
-    "DEFAULT_METHOD",
-    "METHODS",
     "Diagnostics",
     "Fit",
     "FitData",

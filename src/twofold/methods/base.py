@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
-from twofold.methods._config import MethodConfig, Need
-from twofold.methods._data import FitData
-from twofold.methods._fit import Diagnostics, Fit, Found, OutOfSample
-from twofold.methods._rows import FOLDS, HALVES, check_labels, first_by_name, folds
+from twofold.methods.config import MethodConfig, Need
+from twofold.methods.data import FitData
+from twofold.methods.fit import Diagnostics, Fit, Found, OutOfSample
+from twofold.methods.rows import FOLDS, HALVES, check_labels, first_by_name, folds
 
 __all__ = [
     "FOLDS",

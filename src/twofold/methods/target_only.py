@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from twofold.densities import Gaussian, Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.methods._density import DensityConfig, check_gaussian
-from twofold.methods._global_view import GlobalView, cross_fit_global, fit_global
 from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
+from twofold.methods.density import DensityConfig, check_gaussian
+from twofold.methods.views.global_view import GlobalView, cross_fit_global, fit_global
 
 __all__ = ["TargetOnly"]
 

@@ -1,0 +1,1 @@
+"""The six systems that the paper compares itself with, each in a folder of its own."""

@@ -1,0 +1,1 @@
+"""Generalised normality learning."""

@@ -1,0 +1,120 @@
+"""The views of `auto` and their mixture: what is fitted, saved and restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import Gaussian
+from twofold.methods.arrays import under
+from twofold.methods.density import check_gaussian
+from twofold.methods.views.global_view import GlobalView
+from twofold.methods.views.maps import MapScale
+from twofold.methods.views.scale import Scale
+from twofold.patches import PatchGaussians
+
+__all__ = ["Views"]
+
+Array = NDArray[np.float64]
+# The global view's fits, in the order of its weights.
+_WHOLE = ("whole.", "chosen.")
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views in use, their scales, and the weight of the local one in the score.
+
+    Attributes:
+        weight: of the local score, in [0, 1].
+        whole: the global view, or None.
+        whole_scale: of its scores.
+        local: the local view, or None.
+        local_scale: of its scores.
+        maps: of its patches.
+    """
+
+    weight: float = 0.0
+    whole: GlobalView | None = None
+    whole_scale: Scale | None = None
+    local: PatchGaussians | None = None
+    local_scale: Scale | None = None
+    maps: MapScale | None = None
+
+    def mix(self, whole: Array | None, local: Array | None) -> Array:
+        """The raw distances of one view, or both in spreads of normal scores, weighted."""
+        if local is None:
+            assert whole is not None
+            return whole
+        if whole is None:
+            return local
+        assert self.whole_scale is not None
+        assert self.local_scale is not None
+        return self.weight * self.local_scale.standardise(local) + (
+            1.0 - self.weight
+        ) * self.whole_scale.standardise(whole)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that scores need."""
+        arrays: dict[str, NDArray[Any]] = {"weight": np.array([self.weight])}
+        if self.whole is not None:
+            for name, model in zip(_WHOLE, self.whole.models, strict=False):
+                arrays |= _prefixed(name, model.state())
+        if self.whole_scale is not None:
+            arrays["whole.scale"] = _pair(self.whole_scale)
+        if self.local is not None and self.local_scale is not None and self.maps is not None:
+            arrays |= _prefixed("local.", self.local.state())
+            arrays["local.scale"] = _pair(self.local_scale)
+            arrays["local.maps"] = self.maps.array()
+        return arrays
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[Any]], *, dim: int | None, channels: int | None) -> Views:
+        """Inverse of :meth:`state`.
+
+        Args:
+            arrays: of a saved model.
+            dim: of the global vectors; None for no global view.
+            channels: of the patches; None for no local view.
+
+        Raises:
+            ValueError, KeyError: they are not those of such views.
+        """
+        (weight,) = (float(value) for value in arrays["weight"])
+        if not 0 <= weight <= 1:
+            raise ValueError(f"the local weight must lie in [0, 1], not {weight}")
+        whole = whole_scale = local = local_scale = maps = None
+        if dim is not None:
+            whole = _global(arrays, dim)
+            whole_scale = _scale(arrays["whole.scale"])
+        if channels is not None:
+            local = PatchGaussians.from_state(under(arrays, "local."), channels)
+            local_scale = _scale(arrays["local.scale"])
+            maps = MapScale.of(arrays["local.maps"])
+        return cls(weight, whole, whole_scale, local, local_scale, maps)
+
+
+def _global(arrays: dict[str, NDArray[Any]], dim: int) -> GlobalView:
+    first, *others = _WHOLE
+    names = (first, *(name for name in others if under(arrays, name)))
+    models = tuple(Gaussian.from_state(under(arrays, name)) for name in names)
+    for model in models:
+        check_gaussian(model, dim)
+    return GlobalView(models)
+
+
+def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _pair(scale: Scale) -> Array:
+    return np.array([scale.center, scale.spread])
+
+
+def _scale(array: NDArray[Any]) -> Scale:
+    center, spread = (float(value) for value in array)
+    if not spread > 0 or not np.isfinite([center, spread]).all():
+        raise ValueError(f"a scale of center {center} and spread {spread}")
+    return Scale(center, spread)

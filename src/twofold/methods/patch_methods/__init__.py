@@ -1,0 +1,1 @@
+"""The usual detectors on patch features."""

@@ -1,0 +1,1 @@
+"""Ways of looking at images, as one vector or as patches at their places, and their scales."""

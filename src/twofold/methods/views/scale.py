@@ -1,0 +1,45 @@
+"""The scale of a view's scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.thresholds import lower_spread
+
+__all__ = ["Scale", "scale_of"]
+
+Array = NDArray[np.float64]
+
+# Scores of copies are equal; their logarithms still need a spread to be divided by.
+_LEAST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where normal scores lie on the logarithmic scale.
+
+    Attributes:
+        center: median of the logarithms.
+        spread: from the median down to the point that one sixth lies below (one standard deviation
+            of a normal distribution): anomalies score high and hardly touch that side.
+    """
+
+    center: float
+    spread: float
+
+    def standardise(self, scores: Array) -> Array:
+        """Positive scores in units of normal spreads above the normal median."""
+        return np.asarray((np.log(np.maximum(scores, 1e-300)) - self.center) / self.spread)
+
+
+def scale_of(scores: Array) -> Scale:
+    """The scale of a sample of out-of-sample scores, most of them of normals.
+
+    Args:
+        scores: float64 (n,), positive, n >= 1.
+    """
+    center, spread = lower_spread(np.log(np.maximum(scores, 1e-300)))
+    return Scale(center, max(spread, _LEAST_SPREAD))

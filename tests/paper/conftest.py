@@ -1,0 +1,7 @@
+"""Fixtures for the tests of the paper."""
+
+from __future__ import annotations
+
+from tests.support.engines import shared_engines
+
+__all__ = ["shared_engines"]
