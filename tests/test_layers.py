@@ -1,8 +1,9 @@
-"""The shape of the house: which room may import which, how long a file is, what no file does."""
+"""Which package may import which, how long a file is, and what no file does."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -13,39 +14,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A room is a module or a package directly inside twofold. Floors as in CONTRIBUTING.md.
-FLOORS = {
-    "errors": 0,
-    "registry": 0,
-    "files": 0,
-    "spreadsheet": 0,
-    "threads": 0,
-    "layers": 0,  # of networks, from torch alone
-    "images": 1,
-    "bundle": 1,
-    "encoders": 2,
-    "selection": 3,
-    "losses": 3,
-    "densities": 3,
-    "patches": 3,
-    "augmentation": 3,
-    "synthetic": 3,
-    "training": 4,
-    "evidence": 4,
-    "thresholds": 4,
-    "methods": 5,
-    "paper": 5,
-    "comparison": 5,
-    "method_table": 5,
-    "detector": 6,
-    "report": 7,
-    "benchmark": 8,
-    "cli": 9,
-    "serve": 9,
-    "__init__": 10,  # the front door: shows what is inside, nothing inside goes through it
-    "__main__": 10,
-}
-# Plain data of the package itself, which any room may read.
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+# The table of packages: `| layer | `one`, `other` | what they own |`.
+ROW = re.compile(r"^\| (\d+) \| ([^|]+) \|", re.MULTILINE)
+LAYERS = {
+    name: int(row[1])
+    for row in ROW.finditer(CONTRIBUTING.read_text(encoding="utf-8"))
+    for name in re.findall(r"`(\w+)`", row[2])
+} | {"__init__": 10, "__main__": 10}  # the front door shows what is inside; nothing goes through it
+# Plain data of the package itself, which any package may read.
 PACKAGE_DATA = {"__version__"}
 MAX_LINES = 320
 # They run code that a file contains.
@@ -65,13 +42,13 @@ def module_name(path: Path) -> str:
     return ".".join(("twofold", *path.relative_to(PACKAGE).with_suffix("").parts))
 
 
-def room_of(module: str) -> str:
-    """Return the room that a dotted name starting with ``twofold`` lies in."""
+def package_of(module: str) -> str:
+    """Return the package that a dotted name starting with ``twofold`` lies in."""
     return (*module.partition(":")[0].split("."), "__init__")[1]
 
 
 def imported_modules(source: str, module: str) -> Iterator[str]:
-    """Yield each module of the house that ``source`` imports, wherever and however it does so."""
+    """Yield each module of twofold that ``source`` imports, wherever and however it does so."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -90,15 +67,17 @@ def imported_modules(source: str, module: str) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] == "twofold")
 
 
-def imported_rooms(source: str, module: str) -> set[str]:
-    """Return the other rooms that ``source``, the text of ``module``, imports."""
-    return {room_of(name) for name in imported_modules(source, module)} - {room_of(module)}
+def imported_packages(source: str, module: str) -> set[str]:
+    """Return the other packages that ``source``, the text of ``module``, imports."""
+    return {package_of(name) for name in imported_modules(source, module)} - {package_of(module)}
 
 
 def upward(source: str, module: str) -> set[str]:
-    """Return the imported rooms that are unknown or lie above the room of ``module``."""
-    floor = FLOORS[room_of(module)]
-    return {room for room in imported_rooms(source, module) if FLOORS.get(room, 99) > floor}
+    """Return the imported packages that are unknown or lie above that of ``module``."""
+    layer = LAYERS[package_of(module)]
+    return {
+        package for package in imported_packages(source, module) if LAYERS.get(package, 99) > layer
+    }
 
 
 def unsafe(source: str) -> list[str]:
@@ -124,8 +103,8 @@ def unsafe(source: str) -> list[str]:
 
 
 @each_file
-def test_every_module_belongs_to_a_room(path: Path) -> None:
-    assert room_of(module_name(path)) in FLOORS
+def test_every_module_belongs_to_a_package_of_the_table(path: Path) -> None:
+    assert package_of(module_name(path)) in LAYERS
 
 
 @each_file
@@ -133,13 +112,43 @@ def test_imports_never_point_up(path: Path) -> None:
     assert not upward(path.read_text(encoding="utf-8"), module_name(path))
 
 
-def test_no_rooms_import_each_other_in_a_circle() -> None:
+def imports() -> dict[str, set[str]]:
+    """Return which packages each package imports, the front door left out."""
     graph: dict[str, set[str]] = {}
     for path in FILES:
         name = module_name(path)
-        rooms = imported_rooms(path.read_text(encoding="utf-8"), name)
-        graph.setdefault(room_of(name), set()).update(rooms)
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+        found = imported_packages(path.read_text(encoding="utf-8"), name)
+        graph.setdefault(package_of(name), set()).update(found)
+    return {name: found for name, found in graph.items() if not name.startswith("__")}
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names the circle
+
+
+def diagram() -> str:
+    """Return the imports as a Mermaid graph; those that follow from others are left out."""
+    graph = imports()
+    reached: dict[str, set[str]] = {}
+    for name in TopologicalSorter(graph).static_order():
+        reached[name] = graph[name].union(*(reached[below] for below in graph[name]))
+    lines = ["```mermaid", "graph TD"]
+    for name in sorted(graph, key=lambda name: (-LAYERS[name], name)):
+        direct = graph[name] - set().union(*(reached[below] for below in graph[name]))
+        lines += [f"    {name} --> {below}" for below in sorted(direct)]
+    return "\n".join([*lines, "```"])
+
+
+def test_the_diagram_is_that_of_the_imports() -> None:
+    """Write it anew with ``WRITE_DIAGRAM=1 pytest tests/test_layers.py -k diagram``."""
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    begin, end = "<!-- imports -->\n\n", "\n\n<!-- end of imports -->"
+    before, rest = text.split(begin)
+    shown, after = rest.split(end)
+    if "WRITE_DIAGRAM" in os.environ:
+        CONTRIBUTING.write_text(before + begin + diagram() + end + after, encoding="utf-8")
+        return
+    assert shown == diagram()
 
 
 @each_file
@@ -161,11 +170,11 @@ def test_no_file_runs_code_from_data(path: Path) -> None:
         ("twofold.encoders.__init__", "from .. import methods"),
         ("twofold.encoders.__init__", "from ..methods.base import Method"),
         ("twofold.losses.contrastive", "def f():\n    import twofold.methods.base"),
-        ("twofold.report.page", "from twofold import Benchmark"),
+        ("twofold.detector.page", "from twofold import Benchmark"),
         ("twofold.methods.base", "from twofold import Detector"),
         ("twofold.evidence.shift", "import twofold"),
         ("twofold.encoders.registry", "TABLE = {'x': 'twofold.methods.x:X'}"),
-        ("twofold.images", "from twofold.unknown_room import x"),
+        ("twofold.images", "from twofold.unknown_package import x"),
     ],
 )
 def test_an_upward_import_is_found(module: str, source: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the rooms below, prints."""
+"""The command line: parses, calls the layers below, prints."""
 
 from twofold.cli.app import main
 

@@ -91,7 +91,7 @@ def study(
     adapted: Array,
     random_state: int,
 ) -> Findings | None:
-    """Run every test of this room on one pair.
+    """Run every test of this package on one pair.
 
     Args:
         source: float64 (m, d) normalised vectors of the source normals.

@@ -1,4 +1,4 @@
-"""Finding, checking and decoding images: the ground floor, which needs neither torch nor pandas.
+"""Finding, checking and decoding images: the lowest layer, which needs neither torch nor pandas.
 
 `find_images` turns whatever the user gave into an `ImageSet`; `ImageSet.load` reads one image's
 content once, and `LoadedImage` offers its digest (for a cache) and its pixels (on a miss).

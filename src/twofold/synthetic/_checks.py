@@ -1,4 +1,4 @@
-"""What every function of this room asks of an image."""
+"""What every function of this package asks of an image."""
 
 from __future__ import annotations
 
