@@ -18,7 +18,7 @@ from twofold.encoders.backbone import Suffix, Trainable, freeze_batch_norm
 from twofold.errors import CollapseError
 
 __all__ = [
-    "NO_CLIPPING",
+    "UNBOUNDED_GRADIENT",
     "Step",
     "StepLoss",
     "TrainingConfig",
@@ -53,8 +53,9 @@ class Step:
 StepLoss = Callable[[nn.Module, Step], Tensor]
 """Draws a batch, runs the module, returns the scalar loss."""
 
-NO_CLIPPING = 1e9
-"""A ``gradient_clip`` that never acts, for systems whose release has none."""
+UNBOUNDED_GRADIENT = 1e9
+"""A ``gradient_clip`` for systems whose release has none: it acts on nothing but gradients whose
+length leaves the range of floats, which it sets to zero, so that one such step ends no training."""
 # Images per forward pass without gradients; activations of the last stage take a few MB.
 _FORWARD_BATCH = 64
 

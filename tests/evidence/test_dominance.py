@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.evidence.dominance import dominant_share, stability
+from twofold.evidence.dominance import stability
 from twofold.selection.kmeans import select_kmeans
 
 Array = NDArray[np.float64]
@@ -19,15 +19,6 @@ def groups(*sizes: int, distance: float, seed: int = 0, d: int = 12) -> Array:
     rows = np.random.default_rng(seed).normal(size=(sum(sizes), d))
     rows[:, d // 2] += distance * np.repeat(np.arange(len(sizes)), sizes)
     return rows
-
-
-def test_the_share_is_that_of_the_selector() -> None:
-    rows = groups(30, 12, distance=9.0)
-    assert dominant_share(rows, n_clusters=2, random_state=0) == pytest.approx(30 / 42)
-    expected = select_kmeans(rows, n_clusters=5, random_state=3).share
-    assert dominant_share(rows, n_clusters=5, random_state=3) == expected
-    with pytest.raises(NotEnoughImagesError):
-        dominant_share(rows[:1], n_clusters=2, random_state=0)
 
 
 def test_stability_equals_the_version_with_sets() -> None:

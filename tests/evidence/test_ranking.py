@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.evidence.ranking import disagreement, extremes
+from twofold.evidence.ranking import extremes, rank_agreement
 
 
 def tau_b(a: list[int], b: list[int]) -> float:
@@ -35,7 +35,7 @@ def mean_ranks(values: list[int]) -> list[float]:
 def test_equals_counting(seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = rng.integers(0, 12, size=30), rng.integers(0, 12, size=30)
-    found = disagreement(a.astype(float), b.astype(float))
+    found = rank_agreement(a.astype(float), b.astype(float))
     assert found.kendall == pytest.approx(tau_b(a.tolist(), b.tolist()))
     rho = np.corrcoef(mean_ranks(a.tolist()), mean_ranks(b.tolist()))[0, 1]
     assert found.spearman == pytest.approx(rho)
@@ -46,35 +46,35 @@ def test_equals_counting(seed: int) -> None:
 
 def test_only_the_order_counts() -> None:
     scores = np.random.default_rng(0).normal(size=40)
-    same = disagreement(scores, np.exp(scores))
+    same = rank_agreement(scores, np.exp(scores))
     assert [same.kendall, same.spearman] == pytest.approx([1.0, 1.0])
     assert (same.top_overlap, same.chance_overlap) == (1.0, 0.1)
-    opposite = disagreement(scores, -scores)
+    opposite = rank_agreement(scores, -scores)
     assert [opposite.kendall, opposite.spearman] == pytest.approx([-1.0, -1.0])
     assert opposite.top_overlap == 0.0
 
 
 def test_unrelated_rankings_overlap_by_chance() -> None:
     rng = np.random.default_rng(0)
-    found = [disagreement(rng.normal(size=55), rng.normal(size=55)) for _ in range(200)]
+    found = [rank_agreement(rng.normal(size=55), rng.normal(size=55)) for _ in range(200)]
     assert np.mean([one.top_overlap for one in found]) == pytest.approx(6 / 55, abs=0.03)
     assert found[0].chance_overlap == 6 / 55
     assert np.mean([one.kendall for one in found]) == pytest.approx(0.0, abs=0.03)
 
 
 def test_equal_scores_rank_nothing() -> None:
-    found = disagreement(np.ones(20), np.arange(20.0))
+    found = rank_agreement(np.ones(20), np.arange(20.0))
     assert (found.kendall, found.spearman) == (0.0, 0.0)
-    assert disagreement(np.array([0.0, 1.0]), np.array([2.0, 3.0])).kendall == 1.0
+    assert rank_agreement(np.array([0.0, 1.0]), np.array([2.0, 3.0])).kendall == 1.0
 
 
 def test_images_without_a_score_are_left_out() -> None:
     a, b = np.array([1.0, np.nan, 2.0, 3.0]), np.array([1.0, 9.0, 2.0, np.nan])
-    assert disagreement(a, b) == disagreement(a[[0, 2]], b[[0, 2]])
+    assert rank_agreement(a, b) == rank_agreement(a[[0, 2]], b[[0, 2]])
     with pytest.raises(NotEnoughImagesError, match="at least 2 images, got 1"):
-        disagreement(a[:2], b[:2])
+        rank_agreement(a[:2], b[:2])
     with pytest.raises(ConfigError, match="4 and 3"):
-        disagreement(a, b[:3])
+        rank_agreement(a, b[:3])
 
 
 def test_extremes() -> None:

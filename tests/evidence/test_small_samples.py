@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from twofold.densities import leading_components, lesser_mode, multimodality
 from twofold.evidence import LEAST_IMAGES, judge, study
-from twofold.evidence.dominance import dominant_share, stability
+from twofold.evidence.dominance import stability
 from twofold.evidence.kinship import Kinship, kinship
 from twofold.evidence.majority import distance_skewness
-from twofold.evidence.ranking import disagreement, extremes
+from twofold.evidence.ranking import extremes, rank_agreement
 from twofold.evidence.shift import mmd_test, two_sample_test
 
 Array = NDArray[np.float64]
@@ -87,9 +87,6 @@ def test_the_skewness_of_distances(kind: str, states: range) -> None:
 def test_clusters_of_parts(kind: str, states: range) -> None:
     for n, state in ((n, state) for n in (0, 1, 2, 4, 10) for state in states):
         rows = sample(kind, n, state)
-        share = end(dominant_share, rows, n_clusters=2, random_state=state)
-        assert (share is None) == (n < 2)
-        assert share is None or within(0, 1, share)
         stable = end(stability, rows, n_clusters=(1, 3), bootstraps=1, random_state=state)
         assert (stable is None) == (n < 4)
         assert stable is None or within(0, 1, stable.agreement, stable.shares, stable.across)
@@ -108,7 +105,7 @@ def test_rankings(kind: str) -> None:
     for n in SIZES:
         first, second = (sample(kind, n, state)[:, 0] for state in (0, 1))
         for other in (first, second, -first, np.abs(second)):
-            found = end(disagreement, first, other)
+            found = end(rank_agreement, first, other)
             assert (found is None) == (n < 2)
             assert found is None or within(-1, 1, found.kendall, found.spearman)
             assert found is None or within(0, 1, found.top_overlap, found.chance_overlap)

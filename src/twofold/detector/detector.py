@@ -171,19 +171,25 @@ class Detector(Scoring, Estimator):
         """Source and pool as the encoder sees them, and what the method declares of all."""
         # The evidence is about whole images, whatever the method looks at.
         reader = self._reader(method, "pooled")
-        few, odd, far = given.shots, given.anomalies, given.target
-        known = grouped(reader.read(given.source, "source"))
-        pool = None if far is None else grouped(reader.read(far, "target"), given.groups)
+        source = grouped(reader.read(given.source, "source"))
+        pool = shots = anomalies = selection = None
+        if given.target is not None:
+            pool = grouped(reader.read(given.target, "target"), given.groups)
+            selection = reader.select(given.target, method, self.selection_weights)
+        if given.shots is not None:
+            shots = reader.read_shots(given.shots, method)
+        if given.anomalies is not None:
+            anomalies = reader.read(given.anomalies, "source anomaly")
         data = hand_over(
             method,
-            known,
+            source,
             pool=pool,
-            shots=None if few is None else reader.read_shots(few, method),
-            anomalies=None if odd is None else reader.read(odd, "source anomaly"),
-            selection=None if far is None else reader.select(far, method, self.selection_weights),
+            shots=shots,
+            anomalies=anomalies,
+            selection=selection,
             labels=given.labels,
         )
-        return known, pool, data
+        return source, pool, data
 
     def fit_encoded(
         self,

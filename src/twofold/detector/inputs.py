@@ -84,29 +84,34 @@ def find_fit_images(
         ConfigError: not one label or group per target image.
     """
     whole = None if labels is None else whole_labels(labels)
-    near = find_images(source)
-    far, few, odd = (
-        None if given is None else find_images(given) for given in (target, shots, anomalies)
-    )
-    if far is not None and whole is not None and len(whole) != len(far):
-        raise ConfigError(f"target_labels has {len(whole)} entries for {len(far)} target images")
-    near_depth, near_notes = _look_over(near, bit_depth, "source")
-    far_depth, far_notes = (None, ()) if far is None else _look_over(far, bit_depth, "target")
-    notes = [*near_notes, *far_notes]
-    if None not in (near_depth, far_depth) and near_depth != far_depth:
-        notes.append(
-            f"source images are read with {near_depth} bits and target images with {far_depth}: if "
-            "one camera took both, state its bit depth (bit_depth)"
+    found = {
+        name: None if given is None else find_images(given)
+        for name, given in (("target", target), ("shots", shots), ("anomalies", anomalies))
+    }
+    source_set, pool = find_images(source), found["target"]
+    if pool is not None and whole is not None and len(whole) != len(pool):
+        raise ConfigError(f"target_labels has {len(whole)} entries for {len(pool)} target images")
+    depth, notes = _look_over(source_set, bit_depth, "source")
+    pool_depth, pool_notes = (None, ()) if pool is None else _look_over(pool, bit_depth, "target")
+    notes += pool_notes
+    if None not in (depth, pool_depth) and depth != pool_depth:
+        notes += (
+            f"source images are read with {depth} bits and target images with {pool_depth}: if "
+            "one camera took both, state its bit depth (bit_depth)",
         )
+    # Shots come from the target's camera, known anomalies from the source's.
+    depths = {"target": pool_depth, "shots": pool_depth, "anomalies": depth}
+    read = {
+        name: None if images is None else images.at_depth(depths[name])
+        for name, images in found.items()
+    }
     return FitImages(
-        source=near.at_depth(near_depth),
-        target=None if far is None else far.at_depth(far_depth),
-        shots=None if few is None else few.at_depth(far_depth),
-        anomalies=None if odd is None else odd.at_depth(near_depth),
+        source=source_set.at_depth(depth),
+        **read,
         labels=whole,
-        groups=_whole_groups(groups, target, far),
-        bit_depths=(near_depth, far_depth),
-        notes=tuple(notes),
+        groups=_whole_groups(groups, target, pool),
+        bit_depths=(depth, pool_depth),
+        notes=notes,
     )
 
 

@@ -13,7 +13,7 @@ from twofold.densities import leading_components, thinned
 from twofold.errors import ConfigError
 from twofold.selection.kmeans import select_kmeans
 
-__all__ = ["Stability", "dominant_share", "stability"]
+__all__ = ["Stability", "stability"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -43,25 +43,6 @@ class Stability:
     agreement: tuple[float, ...]
     shares: tuple[float, ...]
     across: float
-
-
-def dominant_share(features: NDArray[np.floating], *, n_clusters: int, random_state: int) -> float:
-    """Share of the pool inside the largest K-means cluster, in (0, 1].
-
-    A single even cloud gives about 1 / K, so little above that speaks for no dominant cluster.
-
-    Args:
-        features: (n, d) finite; L2-normalise them first for angular clustering.
-        n_clusters: K >= 1.
-        random_state: seed of the starts.
-
-    Raises:
-        ConfigError: K < 1.
-        NotEnoughImagesError: fewer images than clusters.
-
-    Cost: see :func:`twofold.selection.kmeans.select_kmeans`.
-    """
-    return select_kmeans(features, n_clusters=n_clusters, random_state=random_state).share
 
 
 def stability(

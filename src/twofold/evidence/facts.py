@@ -78,13 +78,13 @@ class Copies:
     @classmethod
     def of(cls, source: EncodedImages, target: EncodedImages | None) -> Copies:
         """Count them."""
-        near, digests = set(source.digests), () if target is None else target.digests
-        far = set(digests)
+        known, digests = set(source.digests), () if target is None else target.digests
+        found = set(digests)
         return cls(
-            across=sum(digest in near for digest in digests),
-            source=len(source) - len(near),
-            target=len(digests) - len(far),
-            same=target is not None and far == near,
+            across=sum(digest in known for digest in digests),
+            source=len(source) - len(known),
+            target=len(digests) - len(found),
+            same=target is not None and found == known,
         )
 
     def notes(self) -> tuple[str, ...]:

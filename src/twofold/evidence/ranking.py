@@ -12,14 +12,14 @@ from scipy.stats import kendalltau, spearmanr
 
 from twofold.errors import ConfigError, NotEnoughImagesError
 
-__all__ = ["Disagreement", "disagreement", "extremes"]
+__all__ = ["RankAgreement", "extremes", "rank_agreement"]
 
 # The share of a pool that someone might look through first.
 _TOP = 0.1
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class RankAgreement:
     """Agreement of two rankings; 1 in the first three is none.
 
     Attributes:
@@ -36,7 +36,7 @@ class Disagreement:
     chance_overlap: float
 
 
-def disagreement(scores_a: NDArray[np.floating], scores_b: NDArray[np.floating]) -> Disagreement:
+def rank_agreement(scores_a: NDArray[np.floating], scores_b: NDArray[np.floating]) -> RankAgreement:
     """Compare two detectors' scores of one pool by rank, so their scales do not matter.
 
     Args:
@@ -67,7 +67,7 @@ def disagreement(scores_a: NDArray[np.floating], scores_b: NDArray[np.floating])
         tau = float(kendalltau(first, second).statistic)
         rho = float(spearmanr(first, second).statistic)
     shared = np.intersect1d(_descending(first)[:top], _descending(second)[:top])
-    return Disagreement(tau, rho, len(shared) / top, top / n)
+    return RankAgreement(tau, rho, len(shared) / top, top / n)
 
 
 def extremes(

@@ -12,7 +12,7 @@ from twofold.errors import CollapseError
 from twofold.evidence.dominance import stability
 from twofold.evidence.kinship import kinship
 from twofold.evidence.majority import distance_skewness
-from twofold.evidence.ranking import disagreement, extremes
+from twofold.evidence.ranking import extremes, rank_agreement
 from twofold.evidence.shift import mmd_test, two_sample_test
 from twofold.threads import one_thread
 
@@ -117,7 +117,7 @@ def study(
         # Anomalies say nothing of how the target's normals vary.
         central = target[_central(target, random_state)]
         related = kinship(source, central, random_state=random_state)
-    ranks = disagreement(adapted, distances)
+    ranks = rank_agreement(adapted, distances)
     nearest, farthest = extremes(distances, names, min(_SHOWN, len(names)))
     return Findings(
         shift_auroc=told.auroc,

@@ -41,19 +41,19 @@ class FitData:
         A copy tells nothing new, and would pass for another image wherever images are counted.
         """
         source, pool = self.source, self.target_pool
-        near = _first_of_each(source)
-        data = self if len(near) == len(source) else replace(self, source=source.subset(near))
+        first = _first_of_each(source)
+        data = self if len(first) == len(source) else replace(self, source=source.subset(first))
         if pool is None:
             return data
-        far = _first_of_each(pool)
-        if len(far) == len(pool):
+        first = _first_of_each(pool)
+        if len(first) == len(pool):
             return data
         labels, selection = self.target_labels, self.target_selection
         return replace(
             data,
-            target_pool=pool.subset(far),
-            target_labels=None if labels is None else labels[far],
-            target_selection=None if selection is None else selection.subset(far),
+            target_pool=pool.subset(first),
+            target_labels=None if labels is None else labels[first],
+            target_selection=None if selection is None else selection.subset(first),
         )
 
 

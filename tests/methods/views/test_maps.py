@@ -71,12 +71,12 @@ def test_copies_have_a_range_all_the_same(value: float) -> None:
 
 def test_its_array_rebuilds_it() -> None:
     scale = map_scale(distances())
-    assert MapScale.of(scale.array()) == scale
+    assert MapScale.from_array(scale.to_array()) == scale
 
 
 @pytest.mark.parametrize("position", range(5))
 def test_arrays_that_are_no_scale(position: int) -> None:
-    array = map_scale(distances()).array()
+    array = map_scale(distances()).to_array()
     array[position] = np.nan
     with pytest.raises(ValueError, match="five finite numbers"):
-        MapScale.of(array)
+        MapScale.from_array(array)

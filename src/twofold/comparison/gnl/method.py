@@ -19,7 +19,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError
 from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
-from twofold.training import NO_CLIPPING, TrainingConfig, local_generator, optimise
+from twofold.training import UNBOUNDED_GRADIENT, TrainingConfig, local_generator, optimise
 
 __all__ = ["Gnl", "GnlConfig"]
 
@@ -114,7 +114,7 @@ class Gnl(Method):
             batch_source=config.student_batch,
             learning_rate=config.student_learning_rate,
             batch_norm="joint",  # The student starts from nothing, so its statistics are live.
-            gradient_clip=NO_CLIPPING,
+            gradient_clip=UNBOUNDED_GRADIENT,
         )
 
     def _adam(self, student: nn.Module) -> torch.optim.Optimizer:

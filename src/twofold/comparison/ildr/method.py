@@ -20,7 +20,13 @@ from twofold.errors import CollapseError
 from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, OutOfSample, Progress, folds
 from twofold.methods.rows import HALVES
-from twofold.training import NO_CLIPPING, TrainingConfig, forward_all, local_generator, optimise
+from twofold.training import (
+    UNBOUNDED_GRADIENT,
+    TrainingConfig,
+    forward_all,
+    local_generator,
+    optimise,
+)
 
 __all__ = ["Ildr", "IldrConfig"]
 
@@ -101,7 +107,7 @@ class Ildr(ContrastedMethod):
         training = TrainingConfig(
             epochs=self.config.latent_epochs,
             max_steps=self.config.latent_max_steps,
-            gradient_clip=NO_CLIPPING,
+            gradient_clip=UNBOUNDED_GRADIENT,
         )
         log = optimise(
             network,

@@ -26,7 +26,7 @@ from twofold.losses import (
 from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
 from twofold.training import (
-    NO_CLIPPING,
+    UNBOUNDED_GRADIENT,
     Step,
     TrainingConfig,
     as_batch,
@@ -190,7 +190,7 @@ class Msra(Method):
             head_learning_rate_factor=1.0,
             momentum=options.sgd_momentum,
             weight_decay=options.msra_weight_decay,
-            gradient_clip=NO_CLIPPING,
+            gradient_clip=UNBOUNDED_GRADIENT,
         )
         return training, per_epoch
 

@@ -20,7 +20,7 @@ from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, Progress
 from twofold.paper.options import entrance
 from twofold.training import (
-    NO_CLIPPING,
+    UNBOUNDED_GRADIENT,
     Step,
     TrainingConfig,
     forward_all,
@@ -153,7 +153,7 @@ class Tsa(ContrastedMethod):
             head_learning_rate_factor=1 / options.encoder_rate_factor,
             momentum=options.sgd_momentum,
             weight_decay=options.tsa_weight_decay,
-            gradient_clip=NO_CLIPPING,
+            gradient_clip=UNBOUNDED_GRADIENT,
         )
 
     def _rate(self, step: Step) -> float:

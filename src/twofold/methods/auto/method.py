@@ -135,9 +135,9 @@ class Auto(Method):
     ) -> tuple[GlobalFit, Array]:
         """Fit the global view; and its cross-fitted scores of the pool."""
         config = self.config
-        near, far = (_vectors(images, config) for images in (source, pool))
-        splits, given = Splits(near, far, config.shrinkage), config.source_weight
-        start = majority(far, trim=config.trim)
+        splits = Splits(_vectors(source, config), _vectors(pool, config), config.shrinkage)
+        given = config.source_weight
+        start = majority(splits.pool, trim=config.trim)
         weights = (
             choose_global_weight(splits, trim=config.trim, start=start, random_state=random_state)
             if given is None
@@ -203,7 +203,7 @@ class Auto(Method):
         if int(state["scales"].item()) != self.config.scales:
             raise ValueError(f"{state['scales'].item()} scales in the arrays")
         channels = patch_channels(self.config.patches(), encoder)
-        self.views_ = Views.of(
+        self.views_ = Views.from_state(
             state,
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,

@@ -67,11 +67,13 @@ class Views:
         if self.local is not None and self.local_scale is not None and self.maps is not None:
             arrays |= _prefixed("local.", self.local.state())
             arrays["local.scale"] = _pair(self.local_scale)
-            arrays["local.maps"] = self.maps.array()
+            arrays["local.maps"] = self.maps.to_array()
         return arrays
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[Any]], *, dim: int | None, channels: int | None) -> Views:
+    def from_state(
+        cls, arrays: dict[str, NDArray[Any]], *, dim: int | None, channels: int | None
+    ) -> Views:
         """Inverse of :meth:`state`.
 
         Args:
@@ -92,7 +94,7 @@ class Views:
         if channels is not None:
             local = PatchGaussians.from_state(under(arrays, "local."), channels)
             local_scale = _scale(arrays["local.scale"])
-            maps = MapScale.of(arrays["local.maps"])
+            maps = MapScale.from_array(arrays["local.maps"])
         return cls(weight, whole, whole_scale, local, local_scale, maps)
 
 

@@ -106,7 +106,7 @@ class PatchMethod(Method):
         """Fit to normal images (n, c, g, g), n >= 2."""
 
     @abstractmethod
-    def _restored(self, state: dict[str, NDArray[Any]], channels: int) -> PatchModel:
+    def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> PatchModel:
         """Inverse of its :meth:`PatchModel.state`; ValueError if it is not."""
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
@@ -157,8 +157,8 @@ class PatchMethod(Method):
         return self.maps_.low, self.maps_.high
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return self.model_.state() | {"maps": self.maps_.array()}
+        return self.model_.state() | {"maps": self.maps_.to_array()}
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        self.maps_ = MapScale.of(state["maps"])
-        self.model_ = self._restored(state, patch_channels(self.config.patches(), self.encoder))
+        self.maps_ = MapScale.from_array(state["maps"])
+        self.model_ = self._model_from(state, patch_channels(self.config.patches(), self.encoder))

@@ -66,5 +66,5 @@ class Padim(PatchMethod):
         moments = patch_moments(as_places(patches))
         return _Gaussians(fit_patch_gaussians(moments, regularisation=self.config.regularisation))
 
-    def _restored(self, state: dict[str, NDArray[Any]], channels: int) -> _Gaussians:
+    def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> _Gaussians:
         return _Gaussians(PatchGaussians.from_state(state, channels))

@@ -118,7 +118,7 @@ class Patchcore(PatchMethod):
         rows = patch_coreset(patches, size, config.candidates, generator)
         return PatchBank(rows, config.neighbours)
 
-    def _restored(self, state: dict[str, NDArray[Any]], channels: int) -> PatchBank:
+    def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> PatchBank:
         rows = state["bank"]
         if rows.ndim != 2 or rows.shape[1] != channels or rows.dtype != np.float32:
             raise ValueError(f"a bank of shape {rows.shape} and type {rows.dtype}")

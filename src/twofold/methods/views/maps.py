@@ -44,13 +44,13 @@ class MapScale:
         floored = np.maximum(distances, self.floor)
         return self.scale.standardise(floored).reshape(-1, side, side)
 
-    def array(self) -> Array:
+    def to_array(self) -> Array:
         """The five numbers, float64 (5,)."""
         scale = self.scale
         return np.array([scale.center, scale.spread, self.low, self.high, self.floor])
 
     @classmethod
-    def of(cls, array: NDArray[np.generic]) -> MapScale:
+    def from_array(cls, array: NDArray[np.generic]) -> MapScale:
         """Inverse of :meth:`array`.
 
         Raises:
