@@ -30,7 +30,7 @@ import numpy as np
 from auto_tables import direction, table, write_lines
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import norm, t
+from scipy.stats import betabinom, norm, t
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -318,6 +318,29 @@ def print_cells(rows: list[Row]) -> None:
             detected = np.mean([row["detected"] for row in mine])
             line.append(f"{realised:.1%} of {stated:.1%}, finds {detected:.0%}")
     print(table(head, [[direction(a), f"{b:.0%}", c, *x] for (a, b, c), x in groups.items()]))
+    clean = [row for row in rows if row["anomalies"] == 0 and row["rule"] == "pool"]
+    above = np.mean([row["alarms"] > _most_alarms(row) for row in clean])
+    chance = np.mean([chance_above(row) for row in clean])
+    print(
+        f"\nClean pools: {above:.1%} of {len(clean)} rates lie above the stated upper end; "
+        f"{chance:.1%} would where every promise holds, as test sets are finite."
+    )
+
+
+def _most_alarms(row: Row) -> int:
+    """So many of the test's normals are at most the stated upper end."""
+    most: int = math.floor(row["upper_end"] * row["normals"] + 1e-9)
+    return most
+
+
+def chance_above(row: Row) -> float:
+    """Probability of more alarms than :func:`_most_alarms` where the threshold is exact.
+
+    A conformal threshold's rate is beta distributed (Vovk 2012), so the alarms among a finite
+    number of normals are beta-binomial.
+    """
+    n, k = row["n"], max(1, round(row["stated"] * (row["n"] + 1)))
+    return float(betabinom.sf(_most_alarms(row), row["normals"], k, n + 1 - k))
 
 
 def print_copies(rows: list[Row]) -> None:

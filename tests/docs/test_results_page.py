@@ -58,6 +58,16 @@ def test_promises_are_those_of_the_rows(
             assert line in PAGE, name
 
 
+def test_the_chance_of_a_rate_above_its_upper_end(program: Program) -> None:
+    """Against draws: scores of a pool and of a test set, and the threshold between them."""
+    n, normals, k, most = 60, 40, 6, 6
+    row = {"n": n, "normals": normals, "stated": k / (n + 1), "upper_end": most / normals}
+    draws = np.random.default_rng(0).normal(size=(20_000, n + normals))
+    threshold = np.sort(draws[:, :n], axis=1)[:, n - k, None]
+    above = ((draws[:, n:] > threshold).sum(axis=1) > most).mean()
+    assert program("promises").chance_above(row) == pytest.approx(above, abs=0.01)
+
+
 @pytest.mark.parametrize("dataset", ["pacs", "office31"])
 def test_other_directions_are_those_of_the_rows(
     program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
@@ -65,6 +75,16 @@ def test_other_directions_are_those_of_the_rows(
     path = ROWS.parent / "other_directions" / f"{dataset}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
     program("other_directions").print_table([json.loads(line) for line in lines])
+    assert capsys.readouterr().out.strip() in PAGE
+
+
+@pytest.mark.parametrize("dataset", ["pacs", "office31"])
+def test_one_kind_is_that_of_the_rows(
+    program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROWS.parent / "one_kind" / f"{dataset}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    program("one_kind").print_table([json.loads(line) for line in lines])
     assert capsys.readouterr().out.strip() in PAGE
 
 
