@@ -63,8 +63,8 @@ _FORWARD_BATCH = 64
 class TrainingConfig(BaseModel):
     """How a network is trained. The source leaves these open; each default says why.
 
-    The batch, optimiser and schedule are those of `paper.md`'s table of unstated choices: the ones
-    most used by the released code of neighbouring systems.
+    The batch, optimiser and schedule are those most used by the released code of neighbouring
+    systems (docs/methods.md has the reason of each).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

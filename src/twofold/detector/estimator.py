@@ -72,8 +72,8 @@ class Estimator:
 
         Args:
             source: as for ``fit``.
-            target: likewise.
-            more: likewise.
+            target: as for ``fit``.
+            more: further arguments of ``fit``.
         """
         self.fit(source, target, **more)  # type: ignore[attr-defined]
         return self.labels_

@@ -141,7 +141,7 @@ def look_at(
 
     Args:
         source: usable images with their pooled vectors.
-        pool: likewise.
+        pool: usable images of the target, with their pooled vectors.
         adapted: float64 (n,) scores of the pool.
         false_alarm_rate: that a threshold is wanted for.
         random_state: of all that is random.

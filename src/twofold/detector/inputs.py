@@ -72,9 +72,9 @@ def find_fit_images(
 
     Args:
         source: as the user gives it.
-        target: likewise.
-        shots: likewise.
-        anomalies: likewise.
+        target: unlabelled images of the target, as the user gives them.
+        shots: target images known to be normal, as the user gives them.
+        anomalies: source images known to be anomalous, as the user gives them.
         labels: of the target, likewise.
         groups: of the target, likewise.
         bit_depth: that the user states; None finds it.

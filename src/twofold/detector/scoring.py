@@ -93,7 +93,7 @@ class Scoring:
         Args:
             images: to judge.
             false_alarm_rate: see :meth:`predict`.
-            false_discovery_rate: likewise.
+            false_discovery_rate: see :meth:`predict`.
             each_map: called with the anomaly map of each image, in order; images are encoded once
                 for both.
 

@@ -120,7 +120,7 @@ def collect_evidence(
         target: usable target images, or None.
         threshold: the fitted decision rule.
         verdict: on the pair, if it was studied.
-        findings: likewise.
+        findings: on the pair, if it was studied.
         choices: of the method.
         notes: on the files, a line each.
         bit_depths: of source and target.

@@ -23,9 +23,10 @@ _LEAST_ROWS = 8
 _REPEATS = 20
 # Both ends together leave out a tenth: each holds on its own with 95%.
 _NORMAL_95 = 1.6448536269514722
-# Where a half explains less than this beyond chance, be it of what it explains or of what chance
-# leaves to explain, the quotient is one of noise: without any correlation both vary by less than
-# 0.1 with 60 images or more. On PACS the former is above 0.9.
+# Kinship is a quotient. Where its denominator, what one half of the target explains of the other
+# beyond chance, is below this share of what is explained or of what chance leaves unexplained, it
+# is mostly noise: of uncorrelated images both shares vary by less than 0.1 with 60 images or more.
+# On PACS the first is above 0.9.
 _LEAST_OWN = 0.15
 # Relative to the rows' length: the means of copies leave less by rounding, and it has directions.
 _ROUNDING = 1e-9

@@ -25,7 +25,7 @@ def entrance(trainable: Trainable) -> str:
 
 
 class AdaptationConfig(MethodConfig):
-    """Options of eq. 10; none is stated in the paper, the defaults are `paper.md`'s."""
+    """Options of eq. 10. The paper states none of them; docs/methods.md says why each default."""
 
     training: TrainingConfig = TrainingConfig()
     # "sphere" L2-normalises the features for eq. 5 and the score too. As printed, eq. 5 is

@@ -41,9 +41,9 @@ def fit_trimmed_patches(
 ) -> tuple[PatchGaussians, Mask]:
     """Fit to the pool's most normal images: concentration steps as in FAST-MCD, on whole images.
 
-    The scarcity argument one level down: an anomalous image is anomalous in a few places, so most
-    patches at a place are normal; but its other patches are its own, and whoever may be anomalous
-    is better left out whole.
+    An anomalous image is anomalous in a few places, so most patches at each place are normal. All
+    the same its other patches are left out with these: patches of one image are alike in light and
+    position, and leaving out whole images needs no decision for each place.
 
     Args:
         source: moments of the source normals, or None.

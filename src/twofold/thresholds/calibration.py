@@ -63,7 +63,7 @@ class Calibration:
             origin: see the class.
             groups: int (n,), equal for images that are no independent draws; None: all are.
             rule: see the class; a source holds normals alone, so that its rule is ``pool``.
-            scale: likewise.
+            scale: see the class.
 
         Raises:
             NotEnoughImagesError: no score.

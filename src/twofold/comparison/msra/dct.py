@@ -38,7 +38,7 @@ def dct_bases(height: int, width: int) -> Tensor:
 
     Args:
         height: of the map, >= 1.
-        width: likewise.
+        width: of the maps, in places.
 
     Returns:
         float32 (16, height, width), each of unit length; orthonormal for sides of at least 7.

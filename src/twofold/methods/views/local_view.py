@@ -124,13 +124,15 @@ def _fit_local(
 def _fit_chosen(
     data: LocalData, *, trim: float, random_state: int
 ) -> tuple[SourceWeight, PatchGaussians, Mask]:
-    """A fit in which the source has as much say as the target's own normals give it.
+    """A fit in which the source weighs what held-out images of the target say it is worth.
 
-    Concentration steps confirm what they start from: with a source that varies in other directions,
-    the images that look like it are chosen, and would then speak for it. So those who judge the
-    source are chosen without it. Where a source image is then found to be worth about as much as
-    one of the target, it is the source that says whom to start from: by the target alone a flaw
-    that many images have in common would pass for a part of the spread.
+    1. Presumed normals are chosen from the target alone. With a source that varies in other
+       directions, the concentration steps would choose the images that look like the source, and
+       by these the source would seem to fit well.
+    2. The source's weight is the one under which these presumed normals, held out, are likeliest.
+    3. Where a source image is then worth about as much as one of the target, the steps begin again
+       from the images that are most like the source: from all images, a flaw that many of them
+       have in common would count as normal variation.
     """
     _, kept = fit_trimmed_patches(None, data.places, trim=trim, shared=data.shared)
     chosen = choose_source_weight(

@@ -28,8 +28,8 @@ class MapScale:
     Attributes:
         scale: of all patches that are not blank.
         low: standardised distance of the oddest patch of a median normal image.
-        high: as far above the oddest patch of 99 in 100 normal images as that is above ``low``:
-            what lies beyond is out of all proportion.
+        high: where colours are fully red. The largest patch distance is below the middle between
+            ``low`` and ``high`` for 99 of 100 normal images.
         floor: distances below it, those of a blank background, count as this.
     """
 
