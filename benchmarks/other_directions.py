@@ -1,6 +1,7 @@
 """`auto` on directions that it was not tuned on, but for what docs/results.md says.
 
-Usage: python benchmarks/other_directions.py {pacs,office31} --root FOLDER [--runs 3] [--out FILE]
+Usage: python benchmarks/other_directions.py {pacs,office31} --root FOLDER [--runs 3] [--first 0]
+       [--out FILE]
 
 Those of PACS that start from paintings, cartoons or sketches, or both of Office-31. AUROC %, mean
 over classes and runs, of `auto` and its views beside the baselines that need no training; and in
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ CHOSEN_ON = ("pacs",)
 OUTPUTS = METHODS.load("auto").Config().outputs()
 
 
-def rows(bank: Bank, runs: int) -> Iterator[dict[str, Any]]:
+def rows(bank: Bank, states: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Every cell of the directions that the other tables do not have."""
     dataset, encoder = bank.dataset, load_encoder()
     for near, far in itertools.permutations(dataset.domains, 2):
         if dataset.id in CHOSEN_ON and (near, far) in dataset.directions:
             continue
         source, target = (bank.stock(name, encoder, OUTPUTS) for name in (near, far))
-        for run, normal in itertools.product(range(runs), dataset.classes):
+        for run, normal in itertools.product(states, dataset.classes):
             known = source.images.subset(source.domain.labels(normal) == 0)
             split = uda_inductive(target.domain.labels(normal), random_state=run)
             pool = target.images.subset(split.pool)
@@ -93,11 +94,12 @@ def main() -> None:
     parser.add_argument("dataset", choices=("pacs", "office31"))
     parser.add_argument("--root", type=Path, required=True, help="its folder")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first random state")
     parser.add_argument("--out", type=Path, help="file of JSON lines")
     options = parser.parse_args()
     bank = Bank(DATASETS.load(options.dataset)(options.root), lambda what, done, n: None)
     found = []
-    for row in rows(bank, options.runs):
+    for row in rows(bank, range(options.first, options.first + options.runs)):
         found.append(row)
         print(*row.values(), file=sys.stderr)
     print_table(found)

@@ -93,48 +93,27 @@ def bench(
     check_file("--out", Path(out) / RESULTS_FILE)
     chosen_options, chosen_grid = parse_options(option or []), _parse_grid(grid or [])
     shares, sizes = _shares(anomaly_share), _sizes(pool_size)
-    from twofold.benchmark.datasets import DATASETS  # noqa: PLC0415 - imports torch
-    from twofold.benchmark.plan import (  # noqa: PLC0415
-        Plan,
-        make_variants,
-        pick_classes,
-        pick_directions,
-    )
-    from twofold.benchmark.presets import load_preset  # noqa: PLC0415
-    from twofold.benchmark.runner import run_benchmark  # noqa: PLC0415
-    from twofold.method_table import METHODS  # noqa: PLC0415
+    from twofold.benchmark.presets import load_preset  # noqa: PLC0415 - imports torch
 
-    adapter_class = DATASETS.load(dataset)
     base = _overridden(load_preset(preset), encoder, image_size)
-    names = METHODS.ids() if methods == "all" else _split(methods)
-    variants = make_variants(names, base, chosen_options, chosen_grid)
-    if not root and adapter_class.needs_root:
-        root = os.environ.get(f"TWOFOLD_{dataset.upper()}")
-    adapter = adapter_class(Path(root) if root else None)
-    plan = Plan(
-        dataset=adapter,
-        preset=base,
-        variants=variants,
-        directions=pick_directions(adapter, _split(directions)),
-        classes=pick_classes(adapter, _split(classes)),
+    plan = _make_plan(
+        dataset,
+        root,
+        base,
+        methods=methods,
+        options=chosen_options,
+        grid=chosen_grid,
+        directions=_split(directions),
+        classes=_split(classes),
         runs=base.runs if runs is None else runs,
-        protocol=adapter.protocol if protocol is None else protocol,
+        protocol=protocol,
         anomaly_shares=shares,
         pool_sizes=sizes,
         n_shots=shots,
         log_best_epoch=log_best_epoch,
     )
-    encoders = _load_encoders(plan, weights, selection_weights)
     start = time.monotonic()
-    with progress_bar() as progress:
-        counts = run_benchmark(
-            plan,
-            encoders,
-            Path(out),
-            report=progress,
-            tell=_teller(progress),
-            retry_failed=retry_failed,
-        )
+    counts = _run(plan, weights, selection_weights, Path(out), retry_failed=retry_failed)
     summary = {"out": out, "seconds": round(time.monotonic() - start, 1), **counts}
     if as_json:
         print_json(summary)
@@ -142,6 +121,59 @@ def bench(
         typer.echo(
             f"{out}/results.jsonl: {counts['ok']} cells run, {counts['failed']} failed, "
             f"{counts['done']} there before, of {counts['total']}; next: twofold tables {out}"
+        )
+
+
+def _make_plan(
+    dataset: str,
+    root: str | None,
+    preset: Preset,
+    *,
+    methods: str,
+    options: dict[str, Any],
+    grid: dict[str, list[Any]],
+    directions: list[str],
+    classes: list[str],
+    protocol: str | None,
+    **rest: Any,
+) -> Plan:
+    """The cells that are asked for; ``rest`` as in :class:`twofold.benchmark.plan.Plan`."""
+    from twofold.benchmark.datasets import DATASETS  # noqa: PLC0415 - imports torch
+    from twofold.benchmark.plan import (  # noqa: PLC0415
+        Plan,
+        make_variants,
+        pick_classes,
+        pick_directions,
+    )
+    from twofold.method_table import METHODS  # noqa: PLC0415
+
+    adapter_class = DATASETS.load(dataset)
+    names = METHODS.ids() if methods == "all" else _split(methods)
+    variants = make_variants(names, preset, options, grid)
+    if not root and adapter_class.needs_root:
+        root = os.environ.get(f"TWOFOLD_{dataset.upper()}")
+    adapter = adapter_class(Path(root) if root else None)
+    return Plan(
+        dataset=adapter,
+        preset=preset,
+        variants=variants,
+        directions=pick_directions(adapter, directions),
+        classes=pick_classes(adapter, classes),
+        protocol=adapter.protocol if protocol is None else protocol,
+        **rest,
+    )
+
+
+def _run(
+    plan: Plan, weights: str | None, selection_weights: str | None, out: Path, *, retry_failed: bool
+) -> dict[str, int]:
+    """Load the networks, run the cells, show how far it is; their numbers by outcome."""
+    from twofold.benchmark.runner import run_benchmark  # noqa: PLC0415 - imports torch
+
+    encoders = _load_encoders(plan, weights, selection_weights)
+    with progress_bar() as progress:
+        return run_benchmark(
+            plan, encoders, out, report=progress, tell=_teller(progress), retry_failed=retry_failed
         )
 
 

@@ -126,6 +126,11 @@ def fit(
             groups=groups,
         )
     detector.save(out, embed_weights=embed_weights)
+    _tell_fit(detector, out, as_json=as_json)
+
+
+def _tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
+    """What was skipped, and what came out."""
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:
         say(f"skipped {problem.path}: {problem.reason}")
@@ -133,9 +138,9 @@ def fit(
         print_json(
             {
                 "model": out,
-                "method": method,
-                "encoder": encoder,
-                "random_state": random_state,
+                "method": detector.method,
+                "encoder": detector.encoder,
+                "random_state": detector.random_state,
                 "threshold": asdict(threshold),
                 "evidence": asdict(evidence),
             }
@@ -143,9 +148,10 @@ def fit(
         return
     typer.echo(f"verdict: {evidence.verdict}")
     typer.echo(
-        f"{out}: {method} fitted on {evidence.n_source} source and {evidence.n_target} target "
-        f"images; threshold {threshold.value:.6g} for {100 * threshold.false_alarm_rate:.3g}% "
-        f"false alarms, from {threshold.n_images} {threshold.origin} images"
+        f"{out}: {detector.method} fitted on {evidence.n_source} source and {evidence.n_target} "
+        f"target images; threshold {threshold.value:.6g} for "
+        f"{100 * threshold.false_alarm_rate:.3g}% false alarms, from {threshold.n_images} "
+        f"{threshold.origin} images"
     )
 
 
