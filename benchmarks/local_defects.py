@@ -131,8 +131,9 @@ def fitted(name: str, frozen: FrozenEncoder, data: FitData, run: int) -> Fit[Met
     identifier, options = SYSTEMS[name]
     kind = METHODS.load(identifier)
     config = parse_config(kind, options)
-    pool = data.target_pool if "target_pool" in config.wanted(kind.needs) else None
-    return kind(frozen.encoder, config).fit(FitData(data.source, pool), random_state=run)
+    method = kind(frozen.encoder, config)
+    pool = data.target_pool if sees_pool(method) else None
+    return method.fit(FitData(data.source, pool), random_state=run)
 
 
 def sees_pool(method: Method) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from auto_tables import table, write_lines
 from numpy.typing import NDArray
+from other_directions import OUTPUTS, SYSTEMS
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -30,13 +31,6 @@ from twofold.encoders.encoder import load_encoder
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
 
-SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "`auto`": ("auto", {}),
-    "whole images only": ("auto", {"locality": "global"}),
-    "`target_only`": ("target_only", {}),
-    "`frozen_source`": ("frozen_source", {}),
-}
-OUTPUTS = METHODS.load("auto").Config().outputs()
 SHARES = (0.05, 0.1, 0.2)
 # The class that the anomalies are of, so many places further in the list.
 _STEP = 2

@@ -68,32 +68,21 @@ def test_the_chance_of_a_rate_above_its_upper_end(program: Program) -> None:
     assert program("promises").chance_above(row) == pytest.approx(above, abs=0.01)
 
 
-@pytest.mark.parametrize("dataset", ["pacs", "office31"])
-def test_other_directions_are_those_of_the_rows(
-    program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("other_directions", "other_directions/pacs.jsonl"),
+        ("other_directions", "other_directions/office31.jsonl"),
+        ("one_kind", "one_kind/pacs.jsonl"),
+        ("one_kind", "one_kind/office31.jsonl"),
+        ("breakdown", "promises/breakdown.jsonl"),
+    ],
+)
+def test_a_whole_table_is_that_of_its_rows(
+    program: Program, name: str, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = ROWS.parent / "other_directions" / f"{dataset}.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    program("other_directions").print_table([json.loads(line) for line in lines])
-    assert capsys.readouterr().out.strip() in PAGE
-
-
-@pytest.mark.parametrize("dataset", ["pacs", "office31"])
-def test_one_kind_is_that_of_the_rows(
-    program: Program, dataset: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = ROWS.parent / "one_kind" / f"{dataset}.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    program("one_kind").print_table([json.loads(line) for line in lines])
-    assert capsys.readouterr().out.strip() in PAGE
-
-
-def test_breakdown_is_that_of_the_rows(
-    program: Program, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = ROWS.parent / "promises" / "breakdown.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    program("breakdown").print_table([json.loads(line) for line in lines])
+    lines = (ROWS.parent / file).read_text(encoding="utf-8").splitlines()
+    program(name).print_table([json.loads(line) for line in lines])
     assert capsys.readouterr().out.strip() in PAGE
 
 

@@ -58,6 +58,13 @@ class Diagnostics:
     steps: int = 0
     networks: Any = None
 
+    @classmethod
+    def of_training(
+        cls, losses: tuple[float, ...], steps: int, partition: Partition | None = None
+    ) -> Diagnostics:
+        """Of a training in one phase: its mean loss of each epoch, and its steps."""
+        return cls(partition=partition, losses={"training": losses}, steps=steps)
+
 
 @dataclass(frozen=True)
 class Found:

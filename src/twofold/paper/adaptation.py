@@ -98,11 +98,7 @@ class AdaptationMethod(Method):
             after_epoch=self._watched(ready),
         )
         check_collapse(before, ready())
-        return Found(
-            Diagnostics(
-                partition=objective.partition, losses={"training": log.losses}, steps=log.steps
-            )
-        )
+        return Found(Diagnostics.of_training(log.losses, log.steps, objective.partition))
 
     def _network(self, generator: torch.Generator | None = None) -> AdaptedNetwork:
         return AdaptedNetwork(

@@ -96,7 +96,7 @@ class Oracle(AdaptationMethod):
             steps_per_epoch=max(1, len(pool) // batch),
             progress=progress,
         )
-        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
+        return Found(Diagnostics.of_training(log.losses, log.steps))
 
     def _score(self, images: EncodedImages) -> Array:
         if not self._classifies:

@@ -104,7 +104,7 @@ class Gnl(Method):
             make_optimiser=self._adam,
         )
         self._keep(teacher, student, reference)
-        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
+        return Found(Diagnostics.of_training(log.losses, log.steps))
 
     def _training(self) -> TrainingConfig:
         config = self.config

@@ -120,7 +120,7 @@ class Ildr(ContrastedMethod):
         self.network_ = network
         self.noise_ = self._noise(generator)
         self.vectors_ = self._vectors(data.target_shots)
-        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
+        return Found(Diagnostics.of_training(log.losses, log.steps))
 
     def _domains(self, data: FitData, random_state: int) -> list[Domain]:
         """The source, its simulated versions, and perhaps the target."""

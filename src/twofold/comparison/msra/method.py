@@ -142,7 +142,7 @@ class Msra(Method):
             after_epoch=self._watched(ready),
         )
         ready()
-        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
+        return Found(Diagnostics.of_training(log.losses, log.steps))
 
     def _training_rows(
         self, data: FitData, network: MsraNetwork, random_state: int

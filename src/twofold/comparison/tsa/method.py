@@ -119,7 +119,7 @@ class Tsa(ContrastedMethod):
             rate=self._rate,
             after_epoch=self._watched(lambda: None),
         )
-        return Found(Diagnostics(losses={"training": log.losses}, steps=log.steps))
+        return Found(Diagnostics.of_training(log.losses, log.steps))
 
     def _domains(self, data: FitData, random_state: int) -> tuple[Labelled, Labelled]:
         """Source and target, each with its anomalies."""
