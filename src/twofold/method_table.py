@@ -7,14 +7,12 @@ from typing import Literal
 from twofold.methods.base import Method
 from twofold.registry import Registry
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Group", "group_of"]
+__all__ = ["METHODS", "Group", "group_of"]
 
 Group = Literal["recommended", "paper", "comparison", "added"]
 """``recommended``: the default and the rivals to try beside it. ``paper``: the system of the paper,
 its variants and baselines. ``comparison``: those that the paper compares itself with. ``added``:
 registered by somebody else."""
-
-DEFAULT_METHOD = "auto"
 
 _GROUPS: dict[Group, dict[str, str]] = {
     "recommended": {

@@ -156,34 +156,48 @@ def optimise(
     wrapped, optimiser = fabric.setup(module, made)
     base_rates = [float(group["lr"]) for group in optimiser.param_groups]
     losses: list[float] = []
-    for step in range(total):
-        where = Step(step, total, step % steps_per_epoch == 0)
+    for index in range(total):
+        step = Step(index, total, index % steps_per_epoch == 0)
         if rate is not None:
             for group, base in zip(optimiser.param_groups, base_rates, strict=True):
-                group["lr"] = base * rate(where)
-        optimiser.zero_grad(set_to_none=True)
-        loss = step_loss(wrapped, where)
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise CollapseError(
-                f"the training loss became {value} at step {step + 1}: lower learning_rate"
-            )
-        fabric.backward(loss)
-        # Gradients that are not finite show in the next loss, which is named.
-        fabric.clip_gradients(
-            wrapped, optimiser, max_norm=config.gradient_clip, error_if_nonfinite=False
-        )
-        optimiser.step()
-        losses.append(value)
+                group["lr"] = base * rate(step)
+        losses.append(_descend(fabric, wrapped, optimiser, step_loss, step, config.gradient_clip))
         if progress is not None:
-            progress(step + 1, total)
-        if after_epoch is not None and ((step + 1) % steps_per_epoch == 0 or step + 1 == total):
+            progress(index + 1, total)
+        if after_epoch is not None and ((index + 1) % steps_per_epoch == 0 or index + 1 == total):
             module.eval()
             after_epoch()
             _to_training(module, config)
     module.eval().cpu()
     epochs = [losses[i : i + steps_per_epoch] for i in range(0, total, steps_per_epoch)]
     return TrainingLog(tuple(float(np.mean(epoch)) for epoch in epochs), total)
+
+
+def _descend(
+    fabric: Fabric,
+    module: nn.Module,
+    optimiser: Any,
+    step_loss: StepLoss,
+    step: Step,
+    gradient_clip: float,
+) -> float:
+    """One step of the optimiser; the loss before it.
+
+    Raises:
+        CollapseError: the loss is not finite.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    loss = step_loss(module, step)
+    value = float(loss.detach())
+    if not np.isfinite(value):
+        raise CollapseError(
+            f"the training loss became {value} at step {step.index + 1}: lower learning_rate"
+        )
+    fabric.backward(loss)
+    # Gradients that are not finite show in the next loss, which is named.
+    fabric.clip_gradients(module, optimiser, max_norm=gradient_clip, error_if_nonfinite=False)
+    optimiser.step()
+    return value
 
 
 def _to_training(module: nn.Module, config: TrainingConfig) -> None:

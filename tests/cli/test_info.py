@@ -10,7 +10,8 @@ import pytest
 from typer.testing import Result
 
 from twofold import __version__
-from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
+from twofold.defaults import DEFAULT_ENCODER
+from twofold.encoders.registry import ENCODERS
 from twofold.errors import WeightsError
 from twofold.method_table import METHODS
 from twofold.methods import Need

@@ -19,11 +19,11 @@ from tests.support.each_method import each_method
 
 from twofold import Detector
 from twofold.benchmark.metrics import auroc
+from twofold.defaults import DEFAULT_ENCODER, DEFAULT_METHOD
 from twofold.detector import reading
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import EngineKind
-from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.errors import (
     ConfigError,
     ImageSourceError,
@@ -32,7 +32,7 @@ from twofold.errors import (
     TwofoldError,
     UsageError,
 )
-from twofold.method_table import DEFAULT_METHOD, METHODS
+from twofold.method_table import METHODS
 
 Make = Callable[..., Detector]
 Write = Callable[[Path, NDArray[Any]], list[Path]]

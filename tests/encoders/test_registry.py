@@ -10,10 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from twofold.defaults import DEFAULT_ENCODER
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import BATCH, output_names
-from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
+from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import PackagedWeights
 from twofold.encoders.weights import weights_available
 

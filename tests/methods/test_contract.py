@@ -6,7 +6,8 @@ import pytest
 from tests.methods.contract import CHECKS
 from tests.support.each_method import each_method
 
-from twofold.method_table import DEFAULT_METHOD, METHODS
+from twofold.defaults import DEFAULT_METHOD
+from twofold.method_table import METHODS
 
 
 @pytest.mark.parametrize("check", CHECKS)

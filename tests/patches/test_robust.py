@@ -130,7 +130,7 @@ def test_a_source_that_varies_in_other_directions_is_not_let_in() -> None:
     chosen = choose_source_weight(
         patch_moments(as_places(source)), as_places(pool), everyone, random_state=0
     )
-    assert chosen.weight == 0
+    assert chosen.value == 0
     assert set(chosen.log_likelihoods) == {0.0, 0.3, 1.0}
     assert chosen.log_likelihoods[0.0] == max(chosen.log_likelihoods.values())
 
@@ -143,7 +143,7 @@ def test_a_source_that_varies_alike_helps_a_tiny_target() -> None:
         np.ones(6, dtype=np.bool_),
         random_state=0,
     )
-    assert chosen.weight > 0
+    assert chosen.value > 0
 
 
 def test_the_likelihoods_are_those_of_a_slow_loop() -> None:
@@ -178,10 +178,10 @@ def test_images_that_are_not_kept_do_not_matter() -> None:
 def test_too_few_to_hold_out_need_the_source() -> None:
     places, everyone = as_places(draw(3)), np.ones(3, dtype=np.bool_)
     near = patch_moments(as_places(draw(50, seed=1)))
-    assert choose_source_weight(near, places, everyone, random_state=0).weight == 1.0
-    assert choose_source_weight(None, places, everyone, random_state=0).weight == 0.0
+    assert choose_source_weight(near, places, everyone, random_state=0).value == 1.0
+    assert choose_source_weight(None, places, everyone, random_state=0).value == 0.0
     many = np.ones(40, dtype=np.bool_)
-    assert choose_source_weight(None, as_places(draw(40)), many, random_state=0).weight == 0.0
+    assert choose_source_weight(None, as_places(draw(40)), many, random_state=0).value == 0.0
 
 
 def test_a_tie_goes_to_the_lesser_weight() -> None:
@@ -191,7 +191,7 @@ def test_a_tie_goes_to_the_lesser_weight() -> None:
     places = as_places(draw(40))
     chosen = choose_source_weight(still, places, np.ones(40, dtype=np.bool_), random_state=0)
     assert len(set(chosen.log_likelihoods.values())) == 1
-    assert chosen.weight == 0.0
+    assert chosen.value == 0.0
 
 
 def test_the_place_explains_everything_or_nothing() -> None:

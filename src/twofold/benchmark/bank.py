@@ -100,8 +100,8 @@ def no_shift_rows(
         Rows of the source and rows of the target, each ascending.
     """
     generator = np.random.default_rng(random_state)
-    near = np.zeros(len(labels), dtype=bool)
+    first_half = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
-        near[rows[: len(rows) // 2]] = True
-    return np.flatnonzero(near), np.flatnonzero(~near)
+        first_half[rows[: len(rows) // 2]] = True
+    return np.flatnonzero(first_half), np.flatnonzero(~first_half)

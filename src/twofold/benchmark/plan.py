@@ -12,6 +12,7 @@ from typing import Any
 from twofold.benchmark.datasets import Dataset
 from twofold.benchmark.presets import Preset
 from twofold.benchmark.protocol import PROTOCOLS
+from twofold.defaults import DEFAULT_ANOMALY_SHARE, DEFAULT_N_SHOTS
 from twofold.errors import ConfigError
 from twofold.method_table import METHODS
 from twofold.methods import Method, MethodConfig, parse_config
@@ -88,9 +89,9 @@ class Plan:
     classes: tuple[str, ...]
     runs: int
     protocol: str
-    anomaly_shares: tuple[float, ...] = (0.1,)
+    anomaly_shares: tuple[float, ...] = (DEFAULT_ANOMALY_SHARE,)
     pool_sizes: tuple[int | None, ...] = (None,)
-    n_shots: int = 10
+    n_shots: int = DEFAULT_N_SHOTS
     log_best_epoch: bool = False
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.defaults import DEFAULT_ANOMALY_SHARE, DEFAULT_N_SHOTS
 from twofold.errors import ConfigError, NotEnoughImagesError
 
 __all__ = ["KNOWN_NORMAL", "PROTOCOLS", "UNKNOWN", "Protocol", "Split", "uda_inductive"]
@@ -21,10 +22,6 @@ UNKNOWN = -1
 """Label of an image that nobody has judged: it may be in a pool, never in a test."""
 KNOWN_NORMAL = -2
 """Label of an image given as a shot: normal, and never in a pool or a test."""
-
-_SHARE = 0.1
-# As many as the lists of the few-shot work that is compared with.
-_SHOTS = 10
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,9 @@ class Protocol(typing.Protocol):
 def uda_inductive(
     labels: NDArray[np.integer],
     *,
-    anomaly_share: float = _SHARE,
+    anomaly_share: float = DEFAULT_ANOMALY_SHARE,
     pool_size: int | None = None,
-    n_shots: int = _SHOTS,
+    n_shots: int = DEFAULT_N_SHOTS,
     random_state: int = 0,
 ) -> Split:
     """Half of the target normals plus anomalies up to a share make the pool; the rest is the test.
@@ -131,9 +128,9 @@ def uda_inductive(
 def uda_transductive(
     labels: NDArray[np.integer],
     *,
-    anomaly_share: float = _SHARE,
+    anomaly_share: float = DEFAULT_ANOMALY_SHARE,
     pool_size: int | None = None,
-    n_shots: int = _SHOTS,
+    n_shots: int = DEFAULT_N_SHOTS,
     random_state: int = 0,
 ) -> Split:
     """The unlabelled pool is itself the test: all normals, and anomalies up to a share.
@@ -171,9 +168,9 @@ def uda_transductive(
 def fewshot_msra(
     labels: NDArray[np.integer],
     *,
-    anomaly_share: float = _SHARE,
+    anomaly_share: float = DEFAULT_ANOMALY_SHARE,
     pool_size: int | None = None,
-    n_shots: int = _SHOTS,
+    n_shots: int = DEFAULT_N_SHOTS,
     random_state: int = 0,
 ) -> Split:
     """A few target normals are all there is to see; every other target image is the test.
@@ -208,9 +205,9 @@ def fewshot_msra(
 def given(
     labels: NDArray[np.integer],
     *,
-    anomaly_share: float = _SHARE,
+    anomaly_share: float = DEFAULT_ANOMALY_SHARE,
     pool_size: int | None = None,
-    n_shots: int = _SHOTS,
+    n_shots: int = DEFAULT_N_SHOTS,
     random_state: int = 0,
 ) -> Split:
     """The split its owner made: nothing is drawn.

@@ -177,9 +177,9 @@ class _Runner:
 
     def _part(self, cell: Cell, side: Side, encoder: Encoder, outputs: Sequence[str]) -> Stock:
         """The images of one side: a domain, or half of it where it is source and target."""
-        near, far = cell.direction
-        stock = self._bank.stock(near if side == "source" else far, encoder, outputs)
-        if near != far:
+        source, target = cell.direction
+        stock = self._bank.stock(source if side == "source" else target, encoder, outputs)
+        if source != target:
             return stock
         halves = no_shift_rows(stock.domain.labels(cell.normal), cell.run)
         return stock.subset(halves[("source", "target").index(side)])

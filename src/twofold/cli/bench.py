@@ -15,6 +15,7 @@ import typer
 from twofold.benchmark.results import RESULTS_FILE
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, parse_options, parse_value, print_json, progress_bar, say
+from twofold.defaults import DEFAULT_ANOMALY_SHARE, DEFAULT_N_SHOTS, DEFAULT_PRESET
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,16 +50,18 @@ def bench(
     ] = None,
     anomaly_share: Annotated[
         str, typer.Option(help=f"Share of anomalies in the pool; several ({_LIST}) make a sweep.")
-    ] = "0.1",
+    ] = str(DEFAULT_ANOMALY_SHARE),
     pool_size: Annotated[
         str, typer.Option(help=f"Images of the pool, or all; several ({_LIST}) make a sweep.")
     ] = "all",
-    shots: Annotated[int, typer.Option(min=0, help="Known target normals for few-shot.")] = 10,
+    shots: Annotated[
+        int, typer.Option(min=0, help="Known target normals for few-shot.")
+    ] = DEFAULT_N_SHOTS,
     protocol: Annotated[
         str | None,
         typer.Option(help="uda_inductive, uda_transductive, fewshot_msra; else the dataset's."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="smoke, cpu or paper.")] = "cpu",
+    preset: Annotated[str, typer.Option(help="smoke, cpu or paper.")] = DEFAULT_PRESET,
     encoder: Annotated[
         str | None, typer.Option(help="Another encoder than the preset's; see `twofold encoders`.")
     ] = None,

@@ -9,6 +9,7 @@ import typer
 
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.work import LAST_STATE, BitDepth, Json, Strict, Weights
+from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
 
 if TYPE_CHECKING:
     from twofold.detector.check import Check
@@ -28,15 +29,15 @@ _NEXT = {
 def check(
     source: Annotated[str, typer.Option(help="Normal images: folder, glob or manifest.")],
     target: Annotated[str, typer.Option(help="Unlabelled target images, likewise.")],
-    encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
+    encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = DEFAULT_ENCODER,
     weights: Weights = None,
     bit_depth: BitDepth = None,
     false_alarm_rate: Annotated[
         float, typer.Option(help="Share of false alarms a threshold would be wanted for.")
-    ] = 0.05,
+    ] = DEFAULT_FALSE_ALARM_RATE,
     random_state: Annotated[
         int, typer.Option(min=0, max=LAST_STATE, help="Same state, same figures.")
-    ] = 0,
+    ] = DEFAULT_RANDOM_STATE,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:

@@ -115,8 +115,8 @@ def doctor(as_json: Json = False) -> None:
 def _examine() -> dict[str, Any]:
     import torch  # noqa: PLC0415
 
+    from twofold.defaults import DEFAULT_ENCODER  # noqa: PLC0415
     from twofold.encoders.cache import cache_folder, default_cache  # noqa: PLC0415
-    from twofold.encoders.registry import DEFAULT_ENCODER  # noqa: PLC0415
 
     problems: list[str] = []
     cache = default_cache()

@@ -11,6 +11,13 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder, check_parents
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
+from twofold.defaults import (
+    DEFAULT_CALIBRATION,
+    DEFAULT_ENCODER,
+    DEFAULT_FALSE_ALARM_RATE,
+    DEFAULT_METHOD,
+    DEFAULT_RANDOM_STATE,
+)
 from twofold.errors import TwofoldError
 from twofold.files import write_whole
 from twofold.spreadsheet import csv_text
@@ -59,16 +66,18 @@ def fit(
     source_anomalies: Annotated[
         str | None, typer.Option(help="Source images known to be anomalous (where an option asks).")
     ] = None,
-    method: Annotated[str, typer.Option(help="See `twofold methods`.")] = "auto",
-    encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = "efficientnet_lite0",
+    method: Annotated[str, typer.Option(help="See `twofold methods`.")] = DEFAULT_METHOD,
+    encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = DEFAULT_ENCODER,
     weights: Weights = None,
     selection_weights: Annotated[
         str | None, typer.Option(help="Likewise for a second encoder, which option psi names.")
     ] = None,
-    false_alarm_rate: Annotated[float, typer.Option(help="Stated share of false alarms.")] = 0.05,
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="Stated share of false alarms.")
+    ] = DEFAULT_FALSE_ALARM_RATE,
     random_state: Annotated[
         int, typer.Option(min=0, max=LAST_STATE, help="Same state, same scores.")
-    ] = 0,
+    ] = DEFAULT_RANDOM_STATE,
     locality: Annotated[
         str | None, typer.Option(help="What `auto` looks at: global, local or both (default).")
     ] = None,
@@ -87,7 +96,7 @@ def fit(
             help="tail: leave out what lies surely beyond the normals of the pool; pool: nothing, "
             "so that the rate holds whatever normals look like."
         ),
-    ] = "tail",
+    ] = DEFAULT_CALIBRATION,
     bit_depth: BitDepth = None,
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")

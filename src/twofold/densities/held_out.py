@@ -103,16 +103,16 @@ class Splits:
         rows, dim = m + int(fitted.sum()), self.pool.shape[1]
         weights = np.ones(rows)
         weights[:m] = source_weight
-        near, far = self._chosen(fitted, m), self._chosen(scored, 0)
+        fitted_rows, scored_rows = self._chosen(fitted, m), self._chosen(scored, 0)
         products = self._centred(fitted) if fitted.any() and 2 <= rows < dim else None
-        if products is None or self._too_near(np.diagonal(products)[near], weights):
+        if products is None or self._too_near(np.diagonal(products)[fitted_rows], weights):
             model = self.fit(fitted, source_weight=source_weight)
             distances = in_blocks(model.squared_distances, self.pool[scored])
             return distances, model.log_determinant()
         return _from_products(
-            products[np.ix_(near, near)],
-            products[np.ix_(near, far)],
-            np.diagonal(products)[far],
+            products[np.ix_(fitted_rows, fitted_rows)],
+            products[np.ix_(fitted_rows, scored_rows)],
+            np.diagonal(products)[scored_rows],
             weights,
             dim=dim,
             shrinkage=self.shrinkage,

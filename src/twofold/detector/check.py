@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
 from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.fitting import fit_distinct, look_at
 from twofold.detector.inputs import FitImages, find_fit_images, grouped
@@ -15,7 +16,6 @@ from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.encoders.registry import DEFAULT_ENCODER
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.method_table import METHODS
@@ -60,8 +60,8 @@ def check_pair(
     encoder: str = DEFAULT_ENCODER,
     weights: str | Path | None = None,
     bit_depth: int | None = None,
-    false_alarm_rate: float = 0.05,
-    random_state: int = 0,
+    false_alarm_rate: float = DEFAULT_FALSE_ALARM_RATE,
+    random_state: int = DEFAULT_RANDOM_STATE,
     strict: bool = False,
     engine: EngineKind = "auto",
     progress: DetectorProgress | None = None,

@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.defaults import (
+    DEFAULT_CALIBRATION,
+    DEFAULT_ENCODER,
+    DEFAULT_FALSE_ALARM_RATE,
+    DEFAULT_METHOD,
+    DEFAULT_RANDOM_STATE,
+)
 from twofold.detector.arguments import check_parameters, method_options, require_flag
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
@@ -28,10 +35,8 @@ from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.encoders.registry import DEFAULT_ENCODER
-from twofold.evidence import Evidence
 from twofold.images import ImageInput
-from twofold.method_table import DEFAULT_METHOD, METHODS
+from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
 from twofold.thresholds import Rule
 
@@ -75,28 +80,28 @@ class Detector(Scoring, Estimator):
         array([0, 0, 1, 0])
     """
 
-    evidence_: Evidence
-
     def __init__(
         self,
         method: str = DEFAULT_METHOD,
         encoder: str = DEFAULT_ENCODER,
-        false_alarm_rate: float = 0.05,
-        random_state: int | None = 0,
+        false_alarm_rate: float = DEFAULT_FALSE_ALARM_RATE,
+        random_state: int | None = DEFAULT_RANDOM_STATE,
         *,
         locality: str | None = None,
         options: Mapping[str, Any] | None = None,
         weights: str | Path | None = None,
         selection_weights: str | Path | None = None,
         bit_depth: int | None = None,
-        calibration: Rule = "tail",
+        calibration: Rule = DEFAULT_CALIBRATION,
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,
     ) -> None:
+        super().__init__(
+            false_alarm_rate=false_alarm_rate, strict=strict, engine=engine, progress=progress
+        )
         self.method = method
         self.encoder = encoder
-        self.false_alarm_rate = false_alarm_rate
         self.random_state = random_state
         self.locality = locality
         self.options = options
@@ -104,11 +109,7 @@ class Detector(Scoring, Estimator):
         self.selection_weights = selection_weights
         self.bit_depth = bit_depth
         self.calibration = calibration
-        self.strict = strict
-        self.engine = engine
-        self.progress = progress
         self._loaded: tuple[object, Encoder] | None = None
-        self._frozen = {}
 
     def fit(
         self,
@@ -161,8 +162,7 @@ class Detector(Scoring, Estimator):
         self._fit_encoded(method, data, pool, studied=True, given=given)
         # One for each image as given, the unusable ones included.
         seen = known if pool is None else pool
-        self.decision_scores_ = as_given(self.decision_scores_, seen, np.nan)
-        self.labels_ = as_given(self.labels_, seen, -1)
+        self._keep_seen(as_given(self.decision_scores_, seen, np.nan))
         return self
 
     def _read(
@@ -253,13 +253,15 @@ class Detector(Scoring, Estimator):
         )
         for note in fitted.evidence.notes:
             warnings.warn(note, UserWarning, stacklevel=3)
-        self.method_, self.evidence_ = fitted.model, fitted.evidence
-        self.threshold_, self.calibration_ = fitted.threshold, fitted.calibration
+        self._take(
+            fitted.model,
+            fitted.threshold,
+            fitted.evidence,
+            fitted.calibration,
+            fitted.evidence.bit_depths[0 if pool is None else 1],
+        )
         self.random_state_ = seed
-        self.bit_depth_ = fitted.evidence.bit_depths[0 if pool is None else 1]
-        self.decision_scores_ = fitted.seen_scores
-        self.labels_ = (fitted.seen_scores > fitted.threshold.value).astype(np.int64)
-        self._forget_other_encoders()
+        self._keep_seen(fitted.seen_scores)
 
     def save(self, path: str | Path, *, embed_weights: bool = False) -> None:
         """Write a model folder: JSON and safetensors with hashes, no pickle.
@@ -308,13 +310,10 @@ class Detector(Scoring, Estimator):
             weights=weights,
             calibration=content.rule,
         )
-        detector.method_, detector.threshold_ = method, content.threshold
-        detector.evidence_, detector.calibration_ = content.evidence, content.calibration
-        detector.random_state_, detector.bit_depth_ = content.random_state, content.bit_depth
+        detector._take(
+            method, content.threshold, content.evidence, content.calibration, content.bit_depth
+        )
+        detector.random_state_ = content.random_state
         # Embedded weights have no file: they stay at hand for a second fit.
         detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)
         return detector
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the engines, which belong to their process and are made again when needed."""
-        return self.__dict__ | {"_frozen": {}}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.defaults import DEFAULT_CALIBRATION
 from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judge, study
@@ -48,7 +49,7 @@ def fit_method(
     random_state: int,
     studied: bool,
     progress: Callable[[int, int], None] | None,
-    rule: Rule = "tail",
+    rule: Rule = DEFAULT_CALIBRATION,
     notes: Sequence[str] = (),
     bit_depths: tuple[int | None, int | None] = (None, None),
 ) -> Fitted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,28 +33,64 @@ Map = NDArray[np.float32]
 class Scoring:
     """Scores, decisions and maps of a detector that is fitted.
 
+    Args:
+        false_alarm_rate: stated share of normal images that are called anomalous.
+        strict: fail on the first unusable image.
+        engine: of frozen inference.
+        progress: told about long work.
+
     Attributes:
         method_: the fitted method.
         threshold_: the decision rule; as a number, the score above which an image is anomalous.
         evidence_: about the fit, and what the threshold's rate means.
         calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
-        engine: of frozen inference.
-        strict: fail on the first unusable image.
-        progress: told about long work.
+        bit_depth_: with which images of more than 8 bits are read; None takes all 16 bits.
+        decision_scores_: after ``fit``: out-of-sample scores of the images that it saw.
+        labels_: after ``fit``: the decisions on these.
     """
 
     method_: Method
     threshold_: Threshold
-    engine: EngineKind
-    strict: bool
-    progress: DetectorProgress | None
-    bit_depth_: int | None
-    calibration_: Calibration
     evidence_: Evidence
-    false_alarm_rate: float
+    calibration_: Calibration
+    bit_depth_: int | None
     decision_scores_: Array
     labels_: NDArray[np.int64]
-    _frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder]
+
+    def __init__(
+        self,
+        *,
+        false_alarm_rate: float,
+        strict: bool,
+        engine: EngineKind,
+        progress: DetectorProgress | None,
+    ) -> None:
+        self.false_alarm_rate = false_alarm_rate
+        self.strict = strict
+        self.engine = engine
+        self.progress = progress
+        self._frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder] = {}
+
+    def _take(
+        self,
+        method: Method,
+        threshold: Threshold,
+        evidence: Evidence,
+        calibration: Calibration,
+        bit_depth: int | None,
+    ) -> None:
+        """Score with these from now on."""
+        self.method_, self.bit_depth_ = method, bit_depth
+        self.threshold_, self.calibration_, self.evidence_ = threshold, calibration, evidence
+        # Engines of another encoder are of no use any more.
+        mine = method.encoder.fingerprint
+        self._frozen = {key: kept for key, kept in self._frozen.items() if key[0] == mine}
+
+    def _keep_seen(self, scores: Array) -> None:
+        """Keep the scores of the images that the fit saw, NaN for an unusable one."""
+        self.decision_scores_ = scores
+        above = (scores > self.threshold_.value).astype(np.int64)
+        self.labels_ = np.where(np.isnan(scores), -1, above)
 
     def decision_function(self, images: ImageInput) -> Array:
         """Anomaly scores, float64 (n,), larger = more anomalous, never clamped.
@@ -153,8 +189,7 @@ class Scoring:
         self.evidence_ = replace(self.evidence_, notes=tuple(notes))
         self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
         if hasattr(self, "decision_scores_"):
-            above = (self.decision_scores_ > threshold.value).astype(np.int64)
-            self.labels_ = np.where(np.isnan(self.decision_scores_), -1, above)
+            self._keep_seen(self.decision_scores_)
         return self
 
     def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
@@ -278,7 +313,6 @@ class Scoring:
             frozen = self._frozen.setdefault(key, fresh)
         return frozen
 
-    def _forget_other_encoders(self) -> None:
-        """Let go of engines that the fitted detector has no use for."""
-        mine = self.method_.encoder.fingerprint
-        self._frozen = {key: kept for key, kept in self._frozen.items() if key[0] == mine}
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the engines, which belong to their process and are made again when needed."""
+        return self.__dict__ | {"_frozen": {}}

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from twofold.defaults import DEFAULT_ENCODER
 from twofold.encoders.backbone import Suffix, Trainable
-from twofold.encoders.registry import DEFAULT_ENCODER, ENCODERS
+from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
 from twofold.errors import ConfigError, WeightsError

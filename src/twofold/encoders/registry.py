@@ -5,9 +5,7 @@ from __future__ import annotations
 from twofold.encoders.spec import EncoderSpec
 from twofold.registry import Registry
 
-__all__ = ["DEFAULT_ENCODER", "ENCODERS"]
-
-DEFAULT_ENCODER = "efficientnet_lite0"
+__all__ = ["ENCODERS"]
 
 ENCODERS: Registry[EncoderSpec] = Registry(
     "encoder",

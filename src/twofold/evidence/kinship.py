@@ -85,12 +85,12 @@ def kinship(
         NotEnoughImagesError: fewer than eight images on a side.
     """
     rng = np.random.default_rng(random_state)
-    near, far = (
+    known, pool = (
         _thinned(rows, name, rng) for rows, name in ((source, "source"), (target, "target"))
     )
-    if not _centred(near).any():
+    if not _centred(known).any():
         return _UNKNOWN
-    explained = np.array([_once(near, far, rng) for _ in range(_REPEATS)])
+    explained = np.array([_once(known, pool, rng) for _ in range(_REPEATS)])
     lent, chance, most = explained.mean(axis=0)
     if most - chance <= max(_LEAST_OWN * min(most, 1.0 - chance), _ROUNDING):
         return _UNKNOWN
@@ -103,14 +103,14 @@ def kinship(
     return Kinship(float(value), float(low), float(high))
 
 
-def _once(near: Array, far: Array, rng: np.random.Generator) -> tuple[float, float, float]:
+def _once(known: Array, pool: Array, rng: np.random.Generator) -> tuple[float, float, float]:
     """Shares of one half's variance: by the source, by a shuffled source, by the other half."""
-    order = rng.permutation(len(far))
-    held_out, rest = far[order[: len(far) // 2]], order[len(far) // 2 :]
-    count = min(len(rest), max(len(near) // 2, _LEAST_ROWS // 2))
-    lent = near[rng.choice(len(near), count, replace=False)]
+    order = rng.permutation(len(pool))
+    held_out, rest = pool[order[: len(pool) // 2]], order[len(pool) // 2 :]
+    count = min(len(rest), max(len(known) // 2, _LEAST_ROWS // 2))
+    lent = known[rng.choice(len(known), count, replace=False)]
     k = min(_MOST, count // 2)
-    bases = (_centred(lent), _centred(rng.permuted(lent, axis=0)), _centred(far[rest[:count]]))
+    bases = (_centred(lent), _centred(rng.permuted(lent, axis=0)), _centred(pool[rest[:count]]))
     by_source, by_chance, by_own = (_explained(_centred(held_out), basis, k) for basis in bases)
     return by_source, by_chance, by_own
 

@@ -155,10 +155,10 @@ def mmd_test(
     for column in range(1, 1 + permutations):
         columns[:, column] = rng.permutation(columns[:, 0])
     products = kernel @ columns
-    near = np.einsum("ij,ij->j", columns, products)
-    cross = products.sum(axis=0) - near
-    far = kernel.sum() - near - 2.0 * cross
-    values = near / (n * (n - 1)) + far / (m * (m - 1)) - 2.0 * cross / (n * m)
+    within_first = np.einsum("ij,ij->j", columns, products)
+    cross = products.sum(axis=0) - within_first
+    within_second = kernel.sum() - within_first - 2.0 * cross
+    values = within_first / (n * (n - 1)) + within_second / (m * (m - 1)) - 2.0 * cross / (n * m)
     reached = int((values[1:] >= values[0] - _ROUNDING).sum())
     return Mmd(float(values[0]), (1 + reached) / (1 + permutations))
 

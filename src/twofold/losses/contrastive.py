@@ -81,8 +81,8 @@ def contrastive_alignment(
         total = float(len(others) if weights is None else weights.sum())
         # Normals among the negatives have their similarities scaled as all negatives.
         likely = alpha * (anchors @ positives.T) / temperature
-        near = torch.logsumexp(likely, dim=1) - math.log(len(dominant))
-        repulsion = _debiased(repulsion, near, total, temperature / alpha, debias)
+        log_positives = torch.logsumexp(likely, dim=1) - math.log(len(dominant))
+        repulsion = _debiased(repulsion, log_positives, total, temperature / alpha, debias)
     return attraction + repulsion.mean()
 
 
@@ -105,7 +105,9 @@ def _weighted(others: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     return others[kept], weights[kept]
 
 
-def _debiased(far: Tensor, near: Tensor, total: float, temperature: float, share: float) -> Tensor:
+def _debiased(
+    log_negatives: Tensor, log_positives: Tensor, total: float, temperature: float, share: float
+) -> Tensor:
     r"""Logarithm of the denominator of Chuang et al. 2020, "Debiased contrastive learning".
 
     .. math:: \log \max\left( \frac{\sum_n w_n e^{s_{in} / \tau}
@@ -115,20 +117,20 @@ def _debiased(far: Tensor, near: Tensor, total: float, temperature: float, share
     temperature of 1e-3 the terms themselves exceed float32, and the floor underflows in it.
 
     Args:
-        far: (n,) logarithms of the sums over the negatives.
-        near: (n,) logarithms of the means over the positives.
+        log_negatives: (n,) logarithms of the sums over the negatives.
+        log_positives: (n,) logarithms of the means over the positives.
         total: W > 0, the number of negatives or the total of their weights.
         temperature: tau.
         share: pi in (0, 1).
     """
-    gap = near + math.log(share * total) - far
+    gap = log_positives + math.log(share * total) - log_negatives
     # A smaller gap is rounding, and its gradient would not be finite.
     above = gap < -torch.finfo(gap.dtype).eps
     # The inner choice keeps the gradient of the branch not taken finite too.
     safe = torch.where(above, gap, -torch.ones_like(gap))
-    difference = far + torch.log(-torch.expm1(safe)) - math.log1p(-share)
+    difference = log_negatives + torch.log(-torch.expm1(safe)) - math.log1p(-share)
     floor = math.log(total) - 1 / temperature
-    return torch.where(above, difference, torch.full_like(far, floor)).clamp(min=floor)
+    return torch.where(above, difference, torch.full_like(log_negatives, floor)).clamp(min=floor)
 
 
 def unit_rows(features: Tensor) -> Tensor:

@@ -30,10 +30,12 @@ def two_domain_compactness(source: Tensor, target: Tensor) -> Tensor:
     if not len(source) or not len(target):
         return zero_in_graph(source, target)
     dtype = torch.promote_types(source.dtype, torch.float32)
-    near, far = source.to(dtype), target.to(dtype)
-    middle, other = near.mean(dim=0), far.mean(dim=0)
-    within = vector_norm(near - middle, dim=1).mean() + vector_norm(far - other, dim=1).mean()
-    compactness: Tensor = within + vector_norm(middle - other)
+    domains = source.to(dtype), target.to(dtype)
+    means = [rows.mean(dim=0) for rows in domains]
+    spreads = [
+        vector_norm(rows - mean, dim=1).mean() for rows, mean in zip(domains, means, strict=True)
+    ]
+    compactness: Tensor = spreads[0] + spreads[1] + vector_norm(means[0] - means[1])
     return compactness
 
 

@@ -103,7 +103,7 @@ def adversarial_alignment(
     dtype = torch.promote_types(source.dtype, torch.float32)
     rows = torch.cat([source.to(dtype), dominant.to(dtype)])
     logits = discriminator(reverse(rows, coefficient))
-    near, far = logits[: len(source)], logits[len(source) :]
-    of_source = binary_cross_entropy_with_logits(near, torch.ones_like(near))
-    of_target = binary_cross_entropy_with_logits(far, torch.zeros_like(far))
+    source_logits, target_logits = logits[: len(source)], logits[len(source) :]
+    of_source = binary_cross_entropy_with_logits(source_logits, torch.ones_like(source_logits))
+    of_target = binary_cross_entropy_with_logits(target_logits, torch.zeros_like(target_logits))
     return 0.5 * (of_source + of_target)

@@ -102,9 +102,9 @@ def class_shifts(
     """
     shifts = source.new_zeros(classes, source.shape[1])
     for label in range(classes):
-        near, far = source[source_labels == label], target[target_labels == label]
-        if len(near) and len(far):
-            shifts[label] = far.mean(dim=0) - near.mean(dim=0)
+        of_source, of_target = source[source_labels == label], target[target_labels == label]
+        if len(of_source) and len(of_target):
+            shifts[label] = of_target.mean(dim=0) - of_source.mean(dim=0)
     return shifts
 
 

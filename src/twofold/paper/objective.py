@@ -108,15 +108,15 @@ class Objective:
             return one_class_center(torch.from_numpy(forward_all(module, self._source)))
         batches = max(1, len(self._source) // self._options.training.batch_source)
         with torch.no_grad():
-            near = [self._features(module, 0.0).source.float() for _ in range(batches)]
-        return one_class_center(torch.cat(near))
+            features = [self._features(module, 0.0).source.float() for _ in range(batches)]
+        return one_class_center(torch.cat(features))
 
-    def _moved_center(self, near: Tensor) -> Tensor:
+    def _moved_center(self, source: Tensor) -> Tensor:
         if self._options.center == "batch":
-            return one_class_center(near)
-        self._center = self._center.to(near)
+            return one_class_center(source)
+        self._center = self._center.to(source)
         if self._options.center == "ema":
-            self._center = _EMA * self._center + (1 - _EMA) * one_class_center(near)
+            self._center = _EMA * self._center + (1 - _EMA) * one_class_center(source)
         return self._center
 
     def _features(self, module: nn.Module, progress: float) -> Features:
@@ -125,15 +125,15 @@ class Objective:
         device = next(module.parameters()).device
         sizes = [len(part) for part in parts]
         if self._options.training.batch_norm == "separate" and any(sizes[1:]):
-            near = module(as_batch(parts[0], device))
-            far = module(as_batch(np.concatenate(parts[1:]), device))
-            dominant, others = torch.split(far, sizes[1:])
+            source = module(as_batch(parts[0], device))
+            target = module(as_batch(np.concatenate(parts[1:]), device))
+            dominant, others = torch.split(target, sizes[1:])
         else:
             # One pass for both domains: the same network in the same mode sees all of them.
             features = module(as_batch(np.concatenate(parts), device))
-            near, dominant, others = torch.split(features, sizes)
+            source, dominant, others = torch.split(features, sizes)
         weights = None if weights is None else weights.to(device)
-        return Features(near, dominant, others, weights, progress)
+        return Features(source, dominant, others, weights, progress)
 
     def _draw_batch(self) -> tuple[list[Activations], Tensor | None]:
         options, partition = self._options, self.partition

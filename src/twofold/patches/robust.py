@@ -108,11 +108,11 @@ class SourceWeight:
     """How much a source image counts beside a target image, and why.
 
     Attributes:
-        weight: the chosen one.
+        value: the chosen weight of a source image, where a target image counts 1.
         log_likelihoods: weight -> mean held-out log-likelihood of a target patch.
     """
 
-    weight: float
+    value: float
     log_likelihoods: dict[float, float]
 
 

@@ -223,10 +223,10 @@ def reconstruct(networks: Networks, source: Pixels, target: Pixels) -> tuple[Pix
     """
     copied = copy.deepcopy((networks.private, networks.shared, networks.generator))
     private, shared, generator = (network.train() for network in copied)
-    near, far = (torch.from_numpy(as_inputs(images)) for images in (source, target))
+    domains = [torch.from_numpy(as_inputs(images)) for images in (source, target)]
     with torch.no_grad():
-        own = private(near)
-        made = [generator(own + shared(images)) for images in (near, far)]
+        own = private(domains[0])
+        made = [generator(own + shared(images)) for images in domains]
     return as_pixels(made[0].numpy()), as_pixels(made[1].numpy())
 
 

@@ -97,8 +97,8 @@ class Game:
     def latent_discriminator_loss(self, latents: Mapping[str, Tensor]) -> Tensor:
         """D_z: shared latents of the source are 1, of the target 0; two terms."""
         judge, kind = self.networks.latent_discriminator, self.terms.adversarial
-        near, far = (judge(latents[name].detach()) for name in ("near", "far"))
-        return gan_loss(near, True, kind) + gan_loss(far, False, kind)
+        of_source, of_target = (judge(latents[name].detach()) for name in ("source", "target"))
+        return gan_loss(of_source, True, kind) + gan_loss(of_target, False, kind)
 
     def makers_loss(
         self, source: Tensor, images: list[Tensor], latents: Mapping[str, Tensor]
@@ -111,25 +111,30 @@ class Game:
         loss = torch.stack(fooling).sum() + terms.cycle * cycle
         if terms.form == "release":
             # Both answers flipped: E_sh makes the domains look alike to D_z.
-            near, far = (self.networks.latent_discriminator(latents[k]) for k in ("near", "far"))
+            of_source, of_target = (
+                self.networks.latent_discriminator(latents[k]) for k in ("source", "target")
+            )
             kind = terms.adversarial
-            return loss + gan_loss(near, False, kind) + gan_loss(far, True, kind)
-        dissimilar = latent_overlap(latents["near"], latents["private"])
-        similar = -latent_overlap(latents["near"], latents["far"])
+            return loss + gan_loss(of_source, False, kind) + gan_loss(of_target, True, kind)
+        dissimilar = latent_overlap(latents["source"], latents["private"])
+        similar = -latent_overlap(latents["source"], latents["target"])
         return loss + terms.latent * (dissimilar + similar)
 
     def _latents(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         networks = self.networks
         return {
             "private": networks.private(source),
-            "near": networks.shared(source),
-            "far": networks.shared(target),
+            "source": networks.shared(source),
+            "target": networks.shared(target),
         }
 
     def _images(self, latents: Mapping[str, Tensor], noise: Tensor) -> list[Tensor]:
         """x1, x2, x3: latents are added, and private ones never meet noise."""
-        private, near, far = latents["private"], latents["near"], latents["far"]
-        return [self.networks.generator(z) for z in (private + near, private + far, noise + near)]
+        private, of_source, of_target = latents["private"], latents["source"], latents["target"]
+        return [
+            self.networks.generator(z)
+            for z in (private + of_source, private + of_target, noise + of_source)
+        ]
 
     def _move(self, losses: Mapping[str, Tensor]) -> None:
         """One step of each network against its loss, after all gradients are known."""
@@ -188,12 +193,12 @@ def train(
         losses = []
         for index in range(per_epoch):
             chosen = [picked[index * batch : (index + 1) * batch] for picked in order]
-            near, far = (
+            source, target = (
                 torch.from_numpy(part[picked]).to(device)
                 for part, picked in zip(rows, chosen, strict=True)
             )
             noise = torch.randn(batch, latent, generator=generator).to(device)
-            losses.append(game.step(near, far, noise))
+            losses.append(game.step(source, target, noise))
             if progress is not None:
                 progress(epoch * per_epoch + index + 1, schedule.epochs * per_epoch)
         return float(np.mean(losses))

@@ -121,8 +121,9 @@ class Msra(Method):
             ]
             device = next(module.parameters()).device
             # One pass for both domains: live statistics of each by itself would adapt too.
-            near, far = module(as_batch(np.concatenate(batch), device)).float().split(size)
-            return self._loss(module, near, far, step.progress)
+            both = module(as_batch(np.concatenate(batch), device)).float()
+            own, other = both.split(size)
+            return self._loss(module, own, other, step.progress)
 
         def ready() -> None:
             if self.config.center_augmented:
@@ -162,20 +163,20 @@ class Msra(Method):
         if self.config.trains != "head":
             return source, views_in, plain
         # Behind a frozen trunk, 16 numbers a channel are all there is to know of an image.
-        near, far = (
+        source, target = (
             forward_all(network.trunk, rows).astype(np.float32) for rows in (source, views_in)
         )
-        return near, far, plain
+        return source, target, plain
 
-    def _loss(self, module: Any, near: Tensor, far: Tensor, progress: float) -> Tensor:
-        features = torch.cat([near, far])
+    def _loss(self, module: Any, source: Tensor, target: Tensor, progress: float) -> Tensor:
+        features = torch.cat([source, target])
         strength = reversal_coefficient(progress)
         domains = module.domain_head(reverse(features, strength))
-        loss = domain_nll(domains[: len(near)], domains[len(near) :])
+        loss = domain_nll(domains[: len(source)], domains[len(source) :])
         outputs = module.class_head(features).squeeze(1)
-        for part in (outputs[: len(near)], outputs[len(near) :]):
+        for part in (outputs[: len(source)], outputs[len(source) :]):
             loss = loss + normality_loss(part, sigmoid_twice=self.config.sigmoid_twice)
-        return loss + self.config.compact_weight * two_domain_compactness(near, far)
+        return loss + self.config.compact_weight * two_domain_compactness(source, target)
 
     def _training(self, n_source: int, n_shots: int) -> tuple[TrainingConfig, int]:
         """The release's optimiser for the common loop, and its steps per epoch."""

@@ -91,9 +91,9 @@ class Labelled:
 
     def draw(self, size: int, generator: torch.Generator) -> NDArray[np.intp]:
         """Positions of a batch, half of it normal."""
-        near, far = (len(part) for part in self._parts)
-        own = draw_rows(near, size - size // 2, generator)
-        return np.concatenate([own, near + draw_rows(far, size // 2, generator)])
+        n_source, n_target = (len(part) for part in self._parts)
+        own = draw_rows(n_source, size - size // 2, generator)
+        return np.concatenate([own, n_source + draw_rows(n_target, size // 2, generator)])
 
     def remember(self, index: NDArray[np.intp], features: Tensor) -> None:
         """Refresh the memory at the positions."""
@@ -147,21 +147,21 @@ class TsaObjective:
         """See :data:`twofold.training.StepLoss`."""
         own = self._source.draw(self._batch, self._generator)
         other = self._target.draw(self._batch, self._generator)
-        near, far = self._forward(module, own, other)
-        logits = _logits(module, far)
+        of_source, of_target = self._forward(module, own, other)
+        logits = _logits(module, of_target)
         if self._pseudo_labels:
             at = torch.from_numpy(other)
             self._target.labels[at] = logits.detach().argmax(dim=1).to(self._target.labels)
         head = cast(nn.Linear, module.head)
         supervised = augmented_cross_entropy(
-            near,
-            self._source.labels[torch.from_numpy(own)].to(near.device),
+            of_source,
+            self._source.labels[torch.from_numpy(own)].to(of_source.device),
             head.weight,
             head.bias,
             shifts=self._shifts(),
             covariances=class_covariances(
                 self._target.memory,
-                self._target.labels.to(near.device),
+                self._target.labels.to(of_source.device),
                 _CLASSES,
                 shrinkage=self._shrinkage,
             ),
@@ -176,10 +176,10 @@ class TsaObjective:
         device = next(module.parameters()).device
         batch = np.concatenate([self._source.rows(own), self._target.rows(other)])
         # One pass for both domains: live statistics of each by itself would adapt too.
-        near, far = module(as_batch(batch, device)).float().split([len(own), len(other)])
-        self._source.remember(own, near)
-        self._target.remember(other, far)
-        return near, far
+        of_source, of_target = module(as_batch(batch, device)).float().split([len(own), len(other)])
+        self._source.remember(own, of_source)
+        self._target.remember(other, of_target)
+        return of_source, of_target
 
     def _shifts(self) -> Tensor:
         source, target = self._source, self._target

@@ -116,15 +116,15 @@ class Auto(Method):
             found, local, distances = self._fit_local(data.source, pool, random_state, tell)
             views = replace(
                 views,
-                weight=self._weight(found),
+                local_weight=self._local_weight(found),
                 local=found.model,
                 local_scale=scale_of(local),
                 maps=pool_map_scale(distances),
             )
-            choices |= {"place_share": found.share, "source_weight": found.source_weight.weight}
+            choices |= {"place_share": found.share, "source_weight": found.source_weight.value}
             normal["local"] = found.kept
         self.views_ = views
-        choices["local_weight"] = views.weight
+        choices["local_weight"] = views.local_weight
         # Two views are mixed on a logarithmic scale already.
         scale: ScoreScale = "linear" if config.locality == "both" else "log"
         own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
@@ -152,7 +152,7 @@ class Auto(Method):
     def _fit_local(
         self, source: EncodedImages, pool: EncodedImages, random_state: int, tell: Steps
     ) -> tuple[LocalFit, Array, Array]:
-        """Likewise the local view, with the distances of the pool's patches."""
+        """Fit the local view; its cross-fitted scores and the patch distances of the pool."""
         config, name = self.config, self.config.patches()
         patches = LocalData.of(source[name], pool[name], shared=config.places == "shared")
         fit = fit_local(
@@ -165,11 +165,11 @@ class Auto(Method):
         tell.step()
         return fit, scores, distances
 
-    def _weight(self, local: LocalFit) -> float:
+    def _local_weight(self, local: LocalFit) -> float:
         if self.config.locality != "both":
             return 1.0
         given = self.config.local_weight
-        return local.weight if given is None else given
+        return local.local_weight if given is None else given
 
     def _score(self, images: EncodedImages) -> Array:
         views, whole, local = self.views_, None, None

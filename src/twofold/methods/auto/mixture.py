@@ -28,7 +28,7 @@ class Views:
     """The views in use, their scales, and the weight of the local one in the score.
 
     Attributes:
-        weight: of the local score, in [0, 1].
+        local_weight: of the local score in the mixture, in [0, 1]; the rest is the global one's.
         whole: the global view, or None.
         whole_scale: of its scores.
         local: the local view, or None.
@@ -36,7 +36,7 @@ class Views:
         maps: of its patches.
     """
 
-    weight: float = 0.0
+    local_weight: float = 0.0
     whole: GlobalView | None = None
     whole_scale: Scale | None = None
     local: PatchGaussians | None = None
@@ -52,13 +52,13 @@ class Views:
             return local
         assert self.whole_scale is not None
         assert self.local_scale is not None
-        return self.weight * self.local_scale.standardise(local) + (
-            1.0 - self.weight
+        return self.local_weight * self.local_scale.standardise(local) + (
+            1.0 - self.local_weight
         ) * self.whole_scale.standardise(whole)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that scores need."""
-        arrays: dict[str, NDArray[Any]] = {"weight": np.array([self.weight])}
+        arrays: dict[str, NDArray[Any]] = {"weight": np.array([self.local_weight])}
         if self.whole is not None:
             for name, model in zip(_WHOLE, self.whole.models, strict=False):
                 arrays |= _prefixed(name, model.state())
@@ -84,9 +84,9 @@ class Views:
         Raises:
             ValueError, KeyError: they are not those of such views.
         """
-        (weight,) = (float(value) for value in arrays["weight"])
-        if not 0 <= weight <= 1:
-            raise ValueError(f"the local weight must lie in [0, 1], not {weight}")
+        (local_weight,) = (float(value) for value in arrays["weight"])
+        if not 0 <= local_weight <= 1:
+            raise ValueError(f"the local weight must lie in [0, 1], not {local_weight}")
         whole = whole_scale = local = local_scale = maps = None
         if dim is not None:
             whole = _global(arrays, dim)
@@ -95,7 +95,7 @@ class Views:
             local = PatchGaussians.from_state(under(arrays, "local."), channels)
             local_scale = _scale(arrays["local.scale"])
             maps = MapScale.from_array(arrays["local.maps"])
-        return cls(weight, whole, whole_scale, local, local_scale, maps)
+        return cls(local_weight, whole, whole_scale, local, local_scale, maps)
 
 
 def _global(arrays: dict[str, NDArray[Any]], dim: int) -> GlobalView:

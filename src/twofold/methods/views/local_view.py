@@ -54,14 +54,14 @@ class LocalFit:
         kept: the presumed normals of the pool, bool (n,).
         source_weight: how much the source was let in, and why.
         share: how much the place explains, see :func:`twofold.patches.place_weight`.
-        weight: what the local score deserves for it, in [0, 1].
+        local_weight: what the local score deserves for it, in [0, 1].
     """
 
     model: PatchGaussians
     kept: Mask
     source_weight: SourceWeight
     share: float
-    weight: float
+    local_weight: float
 
 
 def local_scores(model: PatchGaussians, patches: NDArray[np.floating]) -> Array:
@@ -117,8 +117,8 @@ def _fit_local(
         model, kept = fit_trimmed_patches(
             data.source, data.places, trim=trim, source_weight=source_weight, shared=data.shared
         )
-    share, weight = place_weight(patch_moments(data.places, kept))
-    return LocalFit(model, kept, chosen, share, weight)
+    share, local_weight = place_weight(patch_moments(data.places, kept))
+    return LocalFit(model, kept, chosen, share, local_weight)
 
 
 def _fit_chosen(
@@ -146,7 +146,7 @@ def _fit_chosen(
         data.source,
         data.places,
         trim=trim,
-        source_weight=chosen.weight,
+        source_weight=chosen.value,
         shared=data.shared,
         start=kept,
     )
@@ -156,9 +156,9 @@ def _fit_chosen(
 def _as_good_as_target(chosen: SourceWeight) -> bool:
     """Whether counting source images in full keeps nearly all that they are good for."""
     found = chosen.log_likelihoods
-    if not found or chosen.weight == 0.0:
+    if not found or chosen.value == 0.0:
         return False
-    gain = found[chosen.weight] - found[0.0]
+    gain = found[chosen.value] - found[0.0]
     return found[1.0] - found[0.0] >= _AS_GOOD * gain
 
 
@@ -185,8 +185,6 @@ def cross_fit_local(
                 if rest.n >= MIN_IMAGES
                 else patch_moments(data.places, ~fold, shared=data.shared)
             )
-            model = fit_patch_gaussians(
-                moments, data.source, source_weight=fit.source_weight.weight
-            )
+            model = fit_patch_gaussians(moments, data.source, source_weight=fit.source_weight.value)
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return top_mean(distances), distances

@@ -1,0 +1,31 @@
+"""What a user gets who chooses nothing: the same for Python and the command line.
+
+It imports nothing, so that ``twofold --help`` can show these at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+__all__ = [
+    "DEFAULT_ANOMALY_SHARE",
+    "DEFAULT_CALIBRATION",
+    "DEFAULT_ENCODER",
+    "DEFAULT_FALSE_ALARM_RATE",
+    "DEFAULT_METHOD",
+    "DEFAULT_N_SHOTS",
+    "DEFAULT_PRESET",
+    "DEFAULT_RANDOM_STATE",
+]
+
+DEFAULT_METHOD: Final = "auto"
+DEFAULT_ENCODER: Final = "efficientnet_lite0"
+DEFAULT_FALSE_ALARM_RATE: Final = 0.05
+DEFAULT_CALIBRATION: Final[Literal["tail"]] = "tail"
+DEFAULT_RANDOM_STATE: Final = 0
+
+# Of the benchmark: the paper's pools hold a tenth of anomalies (its section V), and the few-shot
+# systems of its tables are given ten images.
+DEFAULT_ANOMALY_SHARE: Final = 0.1
+DEFAULT_N_SHOTS: Final = 10
+DEFAULT_PRESET: Final = "cpu"
