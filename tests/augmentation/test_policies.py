@@ -1,4 +1,4 @@
-"""Views that are still normal, and pseudo-anomalies made of nothing but the image's pixels."""
+"""Views and pseudo-anomalies by rearranged patches."""
 
 from __future__ import annotations
 
@@ -7,35 +7,21 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from tests.augmentation.cases import Pixels, halves, noise
 
-from twofold.augmentation import Policy, Style, augment, patch_pseudo_anomaly, restyle
+from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
 from twofold.augmentation.policies import _crop
 from twofold.errors import ConfigError
 
-Pixels = NDArray[np.uint8]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+
 SIDES = (1, 2, 3, 7, 19, 20, 33, 64)
-
-
-def noise(side: int, seed: int = 0) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
 def coordinates(side: int) -> Pixels:
     """Each pixel says where it is: (row, column, 0)."""
     rows, columns = np.mgrid[:side, :side]
     return np.stack([rows, columns, np.zeros_like(rows)], axis=-1).astype(np.uint8)
-
-
-def halves(side: int, axis: int) -> Pixels:
-    """Dark, and bright from the middle of an axis on."""
-    image = np.full((side, side, 3), 20, dtype=np.uint8)
-    np.moveaxis(image, axis, 0)[side // 2 :] = 220
-    return image
-
-
-# --- both -----------------------------------------------------------------------------------------
 
 
 def make(kind: str, image: Pixels, seed: int) -> Pixels:
@@ -112,9 +98,6 @@ def test_no_image(kind: str, bad: Any, message: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-# --- views ----------------------------------------------------------------------------------------
-
-
 def test_an_unknown_policy() -> None:
     policy: Any = "cutout"
     with pytest.raises(ConfigError, match="unknown augmentation 'cutout': choose msra or moco"):
@@ -187,9 +170,6 @@ def test_a_crop_lies_inside_and_has_the_published_area(side: int) -> None:
         assert 0.9 < max(shares) <= 1
 
 
-# --- pseudo-anomalies -----------------------------------------------------------------------------
-
-
 def patch_side(made: Pixels) -> int:
     """The largest d for which each cell of the grid is one d x d crop of `coordinates`."""
     side = len(made)
@@ -259,49 +239,3 @@ def test_a_patch_of_the_whole_image_is_the_image() -> None:
 def test_impossible_sides(sides: tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match=r"ascending within 1\.\.224"):
         patch_pseudo_anomaly(noise(8), np.random.default_rng(0), sides)
-
-
-# --- styles ---------------------------------------------------------------------------------------
-
-
-STYLES: tuple[Style, ...] = get_args(Style)
-
-
-@pytest.mark.parametrize("side", [2, 3, 7, 33, 64])
-@pytest.mark.parametrize("style", STYLES)
-def test_a_style_keeps_shape_and_type(style: Style, side: int) -> None:
-    image = noise(side)
-    before = image.copy()
-    made = restyle(image, style, np.random.default_rng(0))
-    assert made.shape == image.shape
-    assert made.dtype == np.uint8
-    assert made.flags.c_contiguous
-    assert not np.shares_memory(made, image)
-    assert np.array_equal(image, before)
-    assert np.array_equal(made, restyle(image, style, np.random.default_rng(0)))
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_only_jitter_is_random(style: Style) -> None:
-    one, two = (restyle(noise(32), style, np.random.default_rng(seed)) for seed in (1, 2))
-    assert np.array_equal(one, two) == (style != "jitter")
-
-
-def test_a_style_does_what_it_says() -> None:
-    image, rng = noise(64), np.random.default_rng(0)
-    grey = restyle(image, "grey", rng)
-    assert (grey == grey[..., :1]).all()
-    assert len(np.unique(restyle(image, "posterise", rng))) == 8
-    assert restyle(image, "blur", rng).std() < image.std()
-    # A step in the middle, and nothing elsewhere.
-    for axis in (0, 1):
-        edges = np.moveaxis(restyle(halves(16, axis), "edges", rng), axis, 0)
-        assert (edges[7:9] < 100).all()
-        assert (np.delete(edges, (7, 8), axis=0) == 255).all()
-
-
-def test_an_unknown_style() -> None:
-    with pytest.raises(ConfigError, match="unknown style 'fog': choose one of grey, jitter"):
-        restyle(noise(8), "fog", np.random.default_rng(0))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError):
-        restyle(noise(8).astype(np.float32), "grey", np.random.default_rng(0))

@@ -1,14 +1,13 @@
-"""`auto`: its two views, their mixture, what it settles by itself, and where it sees a flaw."""
+"""`auto`: its views, their mixture, what it settles."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from tests.methods.auto.cases import each_locality, fitted, world_of
 from tests.methods.patch_methods import patch_cases
 from tests.support import toy
 
@@ -20,30 +19,6 @@ from twofold.methods.auto.method import Auto
 from twofold.patches import as_places, fit_patch_gaussians, patch_moments, top_mean
 
 Options = dict[str, Any]
-
-each_locality = pytest.mark.parametrize("locality", ["global", "local", "both"])
-
-
-def world_of(
-    source: patch_cases.Patches, pool: patch_cases.Patches, seed: int = 0
-) -> tuple[EncodedImages, EncodedImages]:
-    """With whole vectors that say nothing."""
-    rng = np.random.default_rng([seed, 6])
-    return (
-        patch_cases.images(source, **whole(rng.uniform(1, 2, (len(source), toy.DIM)))),
-        patch_cases.images(pool, **whole(rng.uniform(1, 2, (len(pool), toy.DIM)))),
-    )
-
-
-def whole(vectors: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The same at every scale."""
-    return {"pooled": vectors, "pooled-1": vectors}
-
-
-def fitted(source: EncodedImages, pool: EncodedImages, **options: Any) -> Any:
-    """``Any``, as tests look inside."""
-    method = Auto(toy.encoder(), parse_config(Auto, options))
-    return method.fit(FitData(source=source, target_pool=pool)).model
 
 
 @pytest.mark.parametrize(
@@ -198,105 +173,6 @@ def test_without_its_weight_the_source_does_not_matter_locally() -> None:
     one, two = (fitted(*world_of(source, pool), **options) for source in (pool, other))
     test = world_of(pool, patch_cases.patches(9, 4))[1]
     assert np.array_equal(one.score(test), two.score(test))
-
-
-@each_locality
-def test_saved_and_restored(locality: str) -> None:
-    world = toy.encoded_world()
-    fit = toy.fitting("auto", world, locality=locality)
-    config = parse_config(Auto, {"locality": locality})
-    restored = Auto(toy.encoder(), config).restore(fit.model.state())
-    assert np.array_equal(restored.score(world.test), fit.model.score(world.test))
-    if locality != "global":
-        assert np.array_equal(restored.anomaly_map(world.test), fit.model.anomaly_map(world.test))
-        assert restored.map_range() == fit.model.map_range()
-    for other in {"global", "local", "both"} - {locality}:
-        with pytest.raises(ConfigError, match="do not fit method auto"):
-            Auto(toy.encoder(), parse_config(Auto, {"locality": other})).restore(fit.model.state())
-
-
-def test_saved_arrays_are_checked() -> None:
-    state = toy.fit("auto", toy.encoded_world()).state()
-    scale, maps = state["local.scale"], state["local.maps"]
-    for name, bad in (
-        ("weight", np.array([1.5])),
-        ("weight", np.array([np.nan])),
-        ("whole.mean", state["whole.mean"][:-1]),
-        ("local.mean", state["local.mean"][:, :-1]),
-        ("whole.scale", np.array([1.0, 0.0])),
-        ("local.scale", np.array([np.nan, scale[1]])),
-        ("local.maps", maps[:-1]),
-        ("local.maps", np.where(np.arange(5) == 3, maps[2], maps)),
-    ):
-        with pytest.raises(ConfigError, match="do not fit method auto"):
-            Auto(toy.encoder()).restore(state | {name: bad})
-
-
-@each_locality
-def test_the_folds_of_the_pool_are_the_random_states(locality: str) -> None:
-    one, again, other = (
-        toy.fitting("auto", toy.encoded_world(), seed, locality=locality).out_of_sample
-        for seed in (0, 0, 1)
-    )
-    assert one.origin == "target"
-    assert np.array_equal(one.scores, again.scores)
-    assert not np.array_equal(one.scores, other.scores)
-
-
-@pytest.mark.parametrize("locality", ["local", "both"])
-def test_a_flaw_is_found_at_its_place(locality: str) -> None:
-    source, pool = world_of(patch_cases.patches(50, 3, shift=2.0), patch_cases.patches(80))
-    spoilt = patch_cases.with_twins(80)
-    pool = replace(pool, arrays=pool.arrays | {"patches@3": spoilt})
-    model = fitted(source, pool, locality=locality)
-    _, odd = world_of(spoilt, patch_cases.flawed(10, (0, 2)))
-    _, normal = world_of(spoilt, patch_cases.patches(10, 4))
-    maps = model.anomaly_map(odd)
-    assert maps.shape == (10, 4, 4)
-    assert patch_cases.hottest(maps) == [(0, 2)] * 10
-    low, high = model.map_range()
-    assert low < high < maps[:, 0, 2].min()
-    peaks = model.anomaly_map(normal).max(axis=(1, 2))
-    assert np.median(peaks) < (low + high) / 2
-    assert model.score(odd).min() > model.score(normal).max()
-
-
-def test_a_flaw_in_pictures_is_found_at_its_place() -> None:
-    """A dark square in a corner of rendered images, where normals show plain background."""
-    world = toy.make_world(2, n_pool=60, n_source=40, share=0.0)
-    model = fitted(toy.encode(world.source), toy.encode(world.pool))
-    clean = toy.normals(8, 5)
-    spoilt = clean.copy()
-    spoilt[:, 50:62, 2:14] = 20
-    maps, before = (model.anomaly_map(toy.encode(pictures)) for pictures in (spoilt, clean))
-    assert patch_cases.hottest(maps) == [(3, 0)] * 8
-    assert (maps[:, 3, 0] > before[:, 3, 0]).all()
-    assert (model.score(toy.encode(spoilt)) > model.score(toy.encode(clean))).all()
-
-
-def test_a_blank_background_leaves_the_maps_their_scale() -> None:
-    """Where nothing varies all distances are 0, and a logarithm of 0 is no scale."""
-
-    def blanked(patches: patch_cases.Patches) -> patch_cases.Patches:
-        patches[:, :, :3] = 1.7
-        return patches
-
-    source, pool = blanked(patch_cases.patches(40, 1)), blanked(patch_cases.patches(60))
-    model = fitted(*world_of(source, pool), locality="local")
-    _, odd = world_of(pool, blanked(patch_cases.flawed(9, (3, 2))))
-    low, high = model.map_range()
-    assert high - low < 20
-    maps = model.anomaly_map(odd)
-    assert patch_cases.hottest(maps) == [(3, 2)] * 9
-    assert maps[:, 3, 2].min() > high
-    assert maps[:, :3].max() < low
-
-
-def test_without_patches_there_are_no_maps() -> None:
-    model = toy.fit("auto", toy.encoded_world(), locality="global")
-    for ask in (lambda: model.anomaly_map(toy.encoded_world().test), model.map_range):
-        with pytest.raises(ConfigError, match="auto with these options has no anomaly maps"):
-            ask()
 
 
 @pytest.mark.parametrize(("locality", "views"), [("global", 1), ("local", 1), ("both", 2)], ids=str)

@@ -1,4 +1,4 @@
-"""From files to arrays: an image's vector depends on that image alone."""
+"""Frozen encoding of image sets: vectors, batches, caches, resizing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
+from tests.encoders.encode.cases import ALL, assert_rows
 
 from twofold.encoders import encode as encode_module
 from twofold.encoders.cache import EmbeddingCache
@@ -21,53 +21,12 @@ from twofold.encoders.engine import Engine
 from twofold.encoders.outputs import BATCH, output_names
 from twofold.encoders.pixels import preprocess
 from twofold.encoders.spec import Preprocessing
-from twofold.errors import ConfigError, ImageSourceError
+from twofold.errors import ConfigError
 from twofold.images import ImageSet
 
 MakeTiny = Callable[..., Encoder]
+
 MakePicture = Callable[..., Image.Image]
-ALL = ("pooled", "stride8", "split:last_stage")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EmbeddingCache:
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    return EmbeddingCache(folder)
-
-
-@pytest.fixture(scope="module")
-def frozen(tiny: Encoder) -> FrozenEncoder:
-    """Without a cache."""
-    return FrozenEncoder(tiny, ALL, engine="torch")
-
-
-@pytest.fixture(scope="module")
-def reference(frozen: FrozenEncoder, photos: tuple[Path, ...]) -> EncodedImages:
-    return frozen.encode(ImageSet.from_paths(photos))
-
-
-@pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on, whoever compiles an engine fails."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("an engine was compiled")
-
-    monkeypatch.setattr(encode_module, "make_engine", refuse)
-
-
-def assert_rows(found: EncodedImages, reference: EncodedImages, rows: list[int]) -> None:
-    """The found images are the given rows of the reference, bit by bit."""
-    assert found.names == tuple(reference.names[row] for row in rows)
-    assert found.digests == tuple(reference.digests[row] for row in rows)
-    assert found.arrays.keys() == reference.arrays.keys()
-    for output, array in found.arrays.items():
-        assert array.dtype == np.float32
-        np.testing.assert_array_equal(array, reference[output][rows], err_msg=output)
-
-
-# Vectors
 
 
 def test_shapes_names_and_positions(
@@ -307,130 +266,6 @@ def test_an_unknown_output_is_refused(tiny: Encoder, photos: tuple[Path, ...]) -
         FrozenEncoder(tiny, ("stride4",), engine="torch").encode(ImageSet.from_paths(photos))
 
 
-# Bad files
-
-
-@pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_bad_files_leave_the_others_bits_alone(
-    tiny: Encoder,
-    cache: EmbeddingCache,
-    photos: tuple[Path, ...],
-    reference: EncodedImages,
-    support: ModuleType,
-    tmp_path: Path,
-    cached: bool,
-    seed: int,
-) -> None:
-    bad: dict[str, str] = support.write_bad_files(tmp_path)
-    paths = [*photos, *(tmp_path / name for name in bad)]
-    order = np.random.default_rng(seed).permutation(len(paths))
-    images = ImageSet.from_paths([paths[position] for position in order])
-    encoder = FrozenEncoder(tiny, ALL, cache=cache if cached else None, engine="torch")
-    for _ in range(2):
-        found = encoder.encode(images)
-        assert_rows(found, reference, [int(p) for p in order if p < len(photos)])
-        assert found.kept.tolist() == [i for i, p in enumerate(order) if p < len(photos)]
-        listed = {Path(problem.path).name: problem.reason for problem in found.problems}
-        assert len(found.problems) == len(bad) == 12
-        assert [problem.path for problem in found.problems] == [
-            images.names[i] for i, p in enumerate(order) if p >= len(photos)
-        ]
-        for name, word in bad.items():
-            assert word in listed[name]
-
-
-@pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("name", ["truncated.jpg", "empty.png", "dangling.png"])
-def test_strict_names_the_bad_file(
-    tiny: Encoder,
-    cache: EmbeddingCache,
-    photos: tuple[Path, ...],
-    support: ModuleType,
-    tmp_path: Path,
-    cached: bool,
-    name: str,
-) -> None:
-    support.write_bad_files(tmp_path)
-    images = ImageSet.from_paths([*photos, tmp_path / name])
-    encoder = FrozenEncoder(tiny, cache=cache if cached else None, engine="torch")
-    with pytest.raises(ImageSourceError) as caught:
-        encoder.encode(images, strict=True)
-    assert str(tmp_path / name) in str(caught.value)
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_strict_is_content_with_good_files(
-    tiny: Encoder, cache: EmbeddingCache, photos: tuple[Path, ...], cached: bool
-) -> None:
-    encoder = FrozenEncoder(tiny, cache=cache if cached else None, engine="torch")
-    assert len(encoder.encode(ImageSet.from_paths(photos), strict=True)) == len(photos)
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_nothing_but_bad_files(
-    tiny: Encoder, cache: EmbeddingCache, support: ModuleType, tmp_path: Path, cached: bool
-) -> None:
-    names = support.write_bad_files(tmp_path)
-    calls: list[tuple[int, int]] = []
-    found = FrozenEncoder(tiny, ALL, cache=cache if cached else None, engine="torch").encode(
-        ImageSet.from_paths([tmp_path / name for name in names]),
-        progress=lambda done, n: calls.append((done, n)),
-    )
-    assert len(found) == 0
-    assert len(found.problems) == len(names)
-    assert all(len(found[output]) == 0 for output in ALL)
-    assert found.kept.shape == (0,)
-    assert calls[-1] == (len(names), len(names))
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_no_images_at_all(
-    tiny: Encoder, cache: EmbeddingCache, cached: bool, no_engine: None
-) -> None:
-    del no_engine
-    encoder = FrozenEncoder(tiny, cache=cache if cached else None, engine="torch")
-    assert len(encoder.encode(ImageSet.from_paths([]))) == 0
-
-
-def test_a_problem_in_the_engine_gets_out(
-    tiny: Encoder, photos: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: NDArray[np.uint8]) -> None:
-        raise MemoryError("no more")
-
-    monkeypatch.setattr(encode_module, "make_engine", lambda *_: fail)
-    with pytest.raises(MemoryError, match="no more"):
-        FrozenEncoder(tiny).encode(ImageSet.from_paths(photos))
-
-
-# Progress
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_progress_rises_to_the_whole(
-    tiny: Encoder, cache: EmbeddingCache, photos: tuple[Path, ...], cached: bool
-) -> None:
-    encoder = FrozenEncoder(tiny, cache=cache if cached else None, engine="torch")
-    for _ in range(2):
-        done: list[int] = []
-        wholes: list[int] = []
-
-        def note(
-            count: int, whole: int, done: list[int] = done, wholes: list[int] = wholes
-        ) -> None:
-            done.append(count)
-            wholes.append(whole)
-
-        encoder.encode(ImageSet.from_paths(photos), progress=note)
-        assert done[-1] == 17
-        assert done == sorted(done)
-        assert set(wholes) == {17}
-
-
-# What is returned
-
-
 def test_an_output_that_was_not_asked_for(reference: EncodedImages) -> None:
     with pytest.raises(ConfigError, match="without the output 'stride16'"):
         reference["stride16"]
@@ -455,9 +290,6 @@ def test_a_subset_by_mask(
     assert part.kept.tolist() == [2, 4]
     assert part.problems == ()
     assert len(whole.problems) == 1
-
-
-# Resizing
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])

@@ -1,49 +1,26 @@
-"""Weights from packages, local files and the hub: found, checked, or refused with a reason."""
+"""Weights from packages and local files."""
 
 from __future__ import annotations
 
 import pickle
 import random
-import socket
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-import huggingface_hub
 import pytest
-import safetensors.torch
 import torch
+from tests.encoders.weights.cases import SAVERS, saved
 from torch import Tensor
 
 from twofold.encoders import weights
 from twofold.encoders.efficientnet_lite import LITE0
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.registry import ENCODERS
-from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeights
+from twofold.encoders.spec import Network, PackagedWeights
 from twofold.encoders.weights import load_weights, state_digest, weights_available
 from twofold.errors import MissingExtraError, WeightsError
-
-SPECS = [ENCODERS.load(name) for name in ENCODERS.ids()]
-HUB_SPECS = [spec for spec in SPECS if isinstance(spec.weights, HubWeights)]
-
-Save = Callable[[dict[str, Tensor], Path], object]
-SAVERS: dict[str, Save] = {
-    ".safetensors": safetensors.torch.save_file,
-    ".pth": torch.save,
-    ".pt": torch.save,
-}
-
-
-@pytest.fixture(scope="module")
-def resnet18() -> Encoder:
-    """With random weights of its own, so that loading them again shows."""
-    encoder = load_encoder("resnet18", "random")
-    generator = torch.Generator().manual_seed(8)
-    for parameter in encoder.network.native.parameters():
-        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.02)
-    return replace(encoder, weights_sha256=state_digest(encoder.state()))
 
 
 @cache
@@ -54,14 +31,6 @@ def scratch() -> Network:
 def load(path: Path) -> None:
     """Load a file into a network that is built only once."""
     load_weights(ENCODERS.load("resnet18"), scratch(), path)
-
-
-def saved(tensors: dict[str, Tensor], path: Path) -> Path:
-    SAVERS[path.suffix](tensors, path)
-    return path
-
-
-# Packages
 
 
 @pytest.mark.parametrize("fault", ["flipped", "truncated", "longer"])
@@ -101,9 +70,6 @@ def test_a_package_without_its_file_is_named(lite0: Encoder) -> None:
     spec = replace(LITE0, weights=replace(LITE0.weights, file="models/gone.pth"))
     with pytest.raises(WeightsError, match=r"no weights file at .*gone\.pth"):
         load_weights(spec, lite0.network)
-
-
-# Local files
 
 
 @pytest.mark.parametrize("suffix", SAVERS)
@@ -317,98 +283,6 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="no weights file at") as caught:
         load(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
-
-
-# The hub
-
-
-def assert_says_what_to_do(error: WeightsError, spec: EncoderSpec, home: Path) -> None:
-    assert isinstance(spec.weights, HubWeights)
-    for word in (
-        spec.weights.repository,
-        spec.weights.file,
-        str(home / "weights" / f"{spec.id}.safetensors"),
-        "--weights",
-    ):
-        assert word in str(error)
-
-
-@pytest.mark.parametrize("spec", HUB_SPECS, ids=lambda spec: spec.id)
-def test_offline_says_what_to_fetch_and_where_to_put_it(
-    spec: EncoderSpec, resnet18: Encoder, home: Path
-) -> None:
-    with pytest.raises(WeightsError) as caught:
-        load_weights(spec, resnet18.network)
-    assert_says_what_to_do(caught.value, spec, home)
-
-
-def test_loading_offline_fails_within_five_seconds(home: Path) -> None:
-    start = time.perf_counter()
-    with pytest.raises(WeightsError) as caught:
-        load_encoder("resnet18")
-    assert time.perf_counter() - start < 5
-    assert_says_what_to_do(caught.value, ENCODERS.load("resnet18"), home)
-
-
-def _refuse_connections(*_: object, **__: object) -> None:
-    raise TimeoutError("no route")
-
-
-def _fail_to_download(*_: object, **__: object) -> str:
-    raise huggingface_hub.errors.LocalEntryNotFoundError("nothing there")
-
-
-@pytest.mark.parametrize("obstacle", ["no route", "failed download"])
-def test_an_unreachable_hub_is_like_offline(
-    resnet18: Encoder, home: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
-) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", _fail_to_download)
-    if obstacle == "no route":
-        monkeypatch.setattr(socket, "create_connection", _refuse_connections)
-    else:
-        monkeypatch.setattr(weights, "_hub_reachable", lambda: True)
-    with pytest.raises(WeightsError) as caught:
-        load_weights(resnet18.spec, resnet18.network)
-    assert_says_what_to_do(caught.value, resnet18.spec, home)
-
-
-def test_a_closed_port_is_found_out_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/hub"
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-        assert not weights._hub_reachable()
-        listener.listen()
-        assert weights._hub_reachable()
-
-
-def test_weights_come_from_the_hub_and_its_cache(
-    resnet18: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = saved(resnet18.state(), tmp_path / "model.safetensors")
-    asked = []
-
-    def download(repository: str, file: str) -> str:
-        asked.append((repository, file))
-        return str(path)
-
-    monkeypatch.setattr(weights, "_hub_reachable", lambda: True)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert load_encoder("resnet18").weights_sha256 == resnet18.weights_sha256
-    assert asked == [("timm/resnet18.a1_in1k", "model.safetensors")]
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(path))
-    assert weights_available(resnet18.spec)
-    assert load_encoder("resnet18").weights_sha256 == resnet18.weights_sha256
-    assert len(asked) == 1
-
-
-# Digests
 
 
 def test_a_digest_covers_names_types_shapes_and_values() -> None:

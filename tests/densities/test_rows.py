@@ -1,0 +1,88 @@
+"""Normalised rows and products in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+from tests.densities.cases import Array, normal
+
+from twofold.densities import (
+    in_blocks,
+    power_normalise,
+    unit_rows,
+)
+
+any_rows = arrays(
+    np.float64,
+    array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6),
+    # Squares of these neither vanish nor overflow.
+    elements=st.one_of(st.just(0.0), st.floats(1e-100, 1e100), st.floats(-1e100, -1e-100)),
+)
+
+
+@given(any_rows)
+def test_unit_rows_have_length_one_or_are_zero(rows: Array) -> None:
+    result = unit_rows(rows)
+    lengths = np.linalg.norm(result, axis=1)
+    np.testing.assert_allclose(lengths, rows.any(axis=1).astype(float), atol=1e-12)
+    assert result.dtype == np.float64
+    assert (np.sign(result) * np.sign(rows) >= 0).all()
+
+
+@given(any_rows, st.floats(1e-3, 1e3))
+def test_power_normalisation_ignores_contrast(rows: Array, factor: float) -> None:
+    result = power_normalise(rows)
+    np.testing.assert_allclose(power_normalise(factor * rows), result, atol=1e-9)
+    lengths = np.linalg.norm(result, axis=1)
+    np.testing.assert_allclose(lengths, rows.any(axis=1).astype(float), atol=1e-12)
+
+
+@given(any_rows)
+def test_squares_of_power_normalised_rows_are_shares(rows: Array) -> None:
+    sums = np.abs(rows).sum(axis=1, keepdims=True)
+    shares = np.abs(rows) / np.where(sums > 0, sums, 1.0)
+    result = power_normalise(rows)
+    np.testing.assert_allclose(result * np.abs(result), np.sign(rows) * shares, atol=1e-9)
+
+
+@pytest.mark.parametrize("function", [unit_rows, power_normalise])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_normalisation_happens_in_double_precision(
+    function: Callable[[NDArray[np.floating]], Array], dtype: type[np.floating]
+) -> None:
+    rows = np.array([[3.0, 4.0], [0.0, 0.0]], dtype=dtype)
+    result = function(rows)
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result[1], [0.0, 0.0])
+    assert np.linalg.norm(result[0]) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
+def test_blocks_have_one_shape_and_give_each_row_its_value(n: int) -> None:
+    rows, shapes = normal(n, 7), []
+
+    def total(block: Array) -> Array:
+        shapes.append(block.shape)
+        return np.asarray(block.sum(axis=1))
+
+    values = in_blocks(total, rows)
+    assert values.dtype == np.float64
+    np.testing.assert_allclose(values, rows.sum(axis=1))
+    assert set(shapes) <= {(64, 7)}
+
+
+def test_a_row_in_blocks_has_the_same_bits_whatever_is_beside_it() -> None:
+    rows, weights = normal(150, 40), np.random.default_rng(1).normal(size=(40, 40))
+
+    def product(block: Array) -> Array:
+        return np.asarray((block @ weights).sum(axis=1))
+
+    whole = in_blocks(product, rows)
+    for size in (1, 2, 7, 65):
+        assert np.array_equal(in_blocks(product, rows[-size:]), whole[-size:])
