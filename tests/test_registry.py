@@ -65,3 +65,17 @@ def test_nothing_is_imported_before_it_is_asked_for(
     assert "lazy_shelf" not in sys.modules
     assert shelves.load("lazy") == 5
     monkeypatch.delitem(sys.modules, "lazy_shelf")
+
+
+def test_what_is_added_in_a_with_block_is_forgotten_at_its_end() -> None:
+    shelves = table()
+
+    def fail() -> None:
+        with shelves.restored():
+            shelves.add("c", "collections:Counter")
+            assert shelves.ids() == ("b", "a", "c")
+            raise KeyError("from inside")
+
+    with pytest.raises(KeyError, match="from inside"):
+        fail()
+    assert shelves.ids() == ("b", "a")

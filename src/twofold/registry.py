@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Generic, TypeVar, cast
 
@@ -53,3 +54,12 @@ class Registry(Generic[T]):
         if name in self._entries:
             raise ConfigError(f"{self.kind} {name!r} is already registered")
         self._entries[name] = location
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Forget at the end of a ``with`` block what was added inside it."""
+        before = dict(self._entries)
+        try:
+            yield
+        finally:
+            self._entries = before

@@ -152,7 +152,7 @@ def optimise(
         total = min(total, config.max_steps)
     fabric = _fabric(config)
     _to_training(module, config)
-    made = _optimiser(module, config) if make_optimiser is None else make_optimiser(module)
+    made = make_sgd(module, config) if make_optimiser is None else make_optimiser(module)
     wrapped, optimiser = fabric.setup(module, made)
     base_rates = [float(group["lr"]) for group in optimiser.param_groups]
     losses: list[float] = []
@@ -214,7 +214,7 @@ def _fabric(config: TrainingConfig) -> Fabric:
     return Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
 
 
-def _optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def make_sgd(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     pretrained = {
         id(parameter)

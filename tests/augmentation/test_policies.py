@@ -10,7 +10,7 @@ import torch
 from tests.augmentation.cases import Pixels, halves, noise
 
 from twofold.augmentation import Policy, augment, patch_pseudo_anomaly
-from twofold.augmentation.policies import _crop
+from twofold.augmentation.policies import random_crop
 from twofold.errors import ConfigError
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -158,7 +158,7 @@ def test_a_crop_lies_inside_and_has_the_published_area(side: int) -> None:
     generator = np.random.default_rng(0)
     shares = []
     for _ in range(300):
-        top, left, height, width = _crop(side, generator)
+        top, left, height, width = random_crop(side, generator)
         assert 1 <= height <= side - top
         assert 1 <= width <= side - left
         assert min(top, left) >= 0

@@ -88,7 +88,7 @@ def test_rows_of_an_older_algorithm_do_not_count_as_done(
     assert (counts["done"], counts["ok"]) == (0, 1)
     assert told[0]["revision"] == 99
     # Another version of what the method reads is another algorithm, too.
-    monkeypatch.setattr(scales, "_VERSION", 99)
+    monkeypatch.setattr(scales, "VERSION", 99)
     counts, _ = run(one, tmp_path)
     assert (counts["done"], counts["ok"]) == (0, 1)
     counts, _ = run(one, tmp_path)

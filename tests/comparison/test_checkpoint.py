@@ -50,7 +50,7 @@ class Toy:
 
 @pytest.fixture(autouse=True)
 def _save_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -101,7 +101,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_short_epochs_are_not_saved_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_SECONDS_BETWEEN_SAVES", 1000.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 1000.0)
     saves: list[int] = []
     monkeypatch.setattr(Checkpoint, "save", lambda self, losses: saves.append(len(losses)))
     Toy(tmp_path).run()

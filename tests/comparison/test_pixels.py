@@ -51,7 +51,7 @@ def test_portions_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         network.weight.fill_(0.01)
     features, small, run = [], [], []
     for size in (512, 64):
-        monkeypatch.setattr(pixels, "_PORTION", size)
+        monkeypatch.setattr(pixels, "PORTION", size)
         small.append(small_images(images, 16))
         many = np.resize(np.arange(len(images)), 150)
         run.append(run_network(network, small[-1][many]))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from twofold.densities import TWO_MODES, fit_trimmed, lesser_mode, majority, modes, multimodality
-from twofold.densities.modes import _two_means, _valley
+from twofold.densities.modes import two_means, valley_depth
 from twofold.errors import ConfigError, NotEnoughImagesError
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ def test_two_means_finds_the_best_of_all_splits(seed: int) -> None:
             within = sum(float(np.square(part - part.mean(axis=0)).sum()) for part in parts)
             best = max(best, 1.0 - within / float(np.square(rows).sum()))
     axes = np.linalg.svd(rows, full_matrices=False)[2]
-    side, separation = _two_means(rows @ axes.T)
+    side, separation = two_means(rows @ axes.T)
     assert separation == pytest.approx(best)
     assert side.sum() in (4, 6)
 
@@ -51,9 +51,9 @@ def test_the_valley_is_that_of_a_kernel_density(distance: float) -> None:
     left, right = density[grid < distance / 2], density[grid >= distance / 2]
     between = np.concatenate([left[left.argmax() :], right[: right.argmax() + 1]])
     expected = between.min() / min(left.max(), right.max())
-    assert _valley(line[:, None], side) == pytest.approx(expected, abs=0.02)
-    assert _valley(-line[:, None], side) == pytest.approx(expected, abs=0.02)
-    assert _valley(line[:, None], ~side) == pytest.approx(expected, abs=0.02)
+    assert valley_depth(line[:, None], side) == pytest.approx(expected, abs=0.02)
+    assert valley_depth(-line[:, None], side) == pytest.approx(expected, abs=0.02)
+    assert valley_depth(line[:, None], ~side) == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ GIVEN = {"target": True, "target_shots": True, "target_labels": False}
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
-    METHODS.add("curious", "tests.support.curious:Curious")
+def known() -> Iterator[None]:
+    with METHODS.restored():
+        METHODS.add("curious", "tests.support.curious:Curious")
+        yield
 
 
 def test_missing_and_forbidden_anomalies() -> None:

@@ -29,7 +29,7 @@ def test_chunks_change_nothing(
 ) -> None:
     whole = fitted.score(world.test)
     for chunk in (1, 7, 60, 61):
-        monkeypatch.setattr(reading, "_CHUNK", chunk)
+        monkeypatch.setattr(reading, "CHUNK", chunk)
         parts = fitted.score(world.test)
         assert same(whole.scores, parts.scores)
         assert same(whole.anomalous, parts.anomalous)
@@ -46,7 +46,7 @@ def test_chunks_keep_problems_in_place(
     paths: list[Path] = write(tmp_path / "t", world.test)
     paths[4] = paths[17] = tmp_path / "missing.png"
     whole = fitted.score(paths)
-    monkeypatch.setattr(reading, "_CHUNK", 5)
+    monkeypatch.setattr(reading, "CHUNK", 5)
     parts = fitted.score(paths)
     assert same(whole.scores, parts.scores)
     assert whole.problems == parts.problems
@@ -56,7 +56,7 @@ def test_chunks_keep_problems_in_place(
 def test_progress_reaches_the_end(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_CHUNK", 25)
+    monkeypatch.setattr(reading, "CHUNK", 25)
     seen: dict[str, list[tuple[int, int]]] = {}
 
     def progress(what: str, done: int, total: int) -> None:

@@ -152,7 +152,7 @@ def test_unusable_images(
             assert bad[name] in one.problem.reason
     good = np.stack([one.values for one in whole if one.values is not None])
     np.testing.assert_array_equal(good, fitted.anomaly_map(world.test[:4]))
-    monkeypatch.setattr("twofold.detector.reading._CHUNK", 3)
+    monkeypatch.setattr("twofold.detector.reading.CHUNK", 3)
     parts = list(fitted.maps(tmp_path))
     assert [one.name for one in parts] == [one.name for one in whole]
     assert [one.problem for one in parts] == [one.problem for one in whole]

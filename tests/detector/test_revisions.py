@@ -69,5 +69,5 @@ def test_a_model_of_another_revision_is_refused(
 
 
 def test_a_model_of_another_output_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "_VERSION", 99)
+    monkeypatch.setattr(patches, "VERSION", 99)
     refused(model, "another version of the output 'patches@3' of toy: fit it again")

@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,12 @@ from PIL import Image
 from tests.support.engines import sharing
 from typer.testing import CliRunner
 
+from twofold.benchmark.datasets import DATASETS
 from twofold.cli.app import app
 from twofold.encoders import encode
 from twofold.encoders.registry import ENCODERS
 from twofold.method_table import METHODS
+from twofold.selection.registry import SELECTORS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,13 +90,12 @@ def plant(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+) -> Iterator[Path]:
     """The folder the pages speak of; the working directory."""
     monkeypatch.setattr(encode, "make_engine", sharing())
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("TWOFOLD_CACHE", str(base / "docs-cache"))
     monkeypatch.setenv("TWOFOLD_WEIGHTS", str(base / "docs-weights"))
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     write_images(tmp_path / "line_a" / "good", n=40, tint=0, seed=1)
     write_images(tmp_path / "line_b" / "unlabelled", n=44, tint=40, seed=2, spots=4)
     write_images(tmp_path / "line_b" / "new", n=8, tint=40, seed=3, spots=2)
@@ -100,7 +103,10 @@ def plant(
     write_images(tmp_path / "line_b" / "bad", n=8, tint=40, seed=5, spots=8)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
+    with ExitStack() as stack:
+        for table in (METHODS, ENCODERS, SELECTORS, DATASETS):
+            stack.enter_context(table.restored())
+        yield tmp_path
 
 
 def run_shell(example: Example, page: Path) -> None:
@@ -138,7 +144,7 @@ def test_the_examples_of_a_page_run(page: Path, plant: Path) -> None:
 
 def test_pages_with_the_main_examples_are_found() -> None:
     named = {page.name: examples(page.read_text(encoding="utf-8")) for page in PAGES}
-    assert {"README.md", "CONTRIBUTING.md", "cli.md", "images.md"} <= {n for n in named if named[n]}
+    assert {"README.md", "adding.md", "cli.md", "images.md"} <= {n for n in named if named[n]}
     assert {example.language for example in named["README.md"]} >= {"python", "console"}
 
 

@@ -15,7 +15,7 @@ from twofold.encoders.efficientnet_lite import LITE0, LITE1, LITE2, timm_name
 from twofold.encoders.engine import Engine
 from twofold.encoders.outputs import BATCH
 from twofold.encoders.spec import EncoderSpec, PackagedWeights
-from twofold.encoders.weights import _packaged_file
+from twofold.encoders.weights import packaged_file
 
 LITES = (LITE0, LITE1, LITE2)
 
@@ -25,7 +25,7 @@ def published(variant: int) -> dict[str, Tensor]:
     """The tensors of the package, read here without the code under test."""
     weights = LITES[variant].weights
     assert isinstance(weights, PackagedWeights)
-    content = torch.load(_packaged_file(weights), weights_only=True)
+    content = torch.load(packaged_file(weights), weights_only=True)
     assert isinstance(content, dict)
     return content
 

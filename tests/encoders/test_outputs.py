@@ -46,9 +46,9 @@ def digests(encoder: Encoder) -> dict[str, str]:
         (patches, "MAX_CHANNELS", 100, {"patches@3", "patches:4+8+16+32@3"}),
         (patches, "_SEED", 1, {"patches:4+8+16+32@3"}),
         (patches, "_USUAL", (16,), {"patches@3"}),
-        (patches, "_VERSION", 2, {"patches@3", "patches:4+8+16+32@3"}),
+        (patches, "VERSION", 2, {"patches@3", "patches:4+8+16+32@3"}),
         (scales, "_STRIDE", 24, {"pooled-1"}),
-        (scales, "_VERSION", 2, {"pooled", "pooled-1"}),
+        (scales, "VERSION", 2, {"pooled", "pooled-1"}),
     ],
 )
 def test_a_constant_behind_a_name_is_part_of_it(
@@ -114,7 +114,7 @@ def test_vectors_of_older_code_are_encoded_again(
             return super().engine
 
     for version in (1, 1, 2, 2, 1):
-        monkeypatch.setattr(scales, "_VERSION", version)
+        monkeypatch.setattr(scales, "VERSION", version)
         Counting(tiny, cache=EmbeddingCache(tmp_path), engine="torch").encode(images())
     assert len(encoded) == 2
 
@@ -123,18 +123,18 @@ def test_a_converted_network_of_older_code_is_converted_again(
     tiny: Encoder, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted: list[tuple[str, ...]] = []
-    convert: Callable[..., Any] = engine._to_openvino
+    convert: Callable[..., Any] = engine.to_openvino
 
     def counted(encoder: Encoder, names: tuple[str, ...]) -> Any:
         converted.append(names)
         return convert(encoder, names)
 
-    monkeypatch.setattr(engine, "_to_openvino", counted)
+    monkeypatch.setattr(engine, "to_openvino", counted)
     for version in (1, 1, 2):
-        monkeypatch.setattr(scales, "_VERSION", version)
+        monkeypatch.setattr(scales, "VERSION", version)
         make_engine(tiny, ("pooled",), "openvino")
     assert len(converted) == 2
-    monkeypatch.setattr(outputs, "_ENGINE_VERSION", 99)
+    monkeypatch.setattr(outputs, "ENGINE_VERSION", 99)
     make_engine(tiny, ("pooled",), "openvino")
     assert len(converted) == 3
 

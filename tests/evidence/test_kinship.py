@@ -120,7 +120,7 @@ def test_deterministic_and_inputs_left_alone() -> None:
 def test_large_sets_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = kind(400, 1), kind(300, 2)
     whole = kinship(source, target, random_state=0).value
-    monkeypatch.setattr(module, "_MOST_ROWS", 100)
+    monkeypatch.setattr(module, "MOST_ROWS", 100)
     assert kinship(source, target, random_state=0).value == pytest.approx(whole, abs=0.05)
 
 

@@ -89,7 +89,7 @@ def test_equal_distances_have_none(rows: Array) -> None:
 def test_large_pools_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(500, 4))
     whole = distance_skewness(rows, random_state=0)
-    monkeypatch.setattr(module, "_MOST_ROWS", 200)
+    monkeypatch.setattr(module, "MOST_ROWS", 200)
     part = distance_skewness(rows, random_state=0)
     assert part == distance_skewness(rows, random_state=0) != whole
     assert part.value == pytest.approx(whole.value, abs=0.4)

@@ -67,9 +67,9 @@ class Toy(Method):
 def toy_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (tmp_path / "toy_method.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
-    METHODS.add("toy", "toy_method:Toy")
-    yield "toy"
+    with METHODS.restored():
+        METHODS.add("toy", "toy_method:Toy")
+        yield "toy"
     sys.modules.pop("toy_method", None)
 
 

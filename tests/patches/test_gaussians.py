@@ -20,7 +20,7 @@ from twofold.patches import (
     patch_moments,
     top_mean,
 )
-from twofold.patches.gaussians import _averaged
+from twofold.patches.gaussians import averaged_covariances
 
 Array = NDArray[np.float64]
 
@@ -266,7 +266,7 @@ def test_weighted_images_count_as_many_as_their_average_is_precise(weight: float
             )
             for rows in (far, near)
         ]
-        count, covariance, fourth = _averaged(parts[0], parts[1], weight)
+        count, covariance, fourth = averaged_covariances(parts[0], parts[1], weight)
         errors.append(np.square(covariance[0] - np.eye(c)).sum())
         assumed.append((float(fourth[0]) - np.square(covariance[0]).sum()) / count)
     assert np.mean(assumed) == pytest.approx(np.mean(errors), rel=0.05)

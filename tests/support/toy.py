@@ -165,13 +165,9 @@ def register() -> None:
 @contextmanager
 def registered() -> Iterator[None]:
     """Like :func:`register`, for as long as the context lasts."""
-    known = dict(ENCODERS._entries)
-    register()
-    try:
+    with ENCODERS.restored():
+        register()
         yield
-    finally:
-        ENCODERS._entries.clear()
-        ENCODERS._entries.update(known)
 
 
 @lru_cache(maxsize=1)

@@ -24,8 +24,8 @@ from twofold.paper.network import AdaptedNetwork
 from twofold.training import (
     Step,
     TrainingConfig,
-    _optimiser,
     local_generator,
+    make_sgd,
     optimise,
 )
 
@@ -175,7 +175,7 @@ def test_a_pretrained_segment_called_head_is_no_new_part() -> None:
     encoder = load_encoder("efficientnet_lite0", "random").at_size(32)
     network = AdaptedNetwork(encoder, TrainingConfig(head="projection"), "euclidean")
     assert any(name.startswith("suffix.segments.head") for name, _ in network.named_parameters())
-    optimiser = _optimiser(network, TrainingConfig())
+    optimiser = make_sgd(network, TrainingConfig())
     rates = {
         id(parameter): group["lr"]
         for group in optimiser.param_groups

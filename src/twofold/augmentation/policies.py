@@ -67,7 +67,7 @@ def _msra(image: Tensor, generator: np.random.Generator) -> Tensor:
 
 def _moco(image: Tensor, generator: np.random.Generator) -> Tensor:
     side = image.shape[-1]
-    image = tv.resized_crop(image, *_crop(side, generator), [side, side], antialias=True)
+    image = tv.resized_crop(image, *random_crop(side, generator), [side, side], antialias=True)
     if generator.random() < 0.8:
         image = _jitter(image, generator)
     if generator.random() < 0.2:
@@ -79,7 +79,7 @@ def _moco(image: Tensor, generator: np.random.Generator) -> Tensor:
     return image
 
 
-def _crop(side: int, generator: np.random.Generator) -> tuple[int, int, int, int]:
+def random_crop(side: int, generator: np.random.Generator) -> tuple[int, int, int, int]:
     """Top, left, height, width of 20-100% of the area, its sides as 3 to 4 at most."""
     area = generator.uniform(0.2, 1.0)
     ratio = math.exp(generator.uniform(math.log(3 / 4), math.log(4 / 3)))

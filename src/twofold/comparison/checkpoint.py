@@ -25,7 +25,7 @@ __all__ = ["Checkpoint", "epoch_seed", "identity", "run_epochs"]
 
 _ENTRY = "training"
 # Writing takes up to a second, and epochs over a few images much less.
-_SECONDS_BETWEEN_SAVES = 20.0
+SECONDS_BETWEEN_SAVES = 20.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def run_epochs(
                 f"the training loss became {loss} in epoch {epoch + 1}: lower the learning rate"
             )
         losses.append(loss)
-        if epoch + 1 == epochs or time.monotonic() - saved >= _SECONDS_BETWEEN_SAVES:
+        if epoch + 1 == epochs or time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
             checkpoint.save(losses)
             saved = time.monotonic()
     return tuple(losses)

@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 Accelerator = Literal["auto", "cpu", "cuda"]
 
 # Images held at a time at full size, 150 KB each at 224 pixels; a multiple of the forward batch.
-_PORTION = 512
+PORTION = 512
 
 
 def device_of(accelerator: Accelerator) -> torch.device:
@@ -45,7 +45,7 @@ def device_of(accelerator: Accelerator) -> torch.device:
 
 def portions(n: int) -> Iterator[slice]:
     """Consecutive slices of at most some hundred rows."""
-    return (slice(start, min(start + _PORTION, n)) for start in range(0, n, _PORTION))
+    return (slice(start, min(start + PORTION, n)) for start in range(0, n, PORTION))
 
 
 def resized(pixels: NDArray[np.generic], side: int) -> Pixels:

@@ -177,8 +177,8 @@ class _Split:
 
     @classmethod
     def of(cls, rows: Array) -> _Split:
-        side, separation = _two_means(rows)
-        return cls(side, separation, _valley(rows, side))
+        side, separation = two_means(rows)
+        return cls(side, separation, valley_depth(rows, side))
 
     @property
     def lesser(self) -> Mask:
@@ -199,7 +199,7 @@ def _p_value(
         null -= null.mean(axis=0)
         other = _Split.of(null)
         flat = rng.uniform(-1.0, 1.0, size=(len(rows), 1))
-        even = _valley(flat, flat[:, 0] > 0)
+        even = valley_depth(flat, flat[:, 0] > 0)
         reached += [
             other.separation >= split.separation,
             other.valley <= split.valley,
@@ -219,7 +219,7 @@ def _typical(rows: Array, group: Mask, names: NDArray[np.intp]) -> tuple[int, ..
     return tuple(int(row) for row in names[group][nearest])
 
 
-def _two_means(rows: Array) -> tuple[Mask, float]:
+def two_means(rows: Array) -> tuple[Mask, float]:
     """The best split in two from starts along the leading components (Su & Dy 2007).
 
     Args:
@@ -253,7 +253,7 @@ def _between(rows: Array, side: Mask) -> float:
     return float(total @ total * len(rows) / (side.sum() * (~side).sum()))
 
 
-def _valley(rows: Array, side: Mask) -> float:
+def valley_depth(rows: Array, side: Mask) -> float:
     """Depth of the density between two sides' peaks, on the line through their means.
 
     1 where a side is empty: what is not split has one peak and no valley.

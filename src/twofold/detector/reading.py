@@ -24,7 +24,7 @@ DetectorProgress = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
 
 # Images scored at a time: memory stays flat however many there are.
-_CHUNK = 1024
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Reader:
     def chunks(self, images: ImageSet) -> Iterator[tuple[NDArray[np.int64], EncodedImages]]:
         """The images in portions, with their rows among those given."""
         report = self.reporter("score")
-        for start in range(0, len(images), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(images)))
+        for start in range(0, len(images), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(images)))
             yield rows, self.frozen.encode(images.subset(rows), strict=self.strict)
             if report is not None:
                 report(int(rows[-1]) + 1, len(images))

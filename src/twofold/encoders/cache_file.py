@@ -26,7 +26,7 @@ _SCHEMA = (
 # The file of the first layout, which knew no age. It may hold gigabytes that nobody reads.
 _FORMER = "embeddings.sqlite"
 # How long a second process waits for the first to finish a write.
-_BUSY_SECONDS = 60.0
+BUSY_SECONDS = 60.0
 # What a damaged file makes SQLite say. All statements are fixed and right, so a plain ERROR is
 # about the file: its format, its text encoding, or tables that are none of ours. A violated
 # CONSTRAINT is a damaged index, and nothing that we store is TOOBIG.
@@ -101,7 +101,7 @@ class CacheFile:
 
     def _replace_and_run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Replace the file and run ``work``, while no other process replaces it."""
-        with FileLock(self.path.with_suffix(".lock"), timeout=_BUSY_SECONDS):
+        with FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
             # Whoever held the lock before may have replaced the file: then this one is sound.
             with suppress(_DamagedError):
                 return self._attempt(work)
@@ -128,7 +128,7 @@ class CacheFile:
     def _open(self, path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         # Only _create, under the lock, may make the file: hence the mode.
         address = f"{path.absolute().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as database:
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as database:
             # Text is none of ours; what damage turns into text need not be valid UTF-8.
             database.text_factory = bytes
             # A lost last transaction costs a re-encoding, no more.

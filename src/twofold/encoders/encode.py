@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 # Images per write to the cache: seconds of work, so that little is lost on an interruption.
-_PORTION = 512
+PORTION = 512
 
 
 Vectors = dict[str, tuple[NDArray[np.float32], ...]]
@@ -113,7 +113,7 @@ class FrozenEncoder:
                 items[item.index] = item
                 if not item.problem:
                     unsaved[item.digest] = item.values
-            if len(unsaved) >= _PORTION:
+            if len(unsaved) >= PORTION:
                 self._save(unsaved)
                 vectors |= unsaved
                 unsaved = {}

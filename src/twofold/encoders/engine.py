@@ -160,7 +160,7 @@ class _OpenVinoEngine:
             # Tracing is PyTorch's.
             str(torch.__version__),
         )
-        model = load_or_convert(key, lambda: _to_openvino(encoder, outputs))
+        model = load_or_convert(key, lambda: to_openvino(encoder, outputs))
         # A stream per core: no barrier between cores, which a decoding thread would hold up.
         streams = min(os.cpu_count() or 1, MAX_STREAMS)
         # Without the precision hint, a CPU with bfloat16 units would silently use them.
@@ -187,7 +187,7 @@ class _OpenVinoEngine:
             self._requests.put(request)
 
 
-def _to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
+def to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
     """The network from uint8 pixels to ``outputs`` as an OpenVINO model."""
     preprocessing = encoder.spec.preprocessing
     return convert(

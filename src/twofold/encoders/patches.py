@@ -34,7 +34,7 @@ _NAME = re.compile(r"patches(?::(\d+(?:\+\d+)*))?@(\d+)")
 # The projection's own seed: part of what the output's name stands for, and nobody's choice.
 _SEED = 20250222
 # Raise it with every change of PatchGrid after which the same constants give other values.
-_VERSION = 1
+VERSION = 1
 
 
 def patches_name(strides: Sequence[int] | None = None, neighbourhood: int = 3) -> str:
@@ -91,7 +91,7 @@ def patches_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
     total = sum(encoder.spec.map_channels[stride] for stride in strides)
     return {
         "kind": "patches",
-        "version": _VERSION,
+        "version": VERSION,
         "strides": list(strides),
         "neighbourhood": neighbourhood,
         "channels": min(total, MAX_CHANNELS),

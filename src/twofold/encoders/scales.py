@@ -17,7 +17,7 @@ _NAME = re.compile(r"pooled(?:-([1-9]))?")
 # map sees image only.
 _STRIDE = 32
 # Raise it with every change of :func:`resized` after which the same side gives other values.
-_VERSION = 1
+VERSION = 1
 
 
 def pooled_name(steps: int = 0) -> str:
@@ -46,7 +46,7 @@ def side_of(name: str, encoder: Encoder) -> int:
 
 def pooled_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
     """What decides the values of these vectors: the side at which the network sees the image."""
-    return {"kind": "pooled", "version": _VERSION, "side": side_of(name, encoder)}
+    return {"kind": "pooled", "version": VERSION, "side": side_of(name, encoder)}
 
 
 def resized(images: Tensor, side: int) -> Tensor:

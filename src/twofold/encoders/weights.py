@@ -71,7 +71,7 @@ def load_weights(spec: EncoderSpec, network: Network, file: str | Path | None = 
     if file is not None:
         tensors = _read_tensors(Path(file))
     elif isinstance(spec.weights, PackagedWeights):
-        tensors = _read_tensors(_packaged_file(spec.weights), sha256=spec.weights.sha256)
+        tensors = _read_tensors(packaged_file(spec.weights), sha256=spec.weights.sha256)
     else:
         tensors = _read_tensors(_hub_file(spec, spec.weights))
     _fill(spec, network, tensors, str(file) if file is not None else spec.id)
@@ -85,7 +85,7 @@ def _local_file(spec: EncoderSpec) -> Path | None:
     return None
 
 
-def _packaged_file(weights: PackagedWeights) -> Path:
+def packaged_file(weights: PackagedWeights) -> Path:
     found = find_spec(weights.module)
     if found is None or found.origin is None:
         raise MissingExtraError(
@@ -104,7 +104,7 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
     cached = _hub_cached(weights)
     if cached is not None:
         return cached
-    if _hub_reachable():
+    if hub_reachable():
         try:
             return Path(huggingface_hub.hf_hub_download(weights.repository, weights.file))
         except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError):
@@ -116,7 +116,7 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
     )
 
 
-def _hub_reachable() -> bool:
+def hub_reachable() -> bool:
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 # Directions compared: the leading ones, in which a few dozen images settle.
 _MOST = 32
 # Larger sets are thinned: the leading directions of two hundred images, a half, stand.
-_MOST_ROWS = 400
+MOST_ROWS = 400
 _LEAST_ROWS = 8
 # The error of a standard deviation from 20 halves is a sixth of it.
 _REPEATS = 20
@@ -121,8 +121,8 @@ def _thinned(rows: NDArray[np.floating], name: str, rng: np.random.Generator) ->
         raise NotEnoughImagesError(
             f"comparing variations needs at least {_LEAST_ROWS} {name} images, got {len(values)}"
         )
-    if len(values) > _MOST_ROWS:
-        values = values[rng.choice(len(values), _MOST_ROWS, replace=False)]
+    if len(values) > MOST_ROWS:
+        values = values[rng.choice(len(values), MOST_ROWS, replace=False)]
     return values
 
 

@@ -14,7 +14,7 @@ __all__ = ["DistanceSkewness", "distance_skewness"]
 Array = NDArray[np.float64]
 
 # Larger pools are drawn from at random: the cost grows with the square.
-_MOST_ROWS = 1000
+MOST_ROWS = 1000
 # Leaving one image out must leave pairs enough for a third moment.
 _LEAST_ROWS = 4
 # Both ends together leave out a tenth: each holds on its own with 95%.
@@ -69,9 +69,9 @@ def distance_skewness(features: NDArray[np.floating], *, random_state: int) -> D
         raise NotEnoughImagesError(
             f"the skewness of distances needs at least {_LEAST_ROWS} target images, got {len(rows)}"
         )
-    if len(rows) > _MOST_ROWS:
+    if len(rows) > MOST_ROWS:
         rng = np.random.default_rng(random_state)
-        rows = rows[np.sort(rng.choice(len(rows), _MOST_ROWS, replace=False))]
+        rows = rows[np.sort(rng.choice(len(rows), MOST_ROWS, replace=False))]
     squared, scale = _squared_distances(rows)
     if scale <= 0:
         return DistanceSkewness(0.0, 0.0, 0.0)

@@ -151,7 +151,7 @@ def fit_patch_gaussians(
         raise NotEnoughImagesError(
             f"patch Gaussians need at least {MIN_IMAGES} target images, got {target.n}"
         )
-    n, covariance, fourth = _averaged(target, source, source_weight)
+    n, covariance, fourth = averaged_covariances(target, source, source_weight)
     p, c, _ = covariance.shape
     level = float(np.trace(covariance, axis1=1, axis2=2).mean()) / c
     scale = float(np.square(target.mean).sum(axis=1).mean()) / c
@@ -190,7 +190,7 @@ def _factor(spread: Array, least: float) -> Array:
     return np.asarray(cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False))
 
 
-def _averaged(
+def averaged_covariances(
     target: PatchMoments, source: PatchMoments | None, source_weight: float
 ) -> tuple[float, Array, Array]:
     """The effective number of images, and the covariance and fourth moments of both domains.

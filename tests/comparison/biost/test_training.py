@@ -205,7 +205,7 @@ def test_an_interrupted_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     """Two epochs of two steps in each phase; stopped in one, it begins that one again."""
-    monkeypatch.setattr(checkpoint, "_SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     whole, _ = run({"detection": "recon"})
     kept = {"detection": "recon", "checkpoint": str(tmp_path)}
     with pytest.raises(KeyboardInterrupt):

@@ -79,7 +79,7 @@ def test_many_images_are_made_a_portion_at_a_time(
     world: toy.Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Maker(toy.encoder(), 0, (16, 72)).pseudo(world.source["pixels"])
-    monkeypatch.setattr("twofold.comparison.pixels._PORTION", 5)
+    monkeypatch.setattr("twofold.comparison.pixels.PORTION", 5)
     parts = Maker(toy.encoder(), 0, (16, 72)).pseudo(world.source["pixels"])
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 

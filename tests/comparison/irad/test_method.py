@@ -170,7 +170,7 @@ def test_only_shared_latents_are_saved() -> None:
 def test_an_interrupted_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(checkpoint, "_SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     world = toy.encoded_world()
     method = METHODS.load("irad")
     data = toy.fit_data(method, world, parse_config(method, options))

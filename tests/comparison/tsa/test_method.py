@@ -17,7 +17,7 @@ from twofold.encoders.encoder import load_encoder
 from twofold.errors import ConfigError
 from twofold.method_table import METHODS
 from twofold.methods import parse_config
-from twofold.training import _optimiser, forward_all
+from twofold.training import forward_all, make_sgd
 
 # Each fit takes seconds: a comparison system, with the slow tests.
 pytestmark = pytest.mark.slow
@@ -127,7 +127,7 @@ def test_the_released_optimiser_and_schedule(seen: dict[str, Any]) -> None:
     assert [more["rate"](step) for step in steps] == pytest.approx(
         [(1 + 0.001 * i) ** -0.75 for i in range(70)]
     )
-    optimiser = _optimiser(seen["module"], seen["config"])
+    optimiser = make_sgd(seen["module"], seen["config"])
     assert isinstance(optimiser, torch.optim.SGD)
     for name, value in {"momentum": 0.9, "weight_decay": 1e-3, "nesterov": True}.items():
         assert [group[name] for group in optimiser.param_groups] == [value]
@@ -142,7 +142,7 @@ def test_the_encoders_own_layers_learn_slower_whatever_they_are_called(name: str
     network = model._network()
     rates = {
         id(parameter): group["lr"]
-        for group in _optimiser(network, model._training()).param_groups
+        for group in make_sgd(network, model._training()).param_groups
         for parameter in group["params"]
     }
     found = {name: rates[id(parameter)] for name, parameter in network.named_parameters()}

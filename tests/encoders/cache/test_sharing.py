@@ -144,7 +144,7 @@ def test_a_locked_database_is_skipped_and_kept(
 ) -> None:
     entries = vectors(3)
     cache.put(SPACE, entries.items())
-    monkeypatch.setattr(cache_file, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(cache_file, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(cache.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         cache.put(SPACE, vectors(2, name="late").items())

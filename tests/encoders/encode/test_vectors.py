@@ -173,7 +173,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     photos: tuple[Path, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encode_module, "_PORTION", BATCH)
+    monkeypatch.setattr(encode_module, "PORTION", BATCH)
     encoder = FrozenEncoder(tiny, cache=cache, engine="torch")
 
     def interrupt(done: int, _: int) -> None:

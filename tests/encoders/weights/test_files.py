@@ -38,12 +38,12 @@ def test_an_altered_packaged_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     assert isinstance(LITE0.weights, PackagedWeights)
-    content = bytearray(weights._packaged_file(LITE0.weights).read_bytes())
+    content = bytearray(weights.packaged_file(LITE0.weights).read_bytes())
     if fault == "flipped":
         content[len(content) // 2] ^= 1
     path = tmp_path / "efficientnet-lite0.pth"
     path.write_bytes({"truncated": content[:-1], "longer": content + b"\0"}.get(fault, content))
-    monkeypatch.setattr(weights, "_packaged_file", lambda _: path)
+    monkeypatch.setattr(weights, "packaged_file", lambda _: path)
     with pytest.raises(WeightsError, match="altered") as caught:
         load_encoder("efficientnet_lite0")
     assert str(path) in str(caught.value)

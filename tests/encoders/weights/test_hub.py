@@ -69,7 +69,7 @@ def test_an_unreachable_hub_is_like_offline(
     if obstacle == "no route":
         monkeypatch.setattr(socket, "create_connection", _refuse_connections)
     else:
-        monkeypatch.setattr(weights, "_hub_reachable", lambda: True)
+        monkeypatch.setattr(weights, "hub_reachable", lambda: True)
     with pytest.raises(WeightsError) as caught:
         load_weights(resnet18.spec, resnet18.network)
     assert_says_what_to_do(caught.value, resnet18.spec, home)
@@ -83,9 +83,9 @@ def test_a_closed_port_is_found_out_quickly(monkeypatch: pytest.MonkeyPatch) -> 
         listener.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/hub"
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-        assert not weights._hub_reachable()
+        assert not weights.hub_reachable()
         listener.listen()
-        assert weights._hub_reachable()
+        assert weights.hub_reachable()
 
 
 def test_weights_come_from_the_hub_and_its_cache(
@@ -98,7 +98,7 @@ def test_weights_come_from_the_hub_and_its_cache(
         asked.append((repository, file))
         return str(path)
 
-    monkeypatch.setattr(weights, "_hub_reachable", lambda: True)
+    monkeypatch.setattr(weights, "hub_reachable", lambda: True)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     assert load_encoder("resnet18").weights_sha256 == resnet18.weights_sha256
     assert asked == [("timm/resnet18.a1_in1k", "model.safetensors")]
