@@ -230,6 +230,15 @@ def test_sides_are_those_of_inputs_of_224_pixels() -> None:
         assert patch_side(made) == expected
 
 
+@pytest.mark.parametrize("sides", [(1, 1), (224, 224)])
+def test_the_least_and_the_largest_sides(sides: tuple[int, int]) -> None:
+    image = noise(8)
+    made = patch_pseudo_anomaly(image, np.random.default_rng(0), sides)
+    assert made.shape == image.shape
+    # Single pixels come from anywhere; the largest patch is the image.
+    assert np.array_equal(made, image) == (sides[0] == 224)
+
+
 def test_a_patch_of_the_whole_image_is_the_image() -> None:
     image = noise(33)
     assert np.array_equal(patch_pseudo_anomaly(image, np.random.default_rng(0), (224, 224)), image)

@@ -167,6 +167,23 @@ def test_anomalies_of_one_kind_are_left_out(share: float, spread: float) -> None
     assert majority(rows, trim=0.0).all()
 
 
+def test_a_lesser_group_of_just_the_allowed_share_is_found() -> None:
+    found = lesser_mode(groups(75, 25, distance=8.0, seed=1), most=0.25)
+    assert found is not None
+    assert found.sum() == 25
+
+
+def test_where_the_pool_lies_does_not_matter() -> None:
+    pool = groups(2000, 400, distance=9.0, d=2) + 100.0
+    found = lesser_mode(pool, most=0.25)
+    assert found is not None
+    assert np.array_equal(np.flatnonzero(found), np.arange(2000, 2400))
+
+
+def test_one_simulation_is_the_fewest() -> None:
+    assert multimodality(groups(60, 40, distance=9.0), simulations=1, random_state=0).p_value == 0.5
+
+
 def test_too_few_images_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = groups(8, 1, distance=30.0)
     assert lesser_mode(pool, most=0.5) is None
