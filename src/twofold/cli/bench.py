@@ -69,7 +69,7 @@ def bench(
         str | None, typer.Option(help="Local file with its weights, or random (proves a path).")
     ] = None,
     selection_weights: Annotated[
-        str | None, typer.Option(help="Likewise for the encoder that psi names.")
+        str | None, typer.Option(help="Local file with the weights of the encoder that psi names.")
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=32, help="Side of the encoder's input in pixels.")

@@ -28,7 +28,7 @@ _NEXT = {
 @command
 def check(
     source: Annotated[str, typer.Option(help="Normal images: folder, glob or manifest.")],
-    target: Annotated[str, typer.Option(help="Unlabelled target images, likewise.")],
+    target: Annotated[str, typer.Option(help="Unlabelled target images, given in the same ways.")],
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = DEFAULT_ENCODER,
     weights: Weights = None,
     bit_depth: BitDepth = None,

@@ -58,7 +58,7 @@ def fit(
     source: Annotated[str, typer.Option(help="Normal images: folder, glob or manifest.")],
     out: Annotated[str, typer.Option(help="Model folder to write.")],
     target: Annotated[
-        str | None, typer.Option(help="Unlabelled target images, likewise; most methods need them.")
+        str | None, typer.Option(help="Unlabelled target images; most methods need them.")
     ] = None,
     target_shots: Annotated[
         str | None, typer.Option(help="A few target images known to be normal (few-shot methods).")
@@ -70,7 +70,8 @@ def fit(
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = DEFAULT_ENCODER,
     weights: Weights = None,
     selection_weights: Annotated[
-        str | None, typer.Option(help="Likewise for a second encoder, which option psi names.")
+        str | None,
+        typer.Option(help="Local file with the weights of the encoder that psi names."),
     ] = None,
     false_alarm_rate: Annotated[
         float, typer.Option(help="Stated share of false alarms.")

@@ -93,7 +93,7 @@ class Splits:
 
         Args:
             fitted: rows of the pool, bool (n,), at least 2.
-            scored: likewise, at least 0; float64 (their number,) comes back.
+            scored: rows of the pool, bool (n,); float64 (their number,) comes back.
             source_weight: in [0, 1].
 
         Raises:

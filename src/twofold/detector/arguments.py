@@ -80,7 +80,7 @@ def require_flag(value: object, name: str) -> None:
     """Refuse what is neither True nor False.
 
     Raises:
-        ConfigError: likewise.
+        ConfigError: the message names the argument.
     """
     if not isinstance(value, bool | np.bool_):
         raise ConfigError(f"{name} must be True or False, not {shown(value)}")
@@ -90,7 +90,7 @@ def require_function(value: object, name: str) -> None:
     """Refuse what cannot be called.
 
     Raises:
-        ConfigError: likewise.
+        ConfigError: the message names the argument.
     """
     if not callable(value):
         raise ConfigError(f"{name} must be a function, not {shown(value)}")

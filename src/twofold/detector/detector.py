@@ -55,7 +55,7 @@ class Detector(Scoring, Estimator):
         locality: what `auto` looks at, ``global``, ``local`` or ``both``: its option of this name.
         options: of the method; unknown names are errors.
         weights: a local file with the encoder's weights, or ``"random"``.
-        selection_weights: likewise for a second encoder that an option (``psi``) names.
+        selection_weights: the same for a second encoder, which the option ``psi`` may name.
         bit_depth: bits of a pixel value, 9 to 16, of images that have more than 8; None finds it
             from the files or the largest value of a set.
         calibration: ``tail``: every target image counts as normal for the threshold, but for those
@@ -128,8 +128,9 @@ class Detector(Scoring, Estimator):
                 :func:`twofold.images.find_images`: a folder, glob, list, manifest, arrays ...
             target: unlabelled images of the target; methods that only use the source ignore it.
             target_shots: a few target images known to be normal; only for methods that declare it.
-            target_labels: int (n,), 1 = anomalous, one per target image as given; likewise.
-            source_anomalies: source images known to be anomalous; likewise.
+            target_labels: int (n,), 1 = anomalous, one per target image as given; only for
+                methods that declare it.
+            source_anomalies: source images known to be anomalous; only for methods that declare it.
             groups: (n,) of numbers or texts, one per target image as given, equal for images that
                 are no independent draws: of one part, lot or video; or the name of the column that
                 holds them, where the target is a manifest. Copies are found anyway.

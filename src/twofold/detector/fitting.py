@@ -66,7 +66,7 @@ def fit_method(
         progress: told about the training.
         rule: of the calibration.
         notes: on the files, for the evidence.
-        bit_depths: of source and target, likewise.
+        bit_depths: of source and target, for the evidence.
     """
     fit, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
     own = fit.out_of_sample

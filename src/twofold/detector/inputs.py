@@ -40,7 +40,7 @@ class FitImages:
         shots: target images known to be normal, or None.
         anomalies: source images known to be anomalous, or None.
         labels: int64 (n,), one per target image, or None.
-        groups: int64 (n,), likewise: the user's.
+        groups: int64 (n,), those the user gives, one per target image; or None.
         bit_depths: of the source's and the target's images with more than 8 bits; None where there
             are no such images.
         notes: what a user should know of the files, one line each.
@@ -75,8 +75,8 @@ def find_fit_images(
         target: unlabelled images of the target, as the user gives them.
         shots: target images known to be normal, as the user gives them.
         anomalies: source images known to be anomalous, as the user gives them.
-        labels: of the target, likewise.
-        groups: of the target, likewise.
+        labels: of the target, as the user gives them.
+        groups: of the target, as the user gives them.
         bit_depth: that the user states; None finds it.
 
     Raises:

@@ -33,7 +33,7 @@ class ImageMap:
         row: among the images as given.
         name: of the image.
         image: as decoded, RGB; None where it is unusable.
-        values: float32 (h, w), larger = more anomalous; None likewise.
+        values: float32 (h, w), larger = more anomalous; None where it is unusable.
         problem: why it is unusable.
     """
 

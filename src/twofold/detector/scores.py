@@ -29,11 +29,11 @@ class Scores:
         names: of all images.
         scores: float64 (n,), larger = more anomalous; NaN where the image is unusable.
         percentiles: share of the calibration images that score no higher, in percent; NaN
-            likewise.
+            where the image is unusable.
         anomalous: int64 (n,), 1 = anomalous, 0 = normal, -1 = unusable.
         problems: the unusable images and why.
         p_values: float64 (n,), conformal: share of the calibration images that score no lower, the
-            image itself counted in; NaN likewise.
+            image itself counted in; NaN where the image is unusable.
         notes: what a user should know of the files, one line each.
     """
 

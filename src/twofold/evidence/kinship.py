@@ -72,7 +72,7 @@ def kinship(
 
     Args:
         source: (m, d) finite, m >= 8; at most 400 rows, drawn at random, are used.
-        target: (n, d) finite, n >= 8, most of them normal; likewise.
+        target: (n, d) finite, n >= 8, most of them normal; at most 400 rows.
         random_state: of draws, halves and shuffles.
 
     Returns:

@@ -25,7 +25,8 @@ class RankAgreement:
     Attributes:
         kendall: tau-b, in [-1, 1]: pairs in the same order less pairs in opposite order. 0 where
             either detector gives all images the same score.
-        spearman: correlation of the ranks, in [-1, 1]; 0 likewise.
+        spearman: correlation of the ranks, in [-1, 1]; 0 where either
+            gives all images the same score.
         top_overlap: share of one detector's highest 10% that is in the other's, in [0, 1].
         chance_overlap: what unrelated rankings reach on average, in (0, 1].
     """

@@ -86,7 +86,7 @@ def two_sample_test(
 
     Args:
         source: (n, d) finite, n >= 4; at most 2000 rows, drawn at random, are used.
-        target: (m, d) finite, m >= 4; likewise.
+        target: (m, d) finite, m >= 4; as many rows at most.
         permutations: >= 1.
         random_state: seed of draw, folds and permutations.
 
@@ -134,7 +134,7 @@ def mmd_test(
 
     Args:
         source: (n, d) finite, n >= 4; at most 500 rows, drawn at random, are used.
-        target: (m, d) finite, m >= 4; likewise.
+        target: (m, d) finite, m >= 4; as many rows at most.
         permutations: >= 1.
         random_state: seed of draw and permutations.
 

@@ -28,7 +28,7 @@ class MethodConfig(BaseModel):
         return ("pooled",)
 
     def shot_outputs(self) -> tuple[str, ...]:
-        """Likewise for ``target_shots``; ``pixels`` are the images before the encoder."""
+        """The outputs of ``target_shots``; ``pixels`` are the images before the encoder."""
         return self.outputs()
 
     def has_maps(self) -> bool:

@@ -73,7 +73,7 @@ class PatchGaussians:
         return found
 
     def of_places(self, places: Floats) -> Array:
-        """Likewise of all images at once in float32, float64 (n, p): for fits, twice as fast."""
+        """Squared distances (n, p) from places (p, n, c), in float32: for fits, twice as fast."""
         return _whitened_squares(places, self.mean, self.whitening).T
 
     def state(self) -> dict[str, NDArray[np.generic]]:

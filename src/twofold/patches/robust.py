@@ -51,7 +51,7 @@ def fit_trimmed_patches(
         trim: share of the pool left out, in [0, 0.5].
         source_weight: see :func:`fit_patch_gaussians`.
         start: images kept at first, bool (n,).
-        shared: see :func:`twofold.patches.patch_moments`; the source's moments likewise.
+        shared: one Gaussian for all places, as the source's moments must have it too.
         max_iterations: concentration steps at most, as in :func:`twofold.densities.fit_trimmed`; 0
             fits to the start. The kept set hardly moves after three; the bound guards against
             cycles.

@@ -67,9 +67,10 @@ def benjamini_hochberg(p_values: NDArray[np.floating], rate: float) -> NDArray[n
 
 
 def benjamini_yekutieli(p_values: NDArray[np.floating], rate: float) -> NDArray[np.bool_]:
-    """Likewise for p-values that depend on each other in any way (Benjamini & Yekutieli 2001).
+    """A false discovery rate for p-values that depend on each other in any way.
 
-    Benjamini-Hochberg at ``rate / (1 + 1/2 + ... + 1/n)``: of a thousand images, a seventh.
+    After Benjamini & Yekutieli 2001: Benjamini-Hochberg at ``rate / (1 + 1/2 + ... + 1/n)``, which
+    is a seventh of the rate for a thousand images.
 
     Args:
         p_values: (n,) in [0, 1]; NaN counts as no hypothesis.

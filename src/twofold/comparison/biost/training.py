@@ -81,8 +81,8 @@ def random_view(image: Pixels, side: int, views: Views, generator: np.random.Gen
     """A view of an image that is still the same content.
 
     ``release``: turned by up to 7 degrees, cut at a random place, flipped half the time.
-    ``article``: turned likewise and cut at a random horizontal place (how far it shifts is not
-    stated: as far as the larger image allows). Corners that turn in show the mirrored image.
+    ``article``: turned by up to 7 degrees and cut at a random horizontal place (how far it shifts
+    is not stated: as far as the larger image allows). Corners that turn in show the mirrored image.
 
     Args:
         image: uint8 (l, l, 3), l = ``load_side(side)``.
@@ -122,7 +122,7 @@ def second_losses(
     Args:
         networks: of both domains.
         a: (n, 3, s, s) views of the shot.
-        s: likewise, source images.
+        s: (n, 3, s, s) views of source images.
         recipe: weights.
     """
     one, many = networks.a, networks.b

@@ -215,7 +215,7 @@ def reconstruct(networks: Networks, source: Pixels, target: Pixels) -> tuple[Pix
     Args:
         networks: of a fitted :class:`Irad` with ``space="pixel"``; left as they are.
         source: uint8 (n, s, s, 3), n >= 2, s the fit's ``pixel_side``.
-        target: likewise, as many.
+        target: uint8 (n, s, s, 3), as many.
 
     Returns:
         Of source image i, rebuilt from its own private and shared latents; and from its private and

@@ -24,7 +24,7 @@ class Networks:
 
     Attributes:
         shared: E_sh, images -> (n, latent).
-        private: E_pv of the source, likewise.
+        private: E_pv of the source, images -> (n, latent).
         generator: G, (n, latent) -> images.
         discriminator: D, images -> logits (n, 1) of "real".
         latent_discriminator: D_z, (n, latent) -> logits (n, 1) of "source".

@@ -46,7 +46,7 @@ class GlobalFit:
     Attributes:
         view: what scores images.
         weights: of a source image beside a target image, one for each model.
-        kept: the presumed normals of the pool, bool (n,), likewise.
+        kept: the presumed normals of the pool, bool (n,), one mask for each model.
         apart: share of the pool in a lesser group that the fit did not start from; 0 if none.
     """
 

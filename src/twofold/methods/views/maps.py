@@ -81,7 +81,7 @@ def map_scale(distances: Array) -> MapScale:
 
 
 def pool_map_scale(distances: Array) -> MapScale:
-    """Likewise of a contaminated pool, whose most odd images count for as much as normals could.
+    """A scale from a contaminated pool, whose oddest images count for as much as normals could.
 
     Of the peaks, those beyond the bound on the normals' tail are left out (see
     :func:`twofold.thresholds.fit_tail`): a colour is no promise, and one scale for normals and
