@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from twofold.densities import fit_trimmed
 from twofold.methods.auto.method import AutoConfig
-from twofold.patches import fit_trimmed_patches, patch_moments
+from twofold.eyes import fit_trimmed_patches, patch_moments
 
 Array = NDArray[np.float64]
 

@@ -32,7 +32,7 @@ _LIST = "comma-separated"
 @command
 def bench(
     dataset: Annotated[
-        str, typer.Argument(help="office31, officehome, visda2017, pacs, elpv or folders.")
+        str, typer.Argument(help="office31, officehome, visda2017, pacs, pcb, elpv or folders.")
     ],
     root: Annotated[
         str | None, typer.Option(help="Folder of the dataset; else the variable TWOFOLD_<DATASET>.")

@@ -25,6 +25,7 @@ from twofold.encoders.outputs import (
     specification_digest,
 )
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand, preprocess, workers
+from twofold.encoders.sides import split_side
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, Problem
 from twofold.threads import PerProcess
@@ -52,6 +53,15 @@ class _Item:
     values: tuple[NDArray[np.float32], ...] = ()
 
 
+@dataclass(frozen=True)
+class _Side:
+    """Outputs at another side than the encoder's own: their full names, in the engine's order."""
+
+    encoder: Encoder
+    names: tuple[str, ...]
+    engine: PerProcess[Engine]
+
+
 class FrozenEncoder:
     """An encoder with its engine, its cache and the outputs one task needs.
 
@@ -59,6 +69,8 @@ class FrozenEncoder:
         encoder: the loaded network.
         outputs: which arrays to produce. ``pixels`` (uint8 (n, s, s, 3), before normalisation) and
             ``split:all`` (the network's inputs) are decoded anew whenever they are asked for.
+            ``NAME/SIDE`` is output NAME of images of another side in pixels; each image is decoded
+            once for all.
         cache: where vectors are kept between runs, or None.
         engine: see :func:`twofold.encoders.engine.make_engine`; compiled when first needed, so a
             run that finds everything in the cache never pays for it.
@@ -78,12 +90,31 @@ class FrozenEncoder:
         self._cache = cache
         self._kind = engine
         self._local = threading.local()
-        self._engine = PerProcess(partial(make_engine, encoder, self._stored, engine))
+        named = {name: split_side(name, encoder) for name in self._stored}
+        self._seen = {name: (base, at) for name, (base, at) in named.items()}
+        self._own = tuple(name for name, (_, at) in named.items() if at is encoder)
+        others = dict.fromkeys(at.spec.preprocessing.size for _, at in named.values())
+        self._other_sides = tuple(
+            self._side(size) for size in others if size != encoder.spec.preprocessing.size
+        )
+        bases = tuple(named[name][0] for name in self._own)
+        self._engine = PerProcess(partial(make_engine, encoder, bases, engine))
 
     @property
     def engine(self) -> Engine:
         """This process's engine; compiled on first use, once, whichever thread comes first."""
         return self._engine.get()
+
+    def _side(self, size: int) -> _Side:
+        """What the outputs at another side need."""
+        names = {
+            name: base
+            for name, (base, at) in self._seen.items()
+            if at.spec.preprocessing.size == size
+        }
+        at = self.encoder.at_size(size)
+        engine = PerProcess(partial(make_engine, at, tuple(names.values()), self._kind))
+        return _Side(at, tuple(names), engine)
 
     def encode(
         self, images: ImageSet, *, strict: bool = False, progress: Progress | None = None
@@ -128,8 +159,8 @@ class FrozenEncoder:
         """One cache space per output: what it is, and which engine rounds it."""
         engine = engine_specification(self._kind)
         return tuple(
-            specification_digest(output_specification(self.encoder, output), engine)
-            for output in self._stored
+            specification_digest(output_specification(at, base), engine)
+            for base, at in (self._seen[output] for output in self._stored)
         )
 
     def _cached(self, images: ImageSet, strict: bool) -> tuple[dict[int, _Item], Vectors]:
@@ -163,8 +194,8 @@ class FrozenEncoder:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _encode_batch(self, images: ImageSet, indices: list[int]) -> list[_Item]:
-        size = self.encoder.spec.preprocessing.size
-        batch = self._buffer(size)
+        sides = [side.encoder for side in self._other_sides]
+        largest = max(at.spec.preprocessing.size for at in (self.encoder, *sides))
         items: list[_Item] = []
         decoded: list[Image.Image] = []
         for index in indices:
@@ -172,26 +203,44 @@ class FrozenEncoder:
                 loaded = images.load(index)
                 # Far larger JPEGs shrink while decoding; at twice the side the resize that
                 # follows still sees every detail it can keep.
-                decoded.append(loaded.decode(2 * size))
+                decoded.append(loaded.decode(2 * largest))
                 items.append(_Item(index, digest=loaded.digest))
             except ImageError as error:
                 items.append(_Item(index, problem=str(error)))
         if not decoded:
             return items
-        preprocess(decoded, self.encoder.spec.preprocessing, out=batch)
-        outputs = self.engine(batch) if self._stored else ()
+        outputs = self._infer(decoded)
         rows = iter(range(BATCH))
         return [
             item if item.problem else replace(item, values=_row(outputs, next(rows)))
             for item in items
         ]
 
-    def _buffer(self, size: int) -> NDArray[np.uint8]:
-        """This thread's batch: fresh memory for each one would cost more than filling it."""
-        if not hasattr(self._local, "batch"):
-            self._local.batch = np.zeros((BATCH, size, size, 3), dtype=np.uint8)
-        batch: NDArray[np.uint8] = self._local.batch
-        return batch
+    def _infer(self, decoded: list[Image.Image]) -> tuple[NDArray[np.float32], ...]:
+        """Every stored output of at most a batch of images, in order."""
+        found: dict[str, NDArray[np.float32]] = {}
+        batch = self._batch(decoded, self.encoder)
+        if self._own:
+            found |= zip(self._own, self.engine(batch), strict=True)
+        for side in self._other_sides:
+            found |= zip(
+                side.names, side.engine.get()(self._batch(decoded, side.encoder)), strict=True
+            )
+        return tuple(found[name] for name in self._stored)
+
+    def _batch(self, decoded: list[Image.Image], encoder: Encoder) -> NDArray[np.uint8]:
+        """Images as an encoder's input, in this thread's own memory.
+
+        Fresh memory for each batch would cost more than filling it.
+        """
+        if not hasattr(self._local, "batches"):
+            self._local.batches = {}
+        batches: dict[int, NDArray[np.uint8]] = self._local.batches
+        size = encoder.spec.preprocessing.size
+        if size not in batches:
+            batches[size] = np.zeros((BATCH, size, size, 3), dtype=np.uint8)
+        preprocess(decoded, encoder.spec.preprocessing, out=batches[size])
+        return batches[size]
 
     def _save(self, vectors: Vectors) -> None:
         if self._cache is None or not vectors:

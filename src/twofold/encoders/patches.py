@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.sides import split_side
 from twofold.errors import ConfigError
 
 __all__ = [
@@ -81,7 +82,7 @@ def patch_strides(name: str, encoder: Encoder) -> tuple[tuple[int, ...], int]:
 
 def patch_channels(name: str, encoder: Encoder) -> int:
     """Channels of the grid a name stands for with this encoder; errors as :func:`patch_strides`."""
-    strides, _ = patch_strides(name, encoder)
+    strides, _ = patch_strides(split_side(name, encoder)[0], encoder)
     return min(sum(encoder.spec.map_channels[stride] for stride in strides), MAX_CHANNELS)
 
 

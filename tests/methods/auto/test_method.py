@@ -14,9 +14,9 @@ from tests.support import toy
 from twofold.densities import fit_adapted_gaussian, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, TwofoldError
+from twofold.eyes import as_places, fit_patch_gaussians, patch_moments, top_mean
 from twofold.methods import FitData, parse_config
 from twofold.methods.auto.method import Auto
-from twofold.patches import as_places, fit_patch_gaussians, patch_moments, top_mean
 
 Options = dict[str, Any]
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.methods.patch_methods import patch_cases
 
+from twofold.eyes import SourceWeight, fit_trimmed_patches, most_like_source
 from twofold.methods.views import local_view
 from twofold.methods.views.local_view import LocalData, fit_local
-from twofold.patches import SourceWeight, fit_trimmed_patches, most_like_source
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ DATASETS: Registry[type[Dataset]] = Registry(
         "officehome": "twofold.benchmark.datasets.officehome:OfficeHome",
         "visda2017": "twofold.benchmark.datasets.visda2017:Visda2017",
         "pacs": "twofold.benchmark.datasets.pacs:Pacs",
+        "pcb": "twofold.benchmark.datasets.deep_pcb:DeepPcb",
         "elpv": "twofold.benchmark.datasets.elpv_cells:ElpvCells",
         "folders": "twofold.benchmark.datasets.folders:Folders",
     },

@@ -13,6 +13,8 @@ from twofold.densities import Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.scales import pooled_name
+from twofold.encoders.sides import at_side
+from twofold.eyes import fit_bank, top_mean
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
 from twofold.methods.density import DensityConfig
@@ -24,6 +26,7 @@ from twofold.methods.views.global_view import (
     fit_global,
 )
 from twofold.methods.views.local_view import (
+    FreeFit,
     LocalData,
     LocalFit,
     cross_fit_local,
@@ -48,13 +51,16 @@ class AutoConfig(DensityConfig):
     # Sizes at which whole images are seen, half an octave apart. The encoder was trained on things
     # that fill the picture more or less; one that is drawn in few lines it knows better smaller.
     scales: int = Field(default=2, ge=1, le=3)
+    # Side in pixels of the square in which patches see an image; None: the encoder's own.
+    image_size: int | None = Field(default=None, ge=64, le=2048)
     # None: the stage maps of strides 8 and 16, or all an encoder has.
     layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     # Of PatchCore: three places forgive a displacement by one.
     neighbourhood: int = Field(default=3, ge=1, le=15)
     # Surfaces without fixed places, such as cloth, want "shared"; all else is better with a place's
-    # own Gaussian, by the likelihood of held-out normals and by AUROC (docs/local.md).
-    places: Literal["each", "shared"] = "each"
+    # own Gaussian, by the likelihood of held-out normals and by AUROC (docs/local.md). "none" is
+    # for structures that may lie anywhere: a bank of normal patches (docs/eyes.md).
+    places: Literal["each", "shared", "none"] = "each"
     # None: by the likelihood of presumed normals that were held out.
     source_weight: float | None = Field(default=None, ge=0, le=1)
     # None: by how much the place explains of a patch.
@@ -75,7 +81,7 @@ class AutoConfig(DensityConfig):
 
     def patches(self) -> str:
         """Name of the patch features."""
-        return patches_name(self.layers, self.neighbourhood)
+        return at_side(patches_name(self.layers, self.neighbourhood), self.image_size)
 
 
 class Auto(Method):
@@ -91,7 +97,7 @@ class Auto(Method):
 
     With ``locality="both"`` the two scores are standardised by the pool's own lower half and mixed;
     the local one's weight is how far a patch's place determines it (see
-    :func:`twofold.patches.place_weight`).
+    :func:`twofold.eyes.place_weight`).
     """
 
     id = "auto"
@@ -113,7 +119,9 @@ class Auto(Method):
             choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
             normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
         if config.locality != "global":
-            found, local, distances = self._fit_local(data.source, pool, random_state, tell)
+            fit_patches = self._fit_bank if config.places == "none" else self._fit_local
+            found, distances = fit_patches(data.source, pool, random_state, tell)
+            local = top_mean(distances)
             views = replace(
                 views,
                 local_weight=self._local_weight(found),
@@ -121,7 +129,7 @@ class Auto(Method):
                 local_scale=scale_of(local),
                 maps=pool_map_scale(distances),
             )
-            choices |= {"place_share": found.share, "source_weight": found.source_weight.value}
+            choices |= found.choices()
             normal["local"] = found.kept
         self.views_ = views
         choices["local_weight"] = views.local_weight
@@ -151,21 +159,35 @@ class Auto(Method):
 
     def _fit_local(
         self, source: EncodedImages, pool: EncodedImages, random_state: int, tell: Steps
-    ) -> tuple[LocalFit, Array, Array]:
-        """Fit the local view; its cross-fitted scores and the patch distances of the pool."""
+    ) -> tuple[LocalFit, Array]:
+        """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
         config, name = self.config, self.config.patches()
         patches = LocalData.of(source[name], pool[name], shared=config.places == "shared")
         fit = fit_local(
             patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
         )
         tell.step()
-        scores, distances = cross_fit_local(
-            fit, patches, pool.grouping(), random_state=random_state
+        distances = cross_fit_local(fit, patches, pool.grouping(), random_state=random_state)
+        tell.step()
+        return fit, distances
+
+    def _fit_bank(
+        self, source: EncodedImages, pool: EncodedImages, random_state: int, tell: Steps
+    ) -> tuple[FreeFit, Array]:
+        """Fit the local view without places; distances to rows of other images."""
+        config, name = self.config, self.config.patches()
+        fit = fit_bank(
+            source[name],
+            pool[name],
+            pool.grouping(),
+            trim=config.trim,
+            random_state=random_state,
         )
         tell.step()
-        return fit, scores, distances
+        tell.step()
+        return FreeFit(fit.model, fit.kept), fit.distances
 
-    def _local_weight(self, local: LocalFit) -> float:
+    def _local_weight(self, local: LocalFit | FreeFit) -> float:
         if self.config.locality != "both":
             return 1.0
         given = self.config.local_weight
@@ -207,6 +229,7 @@ class Auto(Method):
             state,
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,
+            free=self.config.places == "none",
         )
 
 

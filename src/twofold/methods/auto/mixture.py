@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.densities import Gaussian
+from twofold.eyes import FreeBank, PatchGaussians
 from twofold.methods.arrays import under
 from twofold.methods.density import check_gaussian
 from twofold.methods.views.global_view import GlobalView
 from twofold.methods.views.maps import MapScale
 from twofold.methods.views.scale import Scale
-from twofold.patches import PatchGaussians
 
 __all__ = ["Views"]
 
@@ -39,7 +39,7 @@ class Views:
     local_weight: float = 0.0
     whole: GlobalView | None = None
     whole_scale: Scale | None = None
-    local: PatchGaussians | None = None
+    local: PatchGaussians | FreeBank | None = None
     local_scale: Scale | None = None
     maps: MapScale | None = None
 
@@ -72,7 +72,12 @@ class Views:
 
     @classmethod
     def from_state(
-        cls, arrays: dict[str, NDArray[Any]], *, dim: int | None, channels: int | None
+        cls,
+        arrays: dict[str, NDArray[Any]],
+        *,
+        dim: int | None,
+        channels: int | None,
+        free: bool = False,
     ) -> Views:
         """Inverse of :meth:`state`.
 
@@ -80,6 +85,7 @@ class Views:
             arrays: of a saved model.
             dim: of the global vectors; None for no global view.
             channels: of the patches; None for no local view.
+            free: whether the local view is a bank without places.
 
         Raises:
             ValueError, KeyError: they are not those of such views.
@@ -92,7 +98,8 @@ class Views:
             whole = _global(arrays, dim)
             whole_scale = _scale(arrays["whole.scale"])
         if channels is not None:
-            local = PatchGaussians.from_state(under(arrays, "local."), channels)
+            kind = FreeBank if free else PatchGaussians
+            local = kind.from_state(under(arrays, "local."), channels)
             local_scale = _scale(arrays["local.scale"])
             maps = MapScale.from_array(arrays["local.maps"])
         return cls(local_weight, whole, whole_scale, local, local_scale, maps)

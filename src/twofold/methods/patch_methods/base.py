@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
+from twofold.encoders.sides import at_side
 from twofold.errors import NotEnoughImagesError
 from twofold.methods.base import (
     FitData,
@@ -46,6 +47,8 @@ class PatchConfig(MethodConfig):
     # Under a shift the target's own images are the nearest to its normals, at the price of the
     # anomalies among them; "source" is the method as published, trained on clean normals.
     fit_on: Literal["source", "pool"] = "pool"
+    # Side in pixels of the square in which patches see an image; None: the encoder's own.
+    image_size: int | None = Field(default=None, ge=64, le=2048)
     # None: the stage maps of strides 8 and 16, or all an encoder has.
     layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     # Of PatchCore: three places forgive a displacement by one.
@@ -72,7 +75,7 @@ class PatchConfig(MethodConfig):
 
     def patches(self) -> str:
         """Name of the patch features."""
-        return patches_name(self.layers, self.neighbourhood)
+        return at_side(patches_name(self.layers, self.neighbourhood), self.image_size)
 
 
 class PatchModel(Protocol):

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from twofold.eyes import PatchGaussians, as_places, fit_patch_gaussians, patch_moments
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
-from twofold.patches import PatchGaussians, as_places, fit_patch_gaussians, patch_moments
 
 __all__ = ["Padim", "PadimConfig"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import softmax
 
+from twofold.eyes.coreset import patch_coreset
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
-from twofold.methods.patch_methods.coreset import patch_coreset
 
 __all__ = ["PatchBank", "Patchcore", "PatchcoreConfig"]
 

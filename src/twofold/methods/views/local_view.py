@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.methods.base import FOLDS, folds
-from twofold.patches import (
+from twofold.eyes import (
     MIN_IMAGES,
+    FreeBank,
     PatchGaussians,
     PatchMoments,
     PatchSums,
@@ -25,9 +25,11 @@ from twofold.patches import (
     place_weight,
     top_mean,
 )
+from twofold.methods.base import FOLDS, folds
 from twofold.threads import one_thread
 
 __all__ = [
+    "FreeFit",
     "LocalData",
     "LocalFit",
     "cross_fit_local",
@@ -53,7 +55,7 @@ class LocalFit:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
         source_weight: how much the source was let in, and why.
-        share: how much the place explains, see :func:`twofold.patches.place_weight`.
+        share: how much the place explains, see :func:`twofold.eyes.place_weight`.
         local_weight: what the local score deserves for it, in [0, 1].
     """
 
@@ -63,8 +65,31 @@ class LocalFit:
     share: float
     local_weight: float
 
+    def choices(self) -> dict[str, float]:
+        """What was settled, by name."""
+        return {"place_share": self.share, "source_weight": self.source_weight.value}
 
-def local_scores(model: PatchGaussians, patches: NDArray[np.floating]) -> Array:
+
+@dataclass(frozen=True)
+class FreeFit:
+    """A bank of patches without places, as it was fitted.
+
+    Attributes:
+        model: what scores patches.
+        kept: the presumed normals of the pool, bool (n,).
+        local_weight: one half, as nothing is known about what the local score deserves.
+    """
+
+    model: FreeBank
+    kept: Mask
+    local_weight: float = 0.5
+
+    def choices(self) -> dict[str, float]:
+        """Nothing was settled."""
+        return {}
+
+
+def local_scores(model: PatchGaussians | FreeBank, patches: NDArray[np.floating]) -> Array:
     """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,)."""
     with one_thread():
         return top_mean(model.squared_distances(patches))
@@ -164,14 +189,11 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
 
 def cross_fit_local(
     fit: LocalFit, data: LocalData, groups: NDArray[np.int64], *, random_state: int
-) -> tuple[Array, Array]:
-    """The pool's scores and patch distances, each from a fit that has not seen its image.
+) -> Array:
+    """The pool's patch distances, float64 (n, p), each from a fit that has not seen its image.
 
     Fits to the presumed normals of the whole fit, less those of the fold: their moments are the
     whole's less the fold's.
-
-    Returns:
-        float64 (n,) and float64 (n, p).
     """
     n = data.places.shape[1]
     distances = np.empty((n, len(data.places)))
@@ -187,4 +209,4 @@ def cross_fit_local(
             )
             model = fit_patch_gaussians(moments, data.source, source_weight=fit.source_weight.value)
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
-    return top_mean(distances), distances
+    return distances

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twofold.errors import NotEnoughImagesError
-from twofold.patches import PatchSums, as_places, patch_moments
+from twofold.eyes import PatchSums, as_places, patch_moments
 
 
 @pytest.mark.parametrize("shared", [False, True])

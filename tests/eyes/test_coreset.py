@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist
 
-from twofold.methods.patch_methods.coreset import greedy_centers, patch_coreset, random_projection
+from twofold.eyes.coreset import greedy_centers, patch_coreset, random_projection
 
 Rows = NDArray[np.float32]
 

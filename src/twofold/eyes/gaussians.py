@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.patches.moments import Floats, PatchMoments, as_places
+from twofold.eyes.moments import Floats, PatchMoments, as_places
 
 __all__ = [
     "MIN_IMAGES",

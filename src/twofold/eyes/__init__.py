@@ -1,17 +1,18 @@
-"""Densities of patch features.
+"""Ways of looking at patches: densities at places, and a bank of patches without places.
 
 Patch features are float32 (n, c, g, g): n images, c channels, a grid of g x g places.
 """
 
-from twofold.patches.gaussians import (
+from twofold.eyes.bank import BankFit, FreeBank, fit_bank
+from twofold.eyes.gaussians import (
     MIN_IMAGES,
     TOP_PLACES,
     PatchGaussians,
     fit_patch_gaussians,
     top_mean,
 )
-from twofold.patches.moments import PatchMoments, PatchSums, as_places, patch_moments
-from twofold.patches.robust import (
+from twofold.eyes.moments import PatchMoments, PatchSums, as_places, patch_moments
+from twofold.eyes.robust import (
     SourceWeight,
     choose_source_weight,
     fit_trimmed_patches,
@@ -22,12 +23,15 @@ from twofold.patches.robust import (
 __all__ = [
     "MIN_IMAGES",
     "TOP_PLACES",
+    "BankFit",
+    "FreeBank",
     "PatchGaussians",
     "PatchMoments",
     "PatchSums",
     "SourceWeight",
     "as_places",
     "choose_source_weight",
+    "fit_bank",
     "fit_patch_gaussians",
     "fit_trimmed_patches",
     "most_like_source",

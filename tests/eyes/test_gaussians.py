@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
-from tests.patches.patch_worlds import draw
+from tests.eyes.patch_worlds import draw
 
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.patches import (
+from twofold.eyes import (
     PatchGaussians,
     PatchMoments,
     as_places,
@@ -20,7 +20,7 @@ from twofold.patches import (
     patch_moments,
     top_mean,
 )
-from twofold.patches.gaussians import averaged_covariances
+from twofold.eyes.gaussians import averaged_covariances
 
 Array = NDArray[np.float64]
 

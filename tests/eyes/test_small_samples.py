@@ -12,7 +12,7 @@ from tests.support.small_samples import KINDS, SIZES, STATES, end, finite, partn
 from threadpoolctl import threadpool_limits
 
 from twofold.errors import NotEnoughImagesError, UsageError
-from twofold.patches import (
+from twofold.eyes import (
     PatchGaussians,
     as_places,
     choose_source_weight,

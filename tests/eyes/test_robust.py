@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.patches.patch_worlds import draw
+from tests.eyes.patch_worlds import draw
 
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
-from twofold.patches import (
+from twofold.eyes import (
     as_places,
     choose_source_weight,
     fit_patch_gaussians,

@@ -9,13 +9,13 @@ import numpy as np
 
 from twofold.densities import central, halves, likeliest, n_central
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.patches.gaussians import (
+from twofold.eyes.gaussians import (
     MIN_IMAGES,
     PatchGaussians,
     fit_patch_gaussians,
     top_mean,
 )
-from twofold.patches.moments import Floats, Mask, PatchMoments, patch_moments
+from twofold.eyes.moments import Floats, Mask, PatchMoments, patch_moments
 
 __all__ = [
     "SourceWeight",
@@ -136,7 +136,7 @@ def choose_source_weight(
         places: of the pool, (p, n, c).
         kept: presumed normals, bool (n,).
         random_state: of the halves.
-        shared: see :func:`twofold.patches.patch_moments`.
+        shared: see :func:`twofold.eyes.patch_moments`.
         weights: to choose from.
     """
     if source is None or kept.sum() < 2 * MIN_IMAGES:
