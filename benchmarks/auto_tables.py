@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,16 @@ def write_lines(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
     if path is not None:
         lines = (json.dumps(row, sort_keys=True) + "\n" for row in rows)
         path.write_text("".join(lines), encoding="utf-8")
+
+
+def collected(found: Iterable[dict[str, Any]], path: Path | None) -> list[dict[str, Any]]:
+    """All rows, told on stderr as they come, and written where a file is wanted."""
+    rows = []
+    for row in found:
+        rows.append(row)
+        print(*row.values(), file=sys.stderr)
+    write_lines(path, rows)
+    return rows
 
 
 def shown(name: str) -> str:

@@ -24,8 +24,8 @@ from auto_tables import table, write_lines
 from numpy.typing import NDArray
 
 from twofold.densities import fit_trimmed
-from twofold.methods.auto.method import AutoConfig
 from twofold.eyes import fit_trimmed_patches, patch_moments
+from twofold.methods.auto.method import AutoConfig
 
 Array = NDArray[np.float64]
 

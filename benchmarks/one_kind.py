@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import table, write_lines
+from auto_tables import collected, table
 from numpy.typing import NDArray
 from other_directions import OUTPUTS, SYSTEMS
 
@@ -114,12 +113,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     bank = Bank(DATASETS.load(options.dataset)(options.root), lambda what, done, n: None)
-    found = []
-    for row in rows(bank, options.runs):
-        found.append(row)
-        print(*row.values(), file=sys.stderr)
-    print_table(found)
-    write_lines(options.out, found)
+    print_table(collected(rows(bank, options.runs), options.out))
 
 
 if __name__ == "__main__":

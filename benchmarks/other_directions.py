@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import Key, direction, lost, table, write_lines
+from auto_tables import Key, collected, direction, lost, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -98,12 +97,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of JSON lines")
     options = parser.parse_args()
     bank = Bank(DATASETS.load(options.dataset)(options.root), lambda what, done, n: None)
-    found = []
-    for row in rows(bank, range(options.first, options.first + options.runs)):
-        found.append(row)
-        print(*row.values(), file=sys.stderr)
-    print_table(found)
-    write_lines(options.out, found)
+    print_table(
+        collected(rows(bank, range(options.first, options.first + options.runs)), options.out)
+    )
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ and count the outcome; nothing else sees them.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import direction, table, write_lines
+from auto_tables import collected, direction, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -48,7 +47,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def rows(bank: Bank, states: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Every cell, one system after the other, so that one way of seeing is in memory at a time."""
+    """Every cell, one system after the other."""
     encoder = load_encoder()
     (normal,) = bank.dataset.classes
     for label, (name, options) in SYSTEMS.items():
@@ -98,12 +97,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of JSON lines")
     options = parser.parse_args()
     bank = Bank(DATASETS.load("pcb")(options.root), lambda what, done, n: None)
-    found = []
-    for row in rows(bank, range(options.first, options.first + options.runs)):
-        found.append(row)
-        print(*row.values(), file=sys.stderr)
-    print_table(found)
-    write_lines(options.out, found)
+    print_table(
+        collected(rows(bank, range(options.first, options.first + options.runs)), options.out)
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from twofold.benchmark.datasets import DATASETS, SHOT, UNLABELLED, Dataset, Doma
 from twofold.benchmark.protocol import PROTOCOLS
 from twofold.errors import ConfigError, ImageSourceError
 
-IDS = ("office31", "officehome", "visda2017", "pacs", "elpv", "folders")
+IDS = ("office31", "officehome", "visda2017", "pacs", "pcb", "elpv", "folders")
 
 
 class Two(Dataset):
