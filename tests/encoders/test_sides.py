@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.engine import make_engine
+from twofold.encoders.outputs import output_digest
 from twofold.encoders.patches import patch_channels
-from twofold.encoders.registry import ENCODERS
 from twofold.encoders.sides import at_side, split_side
 from twofold.errors import ConfigError
 from twofold.images import ImageSet
@@ -29,9 +31,20 @@ def test_names(tiny: Encoder) -> None:
             split_side(wrong, tiny)
 
 
-def test_an_encoder_of_one_size_refuses_another() -> None:
-    spec = ENCODERS.load("dinov2_vits14")
-    assert not spec.any_size
+def test_an_encoder_of_one_size_refuses_another(tiny: Encoder) -> None:
+    fixed = replace(tiny, spec=replace(tiny.spec, any_size=False))
+    with pytest.raises(ConfigError, match="takes images of 32 pixels only, not 64"):
+        FrozenEncoder(fixed, ("pooled", "stride8/64"))
+
+
+def test_what_a_side_stands_for_is_the_encoder_of_that_side(tiny: Encoder) -> None:
+    for base in ("pooled", "patches:8@1", "stride8"):
+        assert output_digest(tiny, f"{base}/64") == output_digest(tiny.at_size(64), base)
+        assert output_digest(tiny, f"{base}/64") != output_digest(tiny, base)
+    with pytest.raises(ConfigError, match="has no output 'pool/64'"):
+        output_digest(tiny, "pool/64")
+    with pytest.raises(ConfigError, match="one side"):
+        make_engine(tiny, ("pooled/64",), "torch")
 
 
 def test_each_side_is_what_an_encoder_of_that_side_gives(

@@ -90,14 +90,14 @@ class FrozenEncoder:
         self._cache = cache
         self._kind = engine
         self._local = threading.local()
-        named = {name: split_side(name, encoder) for name in self._stored}
-        self._seen = {name: (base, at) for name, (base, at) in named.items()}
-        self._own = tuple(name for name, (_, at) in named.items() if at is encoder)
-        others = dict.fromkeys(at.spec.preprocessing.size for _, at in named.values())
+        # Output -> its name without a side, and the encoder of that side.
+        self._seen = {name: split_side(name, encoder) for name in self._stored}
+        self._own = tuple(name for name, (_, at) in self._seen.items() if at is encoder)
+        others = dict.fromkeys(at.spec.preprocessing.size for _, at in self._seen.values())
         self._other_sides = tuple(
             self._side(size) for size in others if size != encoder.spec.preprocessing.size
         )
-        bases = tuple(named[name][0] for name in self._own)
+        bases = tuple(self._seen[name][0] for name in self._own)
         self._engine = PerProcess(partial(make_engine, encoder, bases, engine))
 
     @property
@@ -159,8 +159,8 @@ class FrozenEncoder:
         """One cache space per output: what it is, and which engine rounds it."""
         engine = engine_specification(self._kind)
         return tuple(
-            specification_digest(output_specification(at, base), engine)
-            for base, at in (self._seen[output] for output in self._stored)
+            specification_digest(output_specification(self.encoder, output), engine)
+            for output in self._stored
         )
 
     def _cached(self, images: ImageSet, strict: bool) -> tuple[dict[int, _Item], Vectors]:

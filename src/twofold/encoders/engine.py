@@ -27,6 +27,8 @@ from twofold.encoders.outputs import (
 )
 from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
 from twofold.encoders.scales import is_pooled, resized, side_of
+from twofold.encoders.sides import split_side
+from twofold.errors import ConfigError
 
 __all__ = ["MAX_STREAMS", "Engine", "make_engine"]
 
@@ -63,6 +65,8 @@ def make_engine(
     """
     for name in outputs:
         output_specification(encoder, name)
+        if split_side(name, encoder)[1] is not encoder:
+            raise ConfigError(f"an engine runs at one side: make one of the encoder for {name!r}")
     if resolve_engine(kind) == "openvino":
         return _OpenVinoEngine(encoder, tuple(outputs))
     return _TorchEngine(encoder, tuple(outputs))

@@ -20,6 +20,7 @@ from twofold.encoders.backbone import Trainable
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.patches import is_patches, patches_specification
 from twofold.encoders.scales import is_pooled, pooled_specification
+from twofold.encoders.sides import split_side
 from twofold.errors import ConfigError
 
 __all__ = [
@@ -59,7 +60,8 @@ def output_specification(encoder: Encoder, output: str) -> dict[str, JsonValue]:
 
     Args:
         encoder: the loaded network.
-        output: a name from :func:`output_names` or of a family it mentions.
+        output: a name from :func:`output_names` or of a family it mentions; ``NAME/SIDE`` is the
+            output NAME of the same network at another side.
 
     Returns:
         Plain JSON content; a constant behind the name stands in it by its value, and code by a
@@ -68,12 +70,13 @@ def output_specification(encoder: Encoder, output: str) -> dict[str, JsonValue]:
     Raises:
         ConfigError: no such output.
     """
-    if is_patches(output):
-        what = patches_specification(output, encoder)
-    elif is_pooled(output):
-        what = pooled_specification(output, encoder)
-    elif output in output_names(encoder):
-        what = {"kind": output, "version": 1}
+    base, encoder = split_side(output, encoder)
+    if is_patches(base):
+        what = patches_specification(base, encoder)
+    elif is_pooled(base):
+        what = pooled_specification(base, encoder)
+    elif base in output_names(encoder):
+        what = {"kind": base, "version": 1}
     else:
         known = ", ".join(output_names(encoder))
         raise ConfigError(f"{encoder.spec.id} has no output {output!r}: choose from {known}")
