@@ -117,7 +117,7 @@ def run_shell(example: Example, page: Path) -> None:
 
 
 # Half a minute each: their commands go through fits, benchmarks and the demo.
-LONG = {"README.md", "cli.md"}
+LONG = {"README.md", "adding.md", "cli.md", "eyes.md"}
 
 
 @pytest.mark.parametrize(
