@@ -104,6 +104,17 @@ def test_where_the_source_lies_does_not_matter() -> None:
     np.testing.assert_allclose(near, far, rtol=0.05, atol=0.02)
 
 
+def test_without_a_source_the_pool_alone_is_the_bank() -> None:
+    pool = draw(12, 1)
+    found = fit_bank(None, pool, np.arange(12), trim=0.0, random_state=0)
+    rows = {tuple(row) for row in found.model.whiten(pool.transpose(0, 2, 3, 1).reshape(-1, 4))}
+    # Whitened in double precision, so not to the last bit.
+    nearest = cdist(found.model.rows, np.array(list(rows))).min(axis=1)
+    assert nearest.max() < 1e-4
+    with_source = fit(draw(6, 0), pool, trim=0.0).model.rows
+    assert cdist(with_source, np.array(list(rows))).min(axis=1).max() > 1e-2
+
+
 def test_the_same_state_gives_the_same_bits() -> None:
     first, again = (fit(draw(4, 0), draw(9, 1), random_state=3) for _ in range(2))
     assert np.array_equal(first.model.rows, again.model.rows)

@@ -98,7 +98,7 @@ class BankFit:
 
 
 def fit_bank(
-    source: NDArray[np.floating],
+    source: NDArray[np.floating] | None,
     pool: NDArray[np.floating],
     groups: NDArray[np.integer],
     *,
@@ -116,7 +116,7 @@ def fit_bank(
        anomaly explains itself only where another group has it too.
 
     Args:
-        source: (m, c, g, g) of normals, m >= 1.
+        source: (m, c, g, g) of normals, m >= 1; None leaves it out.
         pool: (n, c, g, g), n >= 2.
         groups: int (n,), equal for images that are no independent draws.
         trim: share of the pool left out, in [0, 0.5].
@@ -141,7 +141,7 @@ def fit_bank(
 
 
 def _build(
-    source: NDArray[np.floating],
+    source: NDArray[np.floating] | None,
     pool: NDArray[np.floating],
     groups: NDArray[np.integer],
     kept: Mask,
@@ -150,16 +150,17 @@ def _build(
     """A bank, and the group that each row is of; -1 for the source."""
     rng = np.random.default_rng(random_state)
     own, images = _drawn(pool, np.flatnonzero(kept), rng)
-    lent, _ = _drawn(source, np.arange(len(source)), rng)
     mean = own.mean(axis=0, dtype=np.float64)
     whitening = _whitening(own - mean)
-    lent_mean = lent.mean(axis=0, dtype=np.float64)
-    both = np.concatenate([(own - mean) @ whitening, (lent - lent_mean) @ whitening])
-    rows = both.astype(np.float32)
-    owners = np.concatenate([groups[images].astype(np.int64), np.full(len(lent), -1)])
+    centred, owners = [own - mean], [groups[images].astype(np.int64)]
+    if source is not None:
+        lent, _ = _drawn(source, np.arange(len(source)), rng)
+        centred.append(lent - lent.mean(axis=0, dtype=np.float64))
+        owners.append(np.full(len(lent), -1))
+    rows = (np.concatenate(centred) @ whitening).astype(np.float32)
     chosen = greedy_centers(rows, _ROWS, rng)
     model = FreeBank(mean.astype(np.float32), whitening.astype(np.float32), rows[chosen])
-    return model, owners[chosen]
+    return model, np.concatenate(owners)[chosen]
 
 
 def _drawn(

@@ -177,7 +177,7 @@ class Auto(Method):
         """Fit the local view without places; distances to rows of other images."""
         config, name = self.config, self.config.patches()
         fit = fit_bank(
-            source[name],
+            None if config.source_weight == 0 else source[name],
             pool[name],
             pool.grouping(),
             trim=config.trim,
