@@ -16,6 +16,8 @@ import pytest
 from tests.cli.conftest import Run
 from tests.support.trees import make_tree
 
+from twofold.benchmark.datasets import DATASETS
+
 pytestmark = pytest.mark.filterwarnings("ignore:.*not the published:UserWarning")
 
 FAST = ("frozen_source", "target_only")
@@ -122,7 +124,7 @@ def test_wrong_use_is_one_line(
 def test_an_unknown_dataset_names_the_known(run: Run) -> None:
     result = run("bench", "mnist")
     assert result.exit_code == 2
-    assert "choose one of office31, officehome, visda2017, pacs, elpv, folders" in result.stderr
+    assert f"choose one of {', '.join(DATASETS.ids())}" in result.stderr
 
 
 def start(tree: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:

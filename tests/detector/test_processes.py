@@ -169,16 +169,20 @@ def test_a_fork_of_a_fork(detectors: dict[str, Detector], world: toy.World) -> N
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# Each compiles an engine of its own, which takes seconds.
+@pytest.mark.parametrize("kind", ["fitted", pytest.param("loaded", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "again",
     [
-        lambda detector: pickle.loads(pickle.dumps(detector)),
-        copy.deepcopy,
-        copy.copy,
-        lambda detector: cloudpickle.loads(cloudpickle.dumps(detector)),
+        pytest.param(lambda detector: pickle.loads(pickle.dumps(detector)), id="pickle"),
+        pytest.param(copy.deepcopy, id="deepcopy"),
+        pytest.param(copy.copy, id="copy", marks=pytest.mark.slow),
+        pytest.param(
+            lambda detector: cloudpickle.loads(cloudpickle.dumps(detector)),
+            id="cloudpickle",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["pickle", "deepcopy", "copy", "cloudpickle"],
 )
 def test_copies_score_alike(
     detectors: dict[str, Detector],

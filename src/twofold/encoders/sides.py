@@ -9,7 +9,7 @@ from twofold.errors import ConfigError
 
 __all__ = ["at_side", "split_side"]
 
-_NAME = re.compile(r"(?P<base>[^/]+)(?:/(?P<side>[1-9]\d{0,4}))?")
+_NAME = re.compile(r"(?P<base>[^/]*)(?:/(?P<side>[1-9]\d{0,4}))?")
 
 
 def at_side(name: str, side: int | None) -> str:

@@ -163,7 +163,9 @@ def test_least_squares_reach_every_answer() -> None:
     wanted = (judge(source) - 1).square().mean()
     wanted = wanted + sum(judge(image).square().mean() for image in images)
     torch.testing.assert_close(played.discriminator_loss(source, images), wanted)
-    near, far = (played.networks.latent_discriminator(latents[k]) for k in ("near", "far"))
+    of_source, of_target = (
+        played.networks.latent_discriminator(latents[k]) for k in ("source", "target")
+    )
     wanted = sum((judge(image) - 1).square().mean() for image in images)
-    wanted = wanted + near.square().mean() + (far - 1).square().mean()
+    wanted = wanted + of_source.square().mean() + (of_target - 1).square().mean()
     torch.testing.assert_close(played.makers_loss(source, images, latents), wanted)
