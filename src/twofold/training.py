@@ -215,6 +215,12 @@ def _fabric(config: TrainingConfig) -> Fabric:
 
 
 def make_sgd(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; what is not part of an encoder learns faster.
+
+    Args:
+        module: its parts of the kind :class:`twofold.encoders.backbone.Suffix` are the encoder's.
+        config: rates, momentum and weight decay.
+    """
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     pretrained = {
         id(parameter)

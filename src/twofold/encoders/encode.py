@@ -219,8 +219,8 @@ class FrozenEncoder:
     def _infer(self, decoded: list[Image.Image]) -> tuple[NDArray[np.float32], ...]:
         """Every stored output of at most a batch of images, in order."""
         found: dict[str, NDArray[np.float32]] = {}
-        batch = self._batch(decoded, self.encoder)
         if self._own:
+            batch = self._batch(decoded, self.encoder)
             found |= zip(self._own, self.engine(batch), strict=True)
         for side in self._other_sides:
             found |= zip(

@@ -86,6 +86,11 @@ def _local_file(spec: EncoderSpec) -> Path | None:
 
 
 def packaged_file(weights: PackagedWeights) -> Path:
+    """Where the installed package has its weights.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
     found = find_spec(weights.module)
     if found is None or found.origin is None:
         raise MissingExtraError(
@@ -117,6 +122,7 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
 
 
 def hub_reachable() -> bool:
+    """Whether a download is worth trying; False within seconds where there is no network."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,9 +91,8 @@ class FreeFit:
 
 def local_scores(model: PatchGaussians | FreeBank, patches: NDArray[np.floating]) -> Array:
     """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,)."""
-    if isinstance(model, FreeBank):  # its products are large enough for several threads
-        return top_mean(model.squared_distances(patches))
-    with one_thread():
+    # The products of a bank are large enough for several threads.
+    with nullcontext() if isinstance(model, FreeBank) else one_thread():
         return top_mean(model.squared_distances(patches))
 
 
