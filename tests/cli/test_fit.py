@@ -30,6 +30,8 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
         "global_source_weight",
         "local_weight",
         "place_share",
+        "separation",
+        "separation_without_places",
         "source_weight",
     }
     low, high = content["threshold"]["interval"]

@@ -41,6 +41,8 @@ def test_a_shift(world: toy.World) -> None:
         "global_source_weight",
         "local_weight",
         "place_share",
+        "separation",
+        "separation_without_places",
         "source_weight",
     }
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}

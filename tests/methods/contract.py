@@ -354,7 +354,7 @@ def check_reference(method: MethodClass) -> None:
         index = np.arange(len(images))
         index[row] = other
         # Under the digests of before, as copies that are known would change the folds.
-        copied = replace(images.subset(index), digests=images.digests)
+        copied = replace(images.subset(index), digests=images.digests, originals=None)
         other_data = changed(data, name, copied)
         return make(method).fit(other_data).out_of_sample.scores
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.seeing import seeing
 from twofold.cli.work import LAST_STATE, BitDepth, Json, Strict, Weights
 from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
 
@@ -75,6 +76,8 @@ def _print(found: Check) -> None:
     for name, bits in zip(("source", "target"), found.bit_depths, strict=True):
         if bits is not None:
             typer.echo(f"{name} images with more than 8 bits are read with {bits} bits a channel")
+    for line in seeing(found.choices, found.visible_flaws):
+        typer.echo(line)
     facts = found.findings
     if facts is None:
         return

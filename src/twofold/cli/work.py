@@ -11,6 +11,7 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder, check_parents
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
+from twofold.cli.seeing import seeing
 from twofold.defaults import (
     DEFAULT_CALIBRATION,
     DEFAULT_ENCODER,
@@ -163,6 +164,8 @@ def _tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
         f"{100 * threshold.false_alarm_rate:.3g}% false alarms, from {threshold.n_images} "
         f"{threshold.origin} images"
     )
+    for line in seeing(evidence.choices, evidence.visible_flaws):
+        typer.echo(line)
 
 
 @command

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
+from twofold.defaults import (
+    DEFAULT_CALIBRATION,
+    DEFAULT_ENCODER,
+    DEFAULT_FALSE_ALARM_RATE,
+    DEFAULT_RANDOM_STATE,
+)
 from twofold.detector.arguments import check_parameters, check_seed
-from twofold.detector.fitting import fit_distinct, look_at
+from twofold.detector.fitting import fit_distinct, look_at, seen_flaws
 from twofold.detector.inputs import FitImages, find_fit_images, grouped
 from twofold.detector.reading import DetectorProgress, Reader
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.evidence import LEAST_IMAGES, Copies, Findings, judge
+from twofold.evidence import LEAST_IMAGES, Copies, Findings, VisibleFlaws, judge
 from twofold.images import ImageInput, Problem, find_images
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
@@ -39,6 +44,7 @@ class Check:
         problems: unusable images.
         notes: what is odd about the files, and copies within and across the sets, a line each.
         bit_depths: with which source and target images of more than 8 bits are read.
+        visible_flaws: how small a flaw is seen at the stated rate; None with few images.
     """
 
     n_source: int
@@ -51,6 +57,7 @@ class Check:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     bit_depths: tuple[int | None, int | None]
+    visible_flaws: VisibleFlaws | None = None
 
 
 def check_pair(
@@ -118,6 +125,7 @@ def _studied(
     """What is known about images that are read."""
     source, pool = data.source, data.target_pool
     assert pool is not None
+    flaws: VisibleFlaws | None = None
     if min(len(source), len(pool)) < LEAST_IMAGES:
         findings, choices = None, {}
         verdict = judge(
@@ -137,6 +145,7 @@ def _studied(
             random_state=random_state,
         )
         choices = dict(fit.diagnostics.choices)
+        flaws = seen_flaws(fit, DEFAULT_CALIBRATION, false_alarm_rate)
     return Check(
         n_source=len(source),
         n_target=len(pool),
@@ -148,4 +157,5 @@ def _studied(
         problems=source.problems + pool.problems,
         notes=(*given.notes, *Copies.of(source, pool).notes()),
         bit_depths=given.bit_depths,
+        visible_flaws=flaws,
     )

@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 from twofold.defaults import DEFAULT_CALIBRATION
 from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.evidence import Evidence, Findings, Verdict, collect_evidence, judge, study
-from twofold.methods import Fit, FitData, Method
+from twofold.evidence import (
+    Evidence,
+    Findings,
+    Verdict,
+    VisibleFlaws,
+    collect_evidence,
+    judge,
+    study,
+    visible_flaws,
+)
+from twofold.methods import Fit, FitData, Method, OutOfSample
 from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
 
-__all__ = ["Fitted", "fit_distinct", "fit_method", "look_at"]
+__all__ = ["Fitted", "fit_distinct", "fit_method", "look_at", "seen_flaws"]
 
 Array = NDArray[np.float64]
 
@@ -69,10 +78,7 @@ def fit_method(
         bit_depths: of source and target, for the evidence.
     """
     fit, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
-    own = fit.out_of_sample
-    calibration = Calibration.of(
-        own.scores, origin=own.origin, groups=own.groups, rule=rule, scale=own.scale
-    )
+    calibration = calibrated(fit.out_of_sample, rule)
     threshold = fit_threshold(calibration, false_alarm_rate)
     findings: Findings | None = None
     verdict: Verdict | None = None
@@ -93,8 +99,31 @@ def fit_method(
         choices=dict(fit.diagnostics.choices),
         notes=notes,
         bit_depths=bit_depths,
+        visible_flaws=seen_flaws(fit, rule, false_alarm_rate),
     )
     return Fitted(fit.model, threshold, evidence, calibration, seen)
+
+
+def calibrated(own: OutOfSample, rule: Rule) -> Calibration:
+    """Out-of-sample scores as a calibration."""
+    return Calibration.of(
+        own.scores, origin=own.origin, groups=own.groups, rule=rule, scale=own.scale
+    )
+
+
+def seen_flaws(fit: Fit[Method], rule: Rule, false_alarm_rate: float) -> VisibleFlaws | None:
+    """How small a flaw the method would flag at a rate, if it says how it scores made-up ones."""
+    made_up = fit.diagnostics.made_up_flaws
+    if made_up is None:
+        return None
+    threshold = fit_threshold(calibrated(made_up.out_of_sample, rule), false_alarm_rate)
+    return visible_flaws(
+        made_up.scores,
+        threshold.value,
+        shares=made_up.shares,
+        sides=made_up.sides,
+        false_alarm_rate=threshold.false_alarm_rate,
+    )
 
 
 def fit_distinct(

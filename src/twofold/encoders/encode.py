@@ -17,6 +17,7 @@ from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encoded import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.originals import Originals
 from twofold.encoders.outputs import (
     BATCH,
     EngineKind,
@@ -53,6 +54,10 @@ class _Item:
     values: tuple[NDArray[np.float32], ...] = ()
 
 
+_Engines = dict[tuple[int, tuple[str, ...]], PerProcess[Engine]]
+"""Side and outputs -> what runs them; compiling takes seconds."""
+
+
 @dataclass(frozen=True)
 class _Side:
     """Outputs at another side than the encoder's own: their full names, in the engine's order."""
@@ -84,6 +89,16 @@ class FrozenEncoder:
         cache: EmbeddingCache | None = None,
         engine: EngineKind = "auto",
     ) -> None:
+        self._engines: _Engines = {}
+        self._set_up(encoder, outputs, cache, engine)
+
+    def _set_up(
+        self,
+        encoder: Encoder,
+        outputs: Sequence[str],
+        cache: EmbeddingCache | None,
+        engine: EngineKind,
+    ) -> None:
         self.encoder = encoder
         self.outputs = tuple(dict.fromkeys(outputs))
         self._stored = tuple(name for name in self.outputs if name not in LAZY_OUTPUTS)
@@ -98,12 +113,26 @@ class FrozenEncoder:
             self._side(size) for size in others if size != encoder.spec.preprocessing.size
         )
         bases = tuple(self._seen[name][0] for name in self._own)
-        self._engine = PerProcess(partial(make_engine, encoder, bases, engine))
+        self._engine = self._shared_engine(encoder, bases)
+
+    def _shared_engine(self, encoder: Encoder, outputs: tuple[str, ...]) -> PerProcess[Engine]:
+        """The engine of a side, shared with the encoders made by :meth:`with_outputs`."""
+        key = (encoder.spec.preprocessing.size, outputs)
+        if key not in self._engines:
+            self._engines[key] = PerProcess(partial(make_engine, encoder, outputs, self._kind))
+        return self._engines[key]
 
     @property
     def engine(self) -> Engine:
         """This process's engine; compiled on first use, once, whichever thread comes first."""
         return self._engine.get()
+
+    def with_outputs(self, outputs: Sequence[str], *, cached: bool = True) -> FrozenEncoder:
+        """The same encoder, engine and cache (unless ``cached`` is off) for other outputs."""
+        other = FrozenEncoder.__new__(FrozenEncoder)
+        other._engines = self._engines
+        other._set_up(self.encoder, outputs, self._cache if cached else None, self._kind)
+        return other
 
     def _side(self, size: int) -> _Side:
         """What the outputs at another side need."""
@@ -113,8 +142,7 @@ class FrozenEncoder:
             if at.spec.preprocessing.size == size
         }
         at = self.encoder.at_size(size)
-        engine = PerProcess(partial(make_engine, at, tuple(names.values()), self._kind))
-        return _Side(at, tuple(names), engine)
+        return _Side(at, tuple(names), self._shared_engine(at, tuple(names.values())))
 
     def encode(
         self, images: ImageSet, *, strict: bool = False, progress: Progress | None = None
@@ -258,15 +286,16 @@ class FrozenEncoder:
             values = [vectors[item.digest][position] for item in good]
             arrays[output] = np.stack(values) if values else np.empty((0,), dtype=np.float32)
         kept = np.array([item.index for item in good], dtype=np.int64)
+        usable = images.subset(kept)
         return EncodedImages(
             names=tuple(images.names[item.index] for item in good),
             digests=tuple(item.digest for item in good),
-            arrays=arrays
-            | on_demand(self.outputs, images.subset(kept), self.encoder.spec.preprocessing),
+            arrays=arrays | on_demand(self.outputs, usable, self.encoder.spec.preprocessing),
             kept=kept,
             problems=tuple(
                 Problem(images.names[item.index], item.problem) for item in ordered if item.problem
             ),
+            originals=Originals(usable, self),
         )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.encoders.originals import Originals
 from twofold.errors import ConfigError
 from twofold.images import Problem
 
@@ -45,6 +47,7 @@ class EncodedImages:
         problems: the unusable images.
         groups: int64 (n,), equal for images that are no independent draws (copies, frames of one
             scene, one part seen often); None where only copies of a file are known.
+        originals: the images themselves; None where nobody can look at them again.
     """
 
     names: tuple[str, ...]
@@ -53,6 +56,7 @@ class EncodedImages:
     kept: NDArray[np.int64] = field(repr=False)
     problems: tuple[Problem, ...] = ()
     groups: NDArray[np.int64] | None = field(default=None, repr=False)
+    originals: Originals | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,7 +75,35 @@ class EncodedImages:
             arrays={name: _select(array, index) for name, array in self.arrays.items()},
             kept=self.kept[index],
             groups=None if self.groups is None else self.groups[index],
+            originals=None if self.originals is None else self.originals.subset(index),
         )
+
+    def also_as(self, outputs: Sequence[str]) -> EncodedImages:
+        """The same images with these outputs besides those they have; see :meth:`seen_as`."""
+        if all(name in self.arrays for name in outputs):
+            return self
+        return self.seen_as((*self.arrays, *outputs))
+
+    def seen_as(
+        self, outputs: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> EncodedImages:
+        """The same images with these outputs; what is not there yet is encoded now.
+
+        Args:
+            outputs: their names.
+            progress: told how many images are done.
+
+        Raises:
+            ConfigError: the images cannot be looked at again.
+            ImageSourceError: an image has changed or gone meanwhile.
+        """
+        missing = [name for name in outputs if name not in self.arrays]
+        arrays = dict(self.arrays)
+        if missing:
+            if self.originals is None:
+                raise ConfigError(f"these images were encoded without the output {missing[0]!r}")
+            arrays |= self.originals.encode(missing, self.digests, progress)
+        return replace(self, arrays={name: arrays[name] for name in dict.fromkeys(outputs)})
 
     def grouping(self) -> NDArray[np.int64]:
         """A group for each image, int64 (n,): ``groups``, or copies of one file together."""

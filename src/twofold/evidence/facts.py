@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence.study import Findings
 from twofold.evidence.verdict import ADAPT, Verdict
+from twofold.evidence.visible import VisibleFlaws
 from twofold.images import Problem
 from twofold.thresholds import Threshold
 
@@ -40,6 +41,7 @@ class Evidence:
         choices: what the method settled by itself.
         bit_depths: of the source's and the target's images with more than 8 bits a channel; None
             where there are no such images.
+        visible_flaws: how small a flaw is seen; None where the method does not say.
     """
 
     n_source: int
@@ -57,6 +59,7 @@ class Evidence:
     findings: Findings | None = None
     choices: dict[str, float] = field(default_factory=dict)
     bit_depths: tuple[int | None, int | None] = (None, None)
+    visible_flaws: VisibleFlaws | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def collect_evidence(
     choices: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
     bit_depths: tuple[int | None, int | None] = (None, None),
+    visible_flaws: VisibleFlaws | None = None,
 ) -> Evidence:
     """Count and compare; content is compared by hash.
 
@@ -124,6 +128,7 @@ def collect_evidence(
         choices: of the method.
         notes: on the files, a line each.
         bit_depths: of source and target.
+        visible_flaws: how small a flaw the method sees.
     """
     copies = Copies.of(source, target)
     problems = source.problems + (() if target is None else target.problems)
@@ -142,6 +147,7 @@ def collect_evidence(
         findings=findings,
         choices=dict(choices or {}),
         bit_depths=bit_depths,
+        visible_flaws=visible_flaws,
     )
 
 

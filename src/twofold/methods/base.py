@@ -126,6 +126,8 @@ class Method(ABC):
         self._require_fitted()
         if not len(images):
             return np.empty(0)
+        # A fit may have settled on outputs that these images were not encoded with.
+        images = images.also_as(self.config.outputs())
         return np.asarray(self._score(images), dtype=np.float64)
 
     def anomaly_map(self, images: EncodedImages) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twofold.selection import Partition
 from twofold.thresholds import Origin, ScoreScale
 
-__all__ = ["Diagnostics", "Fit", "Found", "OutOfSample"]
+__all__ = ["Diagnostics", "Fit", "Found", "MadeUpFlaws", "OutOfSample"]
 
 Array = NDArray[np.float64]
 M_co = TypeVar("M_co", covariant=True)
@@ -38,6 +38,23 @@ class OutOfSample:
 
 
 @dataclass(frozen=True)
+class MadeUpFlaws:
+    """Scores of made-up flaws on presumed normals, by a model that has not seen these images.
+
+    Attributes:
+        shares: float64 (s,), of an image's area.
+        sides: float64 (s,), of a square as large as the flaw, in pixels of a median image.
+        scores: float64 (s, h), one flaw of each size on each of h images.
+        out_of_sample: of the same model: what a threshold for these scores is read off.
+    """
+
+    shares: Array
+    sides: Array
+    scores: Array
+    out_of_sample: OutOfSample
+
+
+@dataclass(frozen=True)
 class Diagnostics:
     """What a fit tells of itself. Scoring needs none of it, and a saved model has none of it.
 
@@ -49,6 +66,7 @@ class Diagnostics:
         losses: mean loss of each epoch, by phase of the training.
         steps: of the optimiser.
         networks: all that was trained, of which scoring needs a part, for looking at.
+        made_up_flaws: how the method sees them; None where that is not known.
     """
 
     choices: Mapping[str, float] = field(default_factory=dict)
@@ -57,6 +75,7 @@ class Diagnostics:
     losses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     steps: int = 0
     networks: Any = None
+    made_up_flaws: MadeUpFlaws | None = None
 
     @classmethod
     def of_training(

@@ -18,3 +18,9 @@ class Steps:
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, self._total)
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+        if self._done < self._total:
+            self._done = self._total - 1
+            self.step()

@@ -17,7 +17,7 @@ from twofold.images import find_images
 from twofold.methods import FitData, parse_config
 from twofold.methods.auto.method import Auto
 
-FREE = {"locality": "local", "places": "none"}
+FREE = {"locality": "local", "places": "none", "neighbourhood": 3}
 
 
 def scattered(n: int, seed: int) -> patch_cases.Patches:
@@ -67,7 +67,7 @@ def test_the_view_is_the_bank_and_its_scores_those_of_other_images() -> None:
 
 def test_with_whole_images_both_have_half_of_the_say() -> None:
     source, pool = world_of(patch_cases.patches(10, 1), patch_cases.patches(20, 2))
-    method = Auto(toy.encoder(), parse_config(Auto, {"places": "none"}))
+    method = Auto(toy.encoder(), parse_config(Auto, {"places": "none", "neighbourhood": 3}))
     fit = method.fit(FitData(source=source, target_pool=pool))
     assert fit.diagnostics.choices["local_weight"] == 0.5
 

@@ -181,9 +181,11 @@ def test_progress_is_told(locality: str, views: int) -> None:
     method = Auto(toy.encoder(), parse_config(Auto, {"locality": locality}))
     data = toy.fit_data(Auto, toy.encoded_world())
     method.fit(data, progress=lambda done, total: told.append((done, total)))
-    total = len(told)
-    assert total >= views
-    assert told == [(step, total) for step in range(1, total + 1)]
+    assert len(told) >= views
+    done, totals = zip(*told, strict=True)
+    assert len(set(totals)) == 1
+    assert list(done) == sorted(set(done))
+    assert done[-1] == totals[0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])

@@ -1,0 +1,87 @@
+"""The images behind encoded ones, to be looked at once more in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import ImageError, ImageSourceError
+from twofold.images import ImageSet
+
+if TYPE_CHECKING:
+    from twofold.encoders.encode import FrozenEncoder
+
+__all__ = ["Originals"]
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """The files (or arrays) of encoded images, and how they were encoded.
+
+    Attributes:
+        images: one for each row, all of which could be decoded.
+        frozen: what encoded them.
+    """
+
+    images: ImageSet
+    frozen: FrozenEncoder
+
+    def subset(self, rows: NDArray[np.integer]) -> Originals:
+        """Those of the given rows."""
+        return Originals(self.images.subset(rows), self.frozen)
+
+    def encode(
+        self,
+        outputs: Sequence[str],
+        digests: Sequence[str],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, NDArray[np.float32]]:
+        """More outputs of the same images, by name.
+
+        Args:
+            outputs: their names.
+            digests: of the images, as they were.
+            progress: told how many images are done.
+
+        Raises:
+            ImageSourceError: an image has changed or gone meanwhile.
+        """
+        frozen = self.frozen.with_outputs(outputs)
+        encoded = frozen.encode(self.images, strict=True, progress=progress)
+        for name, before, now in zip(self.images.names, digests, encoded.digests, strict=True):
+            if before != now:
+                raise ImageSourceError(f"{name}: the file has changed since it was first read")
+        return encoded.arrays
+
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """One image as decoded, uint8 (h, w, 3).
+
+        Raises:
+            ImageSourceError: it has changed or gone.
+        """
+        try:
+            return np.asarray(self.images.load(row).decode(), dtype=np.uint8)
+        except ImageError as error:
+            raise ImageSourceError(f"{self.images.names[row]}: {error}") from error
+
+    def sizes(self) -> list[Size]:
+        """Width and height of each image as stored, in pixels; headers are read, no pixels.
+
+        Raises:
+            ImageSourceError: an image has changed or gone.
+        """
+        found = []
+        for row in range(len(self.images)):
+            try:
+                header = self.images.header(row)
+            except ImageError as error:
+                raise ImageSourceError(f"{self.images.names[row]}: {error}") from error
+            assert header is not None
+            found.append((header.width, header.height))
+        return found

@@ -1,0 +1,172 @@
+"""Which way of looking suits the data, decided without labels; and how small a flaw it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.encoders.encode import EncodedImages
+from twofold.encoders.encoder import Encoder
+from twofold.methods.auto.config import AutoConfig, Effort
+from twofold.methods.auto.trial import FlawTrial, make_trial, separation
+from twofold.methods.auto.way import Way, fit_way
+from twofold.methods.base import FitData
+from twofold.methods.fit import MadeUpFlaws
+from twofold.methods.progress import Steps
+from twofold.synthetic import GRADES
+
+__all__ = ["Settled", "native_side", "settle"]
+
+Mask = NDArray[np.bool_]
+
+# A bank takes the place of both views where it makes at most half of their errors on made-up flaws.
+# By less it does not count: made-up flaws favour fine patches, and of real anomalies some are other
+# objects, which whole images see better. Between .36 and .5 on boards, .65 and more elsewhere.
+_FEWER_ERRORS = 0.5
+# Images of either domain that a bank is tried with: its rows are chosen from some hundred patches
+# of each image, and 128 tell as much as all.
+_TRIED = 128
+# Sides are multiples of it, as the encoders' deepest maps.
+_STEP = 32
+_MOST_SIDE: dict[Effort, int] = {"fast": 0, "balanced": 1024, "thorough": 2048}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was decided.
+
+    Attributes:
+        way: fitted.
+        choices: by name.
+        made_up_flaws: how it scores made-up flaws; None where that is not known.
+    """
+
+    way: Way
+    choices: dict[str, float] = field(default_factory=dict)
+    made_up_flaws: MadeUpFlaws | None = None
+
+
+def native_side(sizes: Sequence[tuple[int, int]], encoder: Encoder, effort: Effort) -> int | None:
+    """Side in pixels of the square at which images of these sizes lose least.
+
+    Args:
+        sizes: width and height of each image.
+        encoder: that will see them.
+        effort: bounds the side.
+
+    Returns:
+        The median of the longer sides, rounded up to a multiple of 32; None, the encoder's own,
+        where that is no smaller, or the encoder takes one size only.
+    """
+    own = encoder.spec.preprocessing.size
+    longest = float(np.median(np.max(np.asarray(sizes), axis=1)))
+    side = min(-(-round(longest) // _STEP) * _STEP, _MOST_SIDE[effort])
+    return side if encoder.spec.any_size and side > own else None
+
+
+def settle(
+    way: Way, given: AutoConfig, encoder: Encoder, data: FitData, random_state: int, tell: Steps
+) -> Settled:
+    """Keep the first way of looking, or take a bank of patches instead.
+
+    1. A few presumed normals are held out, and get made-up flaws of seven sizes.
+    2. The way is fitted to the rest; its separation is the AUROC of flawed against clean images,
+       mean over the sizes.
+    3. If the options leave it open, so is a bank of patches without places, at the side of the
+       images. It takes over where its errors are half of the way's or less.
+
+    Args:
+        way: fitted to all of the pool.
+        given: the options as the user gave them.
+        encoder: of the images.
+        data: with the way's outputs.
+        random_state: of all draws.
+        tell: told of up to three steps.
+
+    Raises:
+        ImageSourceError: an image has changed or gone meanwhile.
+    """
+    pool = data.target_pool
+    assert pool is not None
+    kept = Settled(way, dict(way.choices))
+    if given.effort == "fast":
+        return kept
+    normal = way.presumed_normal()
+    trial = make_trial(pool, normal, random_state=random_state)
+    if trial is None:
+        return kept
+    first, flaws = _tried(way.config, trial, data, random_state)
+    tell.step()
+    choices = kept.choices | {"separation": first}
+    kept = Settled(way, choices, flaws)
+    if given.places != "auto" or given.locality == "global":
+        return kept
+    assert pool.originals is not None
+    side = native_side(pool.originals.sizes(), encoder, given.effort)
+    bank = given.settled("none", side).model_copy(update={"locality": "local"})
+    few = _few(trial, data, normal, bank.outputs(), random_state)
+    rows = fit_way(bank.model_copy(update={"trim": 0.0}), few, random_state, Steps(None, 2))
+    found = float(separation(*trial.scores(rows)).mean())
+    choices["separation_without_places"] = found
+    tell.step()
+    if 1.0 - found > _FEWER_ERRORS * (1.0 - first):
+        return kept
+    return _changed(bank, trial, data, choices, random_state)
+
+
+def _changed(
+    config: AutoConfig, trial: FlawTrial, data: FitData, choices: dict[str, float], state: int
+) -> Settled:
+    """The other way, fitted to everything."""
+    outputs = config.outputs()
+    assert data.target_pool is not None
+    seen = replace(
+        data,
+        source=data.source.seen_as(outputs),
+        target_pool=data.target_pool.seen_as(outputs),
+    )
+    way = fit_way(config, seen, state, Steps(None, 2))
+    assert seen.target_pool is not None
+    found, flaws = _tried(config, replace(trial, pool=seen.target_pool), seen, state)
+    side = {} if config.image_size is None else {"image_size": float(config.image_size)}
+    return Settled(
+        way,
+        {
+            "separation": found,
+            "separation_with_places": choices["separation"],
+            **side,
+            **way.choices,
+        },
+        flaws,
+    )
+
+
+def _tried(
+    config: AutoConfig, trial: FlawTrial, data: FitData, state: int
+) -> tuple[float, MadeUpFlaws]:
+    """Separation of a way that has not seen the held-out images, and its scores of the flaws."""
+    way = fit_way(config, trial.data(data), state, Steps(None, 4))
+    clean, flawed = trial.scores(way)
+    assert way.own is not None
+    flaws = MadeUpFlaws(np.array(GRADES), trial.sides(), flawed, way.own)
+    return float(separation(clean, flawed).mean()), flaws
+
+
+def _few(
+    trial: FlawTrial, data: FitData, normal: Mask, outputs: tuple[str, ...], state: int
+) -> FitData:
+    """Some source images and presumed normals that were not held out, with other outputs."""
+    rng = np.random.default_rng(state)
+    staying = np.flatnonzero(trial.rest & normal)
+    return replace(
+        data,
+        source=_some(data.source, np.arange(len(data.source)), rng).seen_as(outputs),
+        target_pool=_some(trial.pool, staying, rng).seen_as(outputs),
+    )
+
+
+def _some(images: EncodedImages, rows: NDArray[np.intp], rng: np.random.Generator) -> EncodedImages:
+    return images.subset(np.sort(rng.permutation(rows)[:_TRIED]))

@@ -1,0 +1,94 @@
+"""Options of `auto`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from twofold.encoders.patches import patches_name
+from twofold.encoders.scales import pooled_name
+from twofold.encoders.sides import at_side
+from twofold.methods.density import DensityConfig
+
+__all__ = ["AutoConfig", "Effort", "Locality", "Places"]
+
+Locality = Literal["global", "local", "both"]
+Places = Literal["each", "shared", "none"]
+Effort = Literal["fast", "balanced", "thorough"]
+Side = Annotated[int, Field(ge=64, le=2048)]
+
+# With places a neighbourhood forgives a displacement by one, as in PatchCore; without them there is
+# none to forgive, and an average over neighbours hides a small flaw (docs/eyes.md).
+_NEIGHBOURHOOD = {"each": 3, "shared": 3, "none": 1}
+
+
+class AutoConfig(DensityConfig):
+    """What `auto` looks at; the rest it settles itself, without labels."""
+
+    # Nobody knows beforehand whether anomalies are other things or flaws of the same thing.
+    locality: Locality = "both"
+    # Sizes at which whole images are seen, half an octave apart. The encoder was trained on things
+    # that fill the picture more or less; one that is drawn in few lines it knows better smaller.
+    scales: int = Field(default=2, ge=1, le=3)
+    # Side in pixels of the square in which patches see an image. "auto": that of the images where
+    # patches are seen without places, else the encoder's own, which None stands for. "native": that
+    # of the images.
+    image_size: Side | Literal["auto", "native"] | None = "auto"
+    # None: the stage maps of strides 8 and 16, or all an encoder has.
+    layers: tuple[int, ...] | None = Field(default=None, min_length=1)
+    # Side of the square of places that patches are averaged over; None: 3, without places 1.
+    neighbourhood: int | None = Field(default=None, ge=1, le=15)
+    # "each" place has its own Gaussian; "none" is for structures that may lie anywhere: a bank of
+    # normal patches (docs/eyes.md); "shared" for surfaces such as cloth (docs/local.md). "auto":
+    # "each", or "none" with patches alone where that sees made-up flaws far better.
+    places: Places | Literal["auto"] = "auto"
+    # None: by the likelihood of presumed normals that were held out.
+    source_weight: float | None = Field(default=None, ge=0, le=1)
+    # None: by how much the place explains of a patch.
+    local_weight: float | None = Field(default=None, ge=0, le=1)
+    # What may be spent on a choice: "fast" makes none and knows no smallest flaw; "balanced" sees
+    # patches without places at up to 1,024 pixels a side, "thorough" at up to 2,048.
+    effort: Effort = "balanced"
+
+    def settled(self, places: Places = "each", side: int | None = None) -> Self:
+        """These options with ``places`` and ``side`` where nothing is given.
+
+        Args:
+            places: for "auto".
+            side: in pixels, for "auto" and "native"; None is the encoder's own.
+        """
+        chosen = places if self.places == "auto" else self.places
+        open_side = self.image_size in ("auto", "native")
+        neighbourhood = self.neighbourhood or _NEIGHBOURHOOD[chosen]
+        update = {
+            "places": chosen,
+            "image_size": side if open_side else self.image_size,
+            "neighbourhood": neighbourhood,
+        }
+        return self.model_copy(update=update)
+
+    def wants_native(self) -> bool:
+        """Whether patches are to be seen at the side of the images, without any choice."""
+        free = self.places == "none" and self.image_size == "auto" and self.effort != "fast"
+        return self.locality != "global" and (free or self.image_size == "native")
+
+    def outputs(self) -> tuple[str, ...]:
+        """Whole vectors, patches, or both."""
+        whole, local = self.pooled(), (self.patches(),)
+        return {"global": whole, "local": local}.get(self.locality, whole + local)
+
+    def has_maps(self) -> bool:
+        """Wherever it looks at patches."""
+        return self.locality != "global"
+
+    def pooled(self) -> tuple[str, ...]:
+        """Names of the whole-image vectors, largest scale first."""
+        return tuple(pooled_name(step) for step in range(self.scales))
+
+    def patches(self) -> str:
+        """Name of the patch features."""
+        own = self.settled()
+        assert own.neighbourhood is not None
+        assert not isinstance(own.image_size, str)
+        return at_side(patches_name(own.layers, own.neighbourhood), own.image_size)

@@ -1,0 +1,133 @@
+"""How well a way of looking sees made-up flaws on images that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.encoders.encode import EncodedImages
+from twofold.images import ImageSet
+from twofold.methods.auto.way import Way
+from twofold.methods.base import FitData
+from twofold.synthetic import GRADES, LEAST_SIDE, flaw_pixels, graded_flaws
+
+__all__ = ["LEAST_POOL", "FlawTrial", "make_trial", "separation"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Presumed normals that are held out and get flaws: with 24 of each, an AUROC has a standard error
+# of at most .09 a size, and .03 as the mean over sizes.
+_HELD_OUT = 24
+# The rest has to stand for the whole pool: at most a quarter is held out.
+_MOST_SHARE = 0.25
+LEAST_POOL = 32
+"""Images of a pool below which nothing is held out: fewer than eight would be, and say little."""
+
+
+@dataclass(frozen=True)
+class FlawTrial:
+    """Held-out presumed normals, as they are and with made-up flaws.
+
+    Attributes:
+        pool: with its originals.
+        rows: int (h,), of the pool.
+        donors: int (h,), of the pool: the image that patches are cut from.
+        rest: bool (n,), the images of the pool that ways may be fitted to.
+        random_state: of the flaws; the same for every way.
+    """
+
+    pool: EncodedImages
+    rows: NDArray[np.intp]
+    donors: NDArray[np.intp]
+    rest: Mask
+    random_state: int
+
+    def data(self, data: FitData, rest: Mask | None = None) -> FitData:
+        """What a way is fitted to: the pool without the held-out images and their groups."""
+        return replace(data, target_pool=self.pool.subset(self.rest if rest is None else rest))
+
+    def scores(self, way: Way) -> tuple[Array, Array]:
+        """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
+
+        Raises:
+            ImageSourceError: an image has changed or gone meanwhile.
+        """
+        outputs = way.config.outputs()
+        clean = way.score(self.pool.subset(self.rows).seen_as(outputs))
+        assert self.pool.originals is not None
+        frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
+        flawed = [way.score(frozen.encode(images, strict=True)) for images in self._flawed()]
+        return clean, np.stack(flawed, axis=1)
+
+    def sides(self) -> Array:
+        """Side in pixels of a square as large as a flaw, median over the images, float64 (s,)."""
+        assert self.pool.originals is not None
+        sizes = self.pool.originals.subset(self.rows).sizes()
+        pixels = [
+            [flaw_pixels(height, width, share) for width, height in sizes] for share in GRADES
+        ]
+        return np.sqrt(np.median(pixels, axis=1))
+
+    def _flawed(self) -> Iterator[ImageSet]:
+        """Each held-out image with one flaw of each size."""
+        originals = self.pool.originals
+        assert originals is not None
+        rng = np.random.default_rng(self.random_state)
+        for step, (row, donor) in enumerate(zip(self.rows, self.donors, strict=True)):
+            flaws = graded_flaws(originals.pixels(row), step, rng, originals.pixels(donor))
+            yield ImageSet.from_array(np.stack([flaw.image for flaw in flaws]))
+
+
+def separation(clean: Array, flawed: Array) -> Array:
+    """AUROC of flawed against clean images for each size, float64 (s,).
+
+    Args:
+        clean: float64 (h,).
+        flawed: float64 (s, h).
+    """
+    above = flawed[:, :, None] > clean
+    ties = flawed[:, :, None] == clean
+    return np.asarray((above + 0.5 * ties).mean(axis=(1, 2)))
+
+
+def make_trial(pool: EncodedImages, normal: Mask, *, random_state: int) -> FlawTrial | None:
+    """Choose what is held out.
+
+    Args:
+        pool: target images.
+        normal: bool (n,), presumed normals.
+        random_state: of the images and flaws.
+
+    Returns:
+        None where the pool is too small, or nobody can look at its images again.
+
+    Raises:
+        ImageSourceError: an image has changed or gone meanwhile.
+    """
+    if pool.originals is None or len(pool) < LEAST_POOL:
+        return None
+    rng = np.random.default_rng(random_state)
+    rows = _held_out(pool, normal, rng)
+    groups = pool.grouping()
+    rest = ~np.isin(groups, groups[rows])
+    # Patches of other images are cut from those that stay.
+    staying = np.flatnonzero(rest & normal)
+    if not len(rows) or len(staying) < 2:
+        return None
+    return FlawTrial(pool, rows, rng.choice(staying, len(rows)), rest, random_state)
+
+
+def _held_out(pool: EncodedImages, normal: Mask, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Rows of some presumed normals that are large enough to be painted on, one of a group."""
+    assert pool.originals is not None
+    groups = pool.grouping()
+    sizes = np.array(pool.originals.sizes())
+    able = np.flatnonzero(normal & (sizes.min(axis=1) >= LEAST_SIDE))
+    able = rng.permutation(able)
+    _, first = np.unique(groups[able], return_index=True)
+    able = able[np.sort(first)]
+    return np.sort(able[: min(_HELD_OUT, int(_MOST_SHARE * len(pool)))])

@@ -1,0 +1,189 @@
+"""One way of looking, fitted: the views that settled options name, and what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import Splits, majority, power_normalise
+from twofold.encoders.encode import EncodedImages
+from twofold.eyes import fit_bank, top_mean
+from twofold.methods.auto.config import AutoConfig
+from twofold.methods.auto.mixture import Views
+from twofold.methods.base import FitData, OutOfSample
+from twofold.methods.progress import Steps
+from twofold.methods.views.global_view import (
+    GlobalFit,
+    choose_global_weight,
+    cross_fit_global,
+    fit_global,
+)
+from twofold.methods.views.local_view import (
+    FreeFit,
+    LocalData,
+    LocalFit,
+    cross_fit_local,
+    fit_local,
+    local_scores,
+)
+from twofold.methods.views.maps import pool_map_scale
+from twofold.methods.views.scale import scale_of
+from twofold.thresholds import ScoreScale
+
+__all__ = ["Way", "fit_way"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Way:
+    """Settled options and the views that were fitted with them.
+
+    Attributes:
+        config: settled.
+        views: what scores.
+        own: out-of-sample scores of the pool; None of a model that was loaded.
+        choices: what was settled, by name.
+        normal: the presumed normals that each model inside rests on, bool (n,).
+    """
+
+    config: AutoConfig
+    views: Views
+    own: OutOfSample | None = None
+    choices: Mapping[str, float] = field(default_factory=dict)
+    normal: Mapping[str, Mask] = field(default_factory=dict)
+
+    def score(self, images: EncodedImages) -> Array:
+        """Scores of images with the outputs of these options, float64 (n,)."""
+        views, whole, local = self.views, None, None
+        if views.whole is not None:
+            whole = views.whole.scores(_vectors(images, self.config))
+        if views.local is not None:
+            local = local_scores(views.local, images[self.config.patches()])
+        return views.mix(whole, local)
+
+    def presumed_normal(self) -> Mask:
+        """Images of the pool that all its models rest on, bool (n,)."""
+        return np.asarray(np.logical_and.reduce(list(self.normal.values())))
+
+
+def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -> Way:
+    """Fit the views of settled options.
+
+    Args:
+        config: settled.
+        data: with the outputs of these options.
+        random_state: of all draws.
+        tell: told of two steps a view.
+    """
+    pool = data.target_pool
+    assert pool is not None
+    views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
+    whole = local = None
+    if config.locality != "local":
+        fit, whole = _fit_whole(config, data.source, pool, random_state, tell)
+        views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
+        choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
+        normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
+    if config.locality != "global":
+        fit_patches = _fit_bank if config.places == "none" else _fit_local
+        found, distances = fit_patches(config, data.source, pool, random_state, tell)
+        local = top_mean(distances)
+        views = replace(
+            views,
+            local_weight=_local_weight(config, found),
+            local=found.model,
+            local_scale=scale_of(local),
+            maps=pool_map_scale(distances),
+        )
+        choices |= found.choices()
+        normal["local"] = found.kept
+    choices["local_weight"] = views.local_weight
+    # Two views are mixed on a logarithmic scale already.
+    scale: ScoreScale = "linear" if config.locality == "both" else "log"
+    own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
+    return Way(config, views, own, choices, normal)
+
+
+def _fit_whole(
+    config: AutoConfig,
+    source: EncodedImages,
+    pool: EncodedImages,
+    random_state: int,
+    tell: Steps,
+) -> tuple[GlobalFit, Array]:
+    """Fit the global view; and its cross-fitted scores of the pool."""
+    splits = Splits(_vectors(source, config), _vectors(pool, config), config.shrinkage)
+    given = config.source_weight
+    start = majority(splits.pool, trim=config.trim)
+    weights = (
+        choose_global_weight(splits, trim=config.trim, start=start, random_state=random_state)
+        if given is None
+        else (given,)
+    )
+    fit = fit_global(splits, trim=config.trim, start=start, weights=weights)
+    tell.step()
+    scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
+    tell.step()
+    return fit, scores
+
+
+def _fit_local(
+    config: AutoConfig,
+    source: EncodedImages,
+    pool: EncodedImages,
+    random_state: int,
+    tell: Steps,
+) -> tuple[LocalFit, Array]:
+    """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
+    name = config.patches()
+    patches = LocalData.of(source[name], pool[name], shared=config.places == "shared")
+    fit = fit_local(
+        patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
+    )
+    tell.step()
+    distances = cross_fit_local(fit, patches, pool.grouping(), random_state=random_state)
+    tell.step()
+    return fit, distances
+
+
+def _fit_bank(
+    config: AutoConfig,
+    source: EncodedImages,
+    pool: EncodedImages,
+    random_state: int,
+    tell: Steps,
+) -> tuple[FreeFit, Array]:
+    """Fit the local view without places; distances to rows of other images."""
+    name = config.patches()
+    fit = fit_bank(
+        None if config.source_weight == 0 else source[name],
+        pool[name],
+        pool.grouping(),
+        trim=config.trim,
+        random_state=random_state,
+    )
+    tell.step()
+    tell.step()
+    return FreeFit(fit.model, fit.kept), fit.distances
+
+
+def _local_weight(config: AutoConfig, local: LocalFit | FreeFit) -> float:
+    if config.locality != "both":
+        return 1.0
+    given = config.local_weight
+    return local.local_weight if given is None else given
+
+
+def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
+    """Normalised whole-image vectors, averaged over the scales, float64 (n, d).
+
+    A scale counts by its area, so that every place of the encoder's maps counts alike.
+    """
+    vectors = [power_normalise(images[name]) for name in config.pooled()]
+    areas = [2.0**-step for step in range(config.scales)]
+    return np.asarray(np.average(vectors, axis=0, weights=areas))
