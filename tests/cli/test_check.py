@@ -20,6 +20,7 @@ KEYS = {
     "problems",
     "notes",
     "bit_depths",
+    "visible_flaws",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import bench, check, demo, info, tables, work
+from twofold.cli import bench, check, demo, info, score, tables, work
 
 __all__ = ["app", "main"]
 
@@ -40,7 +40,7 @@ def _root(
 
 
 app.command()(work.fit)
-app.command()(work.score)
+app.command()(score.score)
 app.command()(work.evaluate)
 app.command()(check.check)
 app.command()(info.methods)

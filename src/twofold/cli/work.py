@@ -1,15 +1,14 @@
-"""``fit``, ``score`` and ``evaluate``."""
+"""``fit`` and ``evaluate``, and the options that commands share."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.destinations import check_file, check_folder, check_parents
+from twofold.cli.destinations import check_parents
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
 from twofold.defaults import (
@@ -19,14 +18,21 @@ from twofold.defaults import (
     DEFAULT_METHOD,
     DEFAULT_RANDOM_STATE,
 )
-from twofold.errors import TwofoldError
-from twofold.files import write_whole
-from twofold.spreadsheet import csv_text
 
 if TYPE_CHECKING:
-    from twofold.detector import Detector, DetectorProgress, Scores
+    from twofold.detector import Detector, DetectorProgress
 
-__all__ = ["evaluate", "fit", "score"]
+__all__ = [
+    "LAST_STATE",
+    "BitDepth",
+    "FalseAlarmRate",
+    "Json",
+    "Strict",
+    "Weights",
+    "evaluate",
+    "fit",
+    "load_detector",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on the first unusable image.")]
@@ -51,7 +57,6 @@ FalseAlarmRate = Annotated[
 ]
 # What every generator behind a method takes as a seed.
 LAST_STATE = 2**32 - 1
-_FIELDS = ("image", "score", "percentile", "anomalous", "problem")
 
 
 @command
@@ -169,62 +174,6 @@ def _tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
 
 
 @command
-def score(
-    model: Annotated[str, typer.Argument(help="Model folder.")],
-    images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
-    out: Annotated[str | None, typer.Option(help="CSV file; stdout when left out.")] = None,
-    false_alarm_rate: FalseAlarmRate = None,
-    false_discovery_rate: Annotated[
-        float | None,
-        typer.Option(help="Decide on all images together: stated share of normals among alarms."),
-    ] = None,
-    maps: Annotated[
-        str | None, typer.Option(help="Folder for pictures of where the anomalies are, as PNG.")
-    ] = None,
-    weights: Weights = None,
-    strict: Strict = False,
-    as_json: Json = False,
-) -> None:
-    """Score images: image,score,percentile,anomalous,problem."""
-    check_file("--out", out)
-    check_folder("--maps", maps)
-    with progress_bar() as progress:
-        detector = _load(model, weights, strict, progress)
-        given = images[0] if len(images) == 1 else list(images)
-        writer = None
-        if maps is not None:
-            from twofold.cli.maps import MapWriter  # noqa: PLC0415 - imports torch
-
-            writer = MapWriter(detector, Path(maps))
-        result = detector.score(
-            given,
-            false_alarm_rate=false_alarm_rate,
-            false_discovery_rate=false_discovery_rate,
-            each_map=writer,
-        )
-    rows = _rows(result)
-    for note in result.notes:
-        say(f"note: {note}")
-    for problem in result.problems:
-        say(f"skipped {problem.path}: {problem.reason}")
-    for problem in () if writer is None else writer.gone:
-        if problem not in result.problems:
-            say(f"no picture of {problem.path}: {problem.reason}")
-    if out is not None:
-        write_whole(Path(out), _csv(rows).encode())
-    if as_json:
-        print_json({"model": model, "out": out, "images": rows})
-    elif out is None:
-        typer.echo(_csv(rows), nl=False)
-    else:
-        n = int(result.usable.sum())
-        flagged = int((result.anomalous == 1).sum())
-        typer.echo(f"{out}: {n} images scored, {flagged} anomalous, {len(rows) - n} unusable")
-    if not result.usable.any():
-        raise TwofoldError("none of the images can be used")
-
-
-@command
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     normal: Annotated[str, typer.Option(help="Images known to be normal.")],
@@ -236,7 +185,7 @@ def evaluate(
 ) -> None:
     """Measure a detector on labelled images: areas, error rates, decision counts."""
     with progress_bar() as progress:
-        detector = _load(model, weights, strict, progress)
+        detector = load_detector(model, weights, strict, progress)
         if false_alarm_rate is not None:
             with warnings.catch_warnings():
                 # Said below, once.
@@ -274,32 +223,12 @@ def evaluate(
         )
 
 
-def _load(model: str, weights: str | None, strict: bool, progress: DetectorProgress) -> Detector:
+def load_detector(
+    model: str, weights: str | None, strict: bool, progress: DetectorProgress
+) -> Detector:
+    """A model that goes on with the options of a command."""
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
     detector = Detector.load(model, weights=weights)
     detector.strict, detector.progress = strict, progress
     return detector
-
-
-def _rows(result: Scores) -> list[dict[str, Any]]:
-    reasons = {problem.path: problem.reason for problem in result.problems}
-    rows: list[dict[str, Any]] = []
-    for index, name in enumerate(result.names):
-        if result.anomalous[index] < 0:
-            rows.append(dict.fromkeys(_FIELDS) | {"image": name, "problem": reasons[name]})
-            continue
-        rows.append(
-            {
-                "image": name,
-                "score": float(result.scores[index]),
-                "percentile": float(result.percentiles[index]),
-                "anomalous": int(result.anomalous[index]),
-                "problem": None,
-            }
-        )
-    return rows
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    return csv_text(_FIELDS, [[row[field] for field in _FIELDS] for row in rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,15 +34,23 @@ class ImageMap:
         row: among the images as given.
         name: of the image.
         image: as decoded, RGB; None where it is unusable.
-        values: float32 (h, w), larger = more anomalous; None where it is unusable.
+        grid: float64 (g, g), the map as the method makes it, larger = more anomalous; None where
+            the image is unusable.
         problem: why it is unusable.
     """
 
     row: int
     name: str
     image: Image.Image | None = None
-    values: Map | None = None
+    grid: NDArray[np.float64] | None = None
     problem: Problem | None = None
+
+    @cached_property
+    def values(self) -> Map | None:
+        """The map at the image's own size, float32 (h, w), made when first asked for."""
+        if self.image is None or self.grid is None:
+            return None
+        return _resized(self.grid, self.image.size)
 
 
 def require_maps(method: Method) -> None:
@@ -84,8 +93,7 @@ def map_images(
         except ImageError as error:  # it has changed or gone since it was encoded
             yield ImageMap(int(row), name, problem=Problem(name, str(error)))
             continue
-        values = _resized(grids[places[offset]], image.size)
-        yield ImageMap(int(row), name, image, values)
+        yield ImageMap(int(row), name, image, grids[places[offset]])
 
 
 def _resized(grid: NDArray[np.float64], size: tuple[int, int]) -> Map:

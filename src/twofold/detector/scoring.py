@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twofold.detector.arguments import require_function
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress, Reader
+from twofold.detector.regions import ImageRegions, check_region_rate, image_regions
 from twofold.detector.scores import Scores
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
@@ -220,6 +221,26 @@ class Scoring:
         self._require_fitted()
         require_maps(self.method_)
         return self._maps(self._find(images))
+
+    def regions(
+        self, images: ImageInput, *, region_rate: float | None = None
+    ) -> Iterator[ImageRegions]:
+        """Boxes of what is odd in each image, in its own pixels; unusable ones say why.
+
+        Args:
+            images: to look at.
+            region_rate: false regions a normal image that are called anomalous, on average; None
+                takes the detector's false-alarm rate.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ConfigError: the method has no maps, or the rate is not positive.
+        """
+        self._require_fitted()
+        require_maps(self.method_)
+        rate = check_region_rate(self.false_alarm_rate if region_rate is None else region_rate)
+        scale = self.method_.region_scale()
+        return (image_regions(item, scale, rate) for item in self._maps(self._find(images)))
 
     def _maps(self, found: ImageSet) -> Iterator[ImageMap]:
         for rows, encoded in self._reader(self.method_).chunks(found):

@@ -12,6 +12,7 @@ from twofold.eyes.gaussians import (
     top_mean,
 )
 from twofold.eyes.moments import PatchMoments, PatchSums, as_places, patch_moments
+from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
     SourceWeight,
     choose_source_weight,
@@ -28,14 +29,18 @@ __all__ = [
     "PatchGaussians",
     "PatchMoments",
     "PatchSums",
+    "RegionScale",
     "SourceWeight",
+    "Spot",
     "as_places",
     "choose_source_weight",
+    "find_spots",
     "fit_bank",
     "fit_patch_gaussians",
     "fit_trimmed_patches",
     "most_like_source",
     "patch_moments",
     "place_weight",
+    "region_scale",
     "top_mean",
 ]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
+from twofold.eyes import RegionScale
 from twofold.methods.config import MethodConfig, Need
 from twofold.methods.data import FitData
 from twofold.methods.fit import Diagnostics, Fit, Found, OutOfSample
@@ -143,6 +144,10 @@ class Method(ABC):
 
     def map_range(self) -> tuple[float, float]:
         """The map values between which colours change, the same for all images."""
+        raise ConfigError(f"method {self.id} with these options has no anomaly maps")
+
+    def region_scale(self) -> RegionScale:
+        """What regions of the maps of normal images are like."""
         raise ConfigError(f"method {self.id} with these options has no anomaly maps")
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -26,6 +26,8 @@ Mask = NDArray[np.bool_]
 # By less it does not count: made-up flaws favour fine patches, and of real anomalies some are other
 # objects, which whole images see better. Between .36 and .5 on boards, .65 and more elsewhere.
 _FEWER_ERRORS = 0.5
+# Where the place says half of a patch or more, it is not given up: a bank does without it.
+_PLACED = 0.5
 # Images of either domain that a bank is tried with: its rows are chosen from some hundred patches
 # of each image, and 128 tell as much as all.
 _TRIED = 128
@@ -75,8 +77,9 @@ def settle(
     1. A few presumed normals are held out, and get made-up flaws of seven sizes.
     2. The way is fitted to the rest; its separation is the AUROC of flawed against clean images,
        mean over the sizes.
-    3. If the options leave it open, so is a bank of patches without places, at the side of the
-       images. It takes over where its errors are half of the way's or less.
+    3. If the options leave it open, and the place of a patch explains less than half of its
+       variance, a bank of patches without places is fitted as well, at the side of the images. It
+       takes over where its errors are half of the way's or less.
 
     Args:
         way: fitted to all of the pool.
@@ -102,7 +105,7 @@ def settle(
     tell.step()
     choices = kept.choices | {"separation": first}
     kept = Settled(way, choices, flaws)
-    if given.places != "auto" or given.locality == "global":
+    if given.places != "auto" or given.locality == "global" or way.place_share() >= _PLACED:
         return kept
     assert pool.originals is not None
     side = native_side(pool.originals.sizes(), encoder, given.effort)

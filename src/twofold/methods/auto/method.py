@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels
+from twofold.eyes import RegionScale
 from twofold.methods.auto.choice import native_side, settle
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
@@ -41,7 +42,7 @@ class Auto(Method):
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
     needs = frozenset({"target_pool"})
-    revision = 4
+    revision = 5
     Config = AutoConfig
     config: AutoConfig
 
@@ -95,6 +96,12 @@ class Auto(Method):
         self._require_fitted()
         maps = self.way_.views.maps
         return super().map_range() if maps is None else (maps.low, maps.high)
+
+    def region_scale(self) -> RegionScale:
+        """See :meth:`Method.region_scale`."""
+        self._require_fitted()
+        maps = self.way_.views.maps
+        return super().region_scale() if maps is None else maps.regions
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return self.way_.views.state() | {"scales": np.array([self.config.scales])}

@@ -66,6 +66,10 @@ class Way:
             local = local_scores(views.local, images[self.config.patches()])
         return views.mix(whole, local)
 
+    def place_share(self) -> float:
+        """How much the place explains of a patch, R^2 in [0, 1]; 0 where nobody asked."""
+        return self.choices.get("place_share", 0.0)
+
     def presumed_normal(self) -> Mask:
         """Images of the pool that all its models rest on, bool (n,)."""
         return np.asarray(np.logical_and.reduce(list(self.normal.values())))

@@ -13,6 +13,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels, patches_name
 from twofold.encoders.sides import at_side
 from twofold.errors import NotEnoughImagesError
+from twofold.eyes import RegionScale
 from twofold.methods.base import (
     FitData,
     Found,
@@ -158,6 +159,11 @@ class PatchMethod(Method):
         """See :meth:`Method.map_range`."""
         self._require_fitted()
         return self.maps_.low, self.maps_.high
+
+    def region_scale(self) -> RegionScale:
+        """See :meth:`Method.region_scale`."""
+        self._require_fitted()
+        return self.maps_.regions
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return self.model_.state() | {"maps": self.maps_.to_array()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.eyes import RegionScale, region_scale
 from twofold.methods.views.scale import Scale, scale_of
 from twofold.thresholds import fit_tail
 
@@ -31,37 +32,38 @@ class MapScale:
         high: where colours are fully red. The largest patch distance is below the middle between
             ``low`` and ``high`` for 99 of 100 normal images.
         floor: distances below it, those of a blank background, count as this.
+        regions: what regions of normal maps are like.
     """
 
     scale: Scale
     low: float
     high: float
     floor: float
+    regions: RegionScale
 
     def standardise(self, distances: Array) -> Array:
         """Distances (n, p) as maps (n, g, g), in spreads of normal patches above their median."""
-        side = round(distances.shape[1] ** 0.5)
-        floored = np.maximum(distances, self.floor)
-        return self.scale.standardise(floored).reshape(-1, side, side)
+        return _standardised(distances, self.scale, self.floor)
 
     def to_array(self) -> Array:
-        """The five numbers, float64 (5,)."""
+        """The five numbers, and the regions behind them, float64 (n,)."""
         scale = self.scale
-        return np.array([scale.center, scale.spread, self.low, self.high, self.floor])
+        own = [scale.center, scale.spread, self.low, self.high, self.floor]
+        return np.concatenate([own, self.regions.to_array()])
 
     @classmethod
     def from_array(cls, array: NDArray[np.generic]) -> MapScale:
-        """Inverse of :meth:`array`.
+        """Inverse of :meth:`to_array`.
 
         Raises:
-            ValueError: not five finite numbers with a positive spread and a range.
+            ValueError: not finite numbers with a positive spread and a range.
         """
-        if array.shape != (5,) or not np.isfinite(array.astype(np.float64)).all():
-            raise ValueError("a map scale is five finite numbers")
-        center, spread, low, high, floor = (float(value) for value in array)
+        if array.ndim != 1 or not np.isfinite(array.astype(np.float64)).all():
+            raise ValueError("a map scale is a row of finite numbers")
+        center, spread, low, high, floor = (float(value) for value in array[:5])
         if spread <= 0 or low >= high:
             raise ValueError(f"a map scale of spread {spread} and range {low} to {high}")
-        return cls(Scale(center, spread), low, high, floor)
+        return cls(Scale(center, spread), low, high, floor, RegionScale.from_array(array[5:]))
 
 
 def map_scale(distances: Array) -> MapScale:
@@ -74,10 +76,18 @@ def map_scale(distances: Array) -> MapScale:
     told_apart = distances[distances > floor]
     # Nothing but copies: any scale will do.
     scale = scale_of(told_apart if len(told_apart) else distances.ravel())
-    peaks = scale.standardise(np.maximum(distances, floor)).max(axis=1)
+    maps = _standardised(distances, scale, floor)
+    peaks = maps.max(axis=(1, 2))
     low, rare = (float(value) for value in np.quantile(peaks, (0.5, _RARE)))
     # Copies all peak alike; colours still need a range of a spread.
-    return MapScale(scale, low, rare + max(rare - low, 1.0), floor)
+    high = rare + max(rare - low, 1.0)
+    return MapScale(scale, low, high, floor, region_scale(maps))
+
+
+def _standardised(distances: Array, scale: Scale, floor: float) -> Array:
+    """Distances (n, p) as maps (n, g, g)."""
+    side = round(distances.shape[1] ** 0.5)
+    return scale.standardise(np.maximum(distances, floor)).reshape(-1, side, side)
 
 
 def pool_map_scale(distances: Array) -> MapScale:

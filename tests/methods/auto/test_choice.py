@@ -1,0 +1,192 @@
+"""`auto` chooses its way of looking by made-up flaws on images that it was not fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from tests.support import toy
+
+from twofold.errors import ConfigError
+from twofold.methods import FitData, parse_config
+from twofold.methods.auto import choice
+from twofold.methods.auto.choice import native_side
+from twofold.methods.auto.config import AutoConfig
+from twofold.methods.auto.method import Auto
+from twofold.methods.auto.trial import LEAST_POOL, make_trial, separation
+from twofold.synthetic import GRADES
+
+
+@pytest.fixture(scope="module")
+def world() -> toy.Encoded:
+    return toy.encoded_world()
+
+
+def fit(world: toy.Encoded, **options: Any) -> Any:
+    data = FitData(world.source, world.pool)
+    return Auto(toy.encoder(), parse_config(Auto, options)).fit(data, random_state=3)
+
+
+def separations(monkeypatch: pytest.MonkeyPatch, placed: float, free: float) -> None:
+    """As if the ways saw made-up flaws that well."""
+    real = choice.FlawTrial.scores
+    ways: list[str] = []
+
+    def scores(trial: Any, way: Any) -> Any:
+        ways.append(way.config.places)
+        return real(trial, way)
+
+    monkeypatch.setattr(choice.FlawTrial, "scores", scores)
+    values = {"each": placed, "none": free}
+    monkeypatch.setattr(choice, "separation", lambda clean, flawed: np.full(7, values[ways[-1]]))
+
+
+def test_separation_is_the_area_under_the_curve() -> None:
+    rng = np.random.default_rng(0)
+    clean, flawed = rng.integers(0, 6, 15).astype(float), rng.integers(0, 9, (7, 15)).astype(float)
+    labels = np.repeat([0, 1], 15)
+    expected = [roc_auc_score(labels, np.concatenate([clean, row])) for row in flawed]
+    assert separation(clean, flawed) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("placed", "free", "places"),
+    [(0.6, 0.81, "none"), (0.6, 0.79, "each"), (0.9, 0.94, "each"), (0.5, 0.76, "none")],
+)
+def test_a_bank_takes_over_where_it_makes_half_of_the_errors(
+    world: toy.Encoded, monkeypatch: pytest.MonkeyPatch, placed: float, free: float, places: str
+) -> None:
+    separations(monkeypatch, placed, free)
+    found = fit(world)
+    assert found.model.config.places == places
+    choices = found.diagnostics.choices
+    if places == "none":
+        assert found.model.config.locality == "local"
+        assert choices["separation"] == pytest.approx(free)
+        assert choices["separation_with_places"] == pytest.approx(placed)
+    else:
+        assert choices["separation"] == pytest.approx(placed)
+        assert choices["separation_without_places"] == pytest.approx(free)
+        assert found.model.config.locality == "both"
+
+
+def test_a_choice_of_places_is_the_fit_without_any_choice(world: toy.Encoded) -> None:
+    chosen, fast = fit(world), fit(world, effort="fast")
+    assert chosen.model.config.places == "each"
+    assert np.array_equal(chosen.model.score(world.test), fast.model.score(world.test))
+    assert np.array_equal(chosen.out_of_sample.scores, fast.out_of_sample.scores)
+    assert fast.diagnostics.made_up_flaws is None
+    assert "separation" not in fast.diagnostics.choices
+
+
+def test_what_was_chosen_is_what_is_fitted_when_it_is_asked_for(
+    world: toy.Encoded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separations(monkeypatch, 0.5, 1.0)
+    chosen = fit(world)
+    asked = fit(world, locality="local", places="none")
+    assert np.array_equal(chosen.model.score(world.test), asked.model.score(world.test))
+    assert chosen.model.config.model_dump() == asked.model.config.model_dump() | {
+        "effort": "balanced"
+    }
+    again = chosen.model.restore(chosen.model.state())
+    assert np.array_equal(again.score(world.test), chosen.model.score(world.test))
+
+
+@pytest.mark.parametrize("options", [{"places": "each"}, {"locality": "global"}], ids=str)
+def test_nothing_is_compared_where_the_options_leave_nothing_open(
+    world: toy.Encoded, options: dict[str, Any]
+) -> None:
+    found = fit(world, **options)
+    assert "separation" in found.diagnostics.choices
+    assert "separation_without_places" not in found.diagnostics.choices
+    assert found.diagnostics.made_up_flaws is not None
+
+
+def test_flaws_are_scored_by_models_that_have_not_seen_their_images(world: toy.Encoded) -> None:
+    flaws = fit(world).diagnostics.made_up_flaws
+    normal = np.ones(len(world.pool), dtype=bool)
+    trial = make_trial(world.pool, normal, random_state=3)
+    assert trial is not None
+    assert flaws is not None
+    assert not trial.rest[trial.rows].any()
+    held = len(world.pool) - trial.rest.sum()
+    assert len(trial.rows) == held == 20
+    assert flaws.scores.shape[0] == len(GRADES)
+    assert len(flaws.out_of_sample.scores) == trial.rest.sum()
+    assert (np.diff(flaws.sides) >= 0).all()
+    assert flaws.sides[-1] == pytest.approx(np.sqrt(round(0.05 * toy.SIDE**2)))
+
+
+def test_groups_are_held_out_together(world: toy.Encoded) -> None:
+    groups = np.arange(len(world.pool)) // 2
+    pool = replace(world.pool, groups=groups)
+    trial = make_trial(pool, np.ones(len(pool), dtype=bool), random_state=0)
+    assert trial is not None
+    assert len(np.unique(groups[trial.rows])) == len(trial.rows)
+    assert not np.isin(groups[trial.rest], groups[trial.rows]).any()
+    assert trial.rest[trial.donors].all()
+
+
+def test_a_small_pool_and_images_that_are_gone_keep_the_places(world: toy.Encoded) -> None:
+    few = world.pool.subset(np.arange(LEAST_POOL - 1))
+    gone = replace(world.pool, originals=None)
+    for pool in (few, gone):
+        assert make_trial(pool, np.ones(len(pool), dtype=bool), random_state=0) is None
+        found = Auto(toy.encoder(), AutoConfig()).fit(FitData(world.source, pool))
+        assert found.model.config.places == "each"
+        assert found.diagnostics.made_up_flaws is None
+
+
+def test_no_presumed_normal_no_trial(world: toy.Encoded) -> None:
+    assert make_trial(world.pool, np.zeros(len(world.pool), dtype=bool), random_state=0) is None
+
+
+def sizes(*longest: int) -> list[tuple[int, int]]:
+    return [(side, side // 2) for side in longest]
+
+
+@pytest.mark.parametrize(
+    ("longest", "effort", "side"),
+    [
+        ((640, 640, 640), "balanced", 640),
+        ((300, 301), "balanced", 320),
+        ((5000,), "balanced", 1024),
+        ((5000,), "thorough", 2048),
+        ((5000,), "fast", None),
+        ((20, 30), "balanced", None),
+        ((100, 100, 4000), "balanced", 128),
+    ],
+    ids=str,
+)
+def test_the_side_is_that_of_the_images(
+    longest: tuple[int, ...], effort: Any, side: int | None
+) -> None:
+    assert native_side(sizes(*longest), toy.encoder(), effort) == side
+
+
+def test_native_is_the_side_of_the_images_with_places_as_well() -> None:
+    rng = np.random.default_rng(0)
+    images: NDArray[np.uint8] = rng.integers(0, 256, (40, 96, 96, 3), dtype=np.uint8)
+    source, pool = toy.encode(images[:20], ("pooled",)), toy.encode(images[20:], ("pooled",))
+    method = Auto(toy.encoder(), AutoConfig(image_size="native", locality="local", effort="fast"))
+    # No effort, no native side.
+    assert method.fit(FitData(source, pool)).model.config.image_size is None
+    method = Auto(toy.encoder(), AutoConfig(image_size="native", locality="local"))
+    found = method.fit(FitData(source, pool))
+    assert (found.model.config.image_size, found.model.config.places) == (96, "each")
+    assert found.model.config.outputs() == ("patches@3/96",)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"image_size": "large"}, {"image_size": 32}, {"places": "some"}, {"effort": "most"}],
+    ids=str,
+)
+def test_options_that_do_not_exist(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        parse_config(Auto, options)
