@@ -57,6 +57,10 @@ class FreeBank:
             row[:] = nearest_squares(self.whiten(image), self.rows)
         return found
 
+    def only(self, rows: Mask) -> FreeBank:
+        """The bank of some of the rows, bool (k,); the whole one where there are none."""
+        return FreeBank(self.mean, self.whitening, self.rows[rows]) if rows.any() else self
+
     def whiten(self, patches: Floats) -> Floats:
         """Patches (p, c) as the rows are."""
         return np.ascontiguousarray((patches - self.mean) @ self.whitening, dtype=np.float32)
@@ -90,11 +94,13 @@ class BankFit:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
         distances: float64 (n, g * g), of the pool's patches to rows of other groups.
+        owners: int64 (k,), the group that each row of the model is of; -1 for the source.
     """
 
     model: FreeBank
     kept: Mask
     distances: Array
+    owners: NDArray[np.int64]
 
 
 def fit_bank(
@@ -137,7 +143,7 @@ def fit_bank(
         kept = central(top_mean(distances), count)
         model, owners = _build(source, pool, groups, kept, random_state)
         distances = _of_others(model, owners, pool, groups)
-    return BankFit(model, kept, distances)
+    return BankFit(model, kept, distances, owners)
 
 
 def _build(

@@ -37,8 +37,8 @@ def test_saved_arrays_are_checked() -> None:
         ("local.mean", state["local.mean"][:, :-1]),
         ("whole.scale", np.array([1.0, 0.0])),
         ("local.scale", np.array([np.nan, scale[1]])),
-        ("local.maps", maps[:-1]),
-        ("local.maps", np.where(np.arange(5) == 3, maps[2], maps)),
+        ("local.maps", maps[:6]),
+        ("local.maps", np.where(np.arange(len(maps)) == 3, maps[2], maps)),
     ):
         with pytest.raises(ConfigError, match="do not fit method auto"):
             Auto(toy.encoder()).restore(state | {name: bad})

@@ -75,8 +75,8 @@ def settle(
     """Keep the first way of looking, or take a bank of patches instead.
 
     1. A few presumed normals are held out, and get made-up flaws of seven sizes.
-    2. The way is fitted to the rest; its separation is the AUROC of flawed against clean images,
-       mean over the sizes.
+    2. The way is fitted to the rest (a bank leaves their patches aside); its separation is the
+       AUROC of flawed against clean images, mean over the sizes.
     3. If the options leave it open, and the place of a patch explains less than half of its
        variance, a bank of patches without places is fitted as well, at the side of the images. It
        takes over where its errors are half of the way's or less.
@@ -101,7 +101,7 @@ def settle(
     trial = make_trial(pool, normal, random_state=random_state)
     if trial is None:
         return kept
-    first, flaws = _tried(way.config, trial, data, random_state)
+    first, flaws = _tried(way, trial, data, random_state)
     tell.step()
     choices = kept.choices | {"separation": first}
     kept = Settled(way, choices, flaws)
@@ -133,7 +133,7 @@ def _changed(
     )
     way = fit_way(config, seen, state, Steps(None, 2))
     assert seen.target_pool is not None
-    found, flaws = _tried(config, replace(trial, pool=seen.target_pool), seen, state)
+    found, flaws = _tried(way, replace(trial, pool=seen.target_pool), seen, state)
     side = {} if config.image_size is None else {"image_size": float(config.image_size)}
     return Settled(
         way,
@@ -147,11 +147,10 @@ def _changed(
     )
 
 
-def _tried(
-    config: AutoConfig, trial: FlawTrial, data: FitData, state: int
-) -> tuple[float, MadeUpFlaws]:
+def _tried(way: Way, trial: FlawTrial, data: FitData, state: int) -> tuple[float, MadeUpFlaws]:
     """Separation of a way that has not seen the held-out images, and its scores of the flaws."""
-    way = fit_way(config, trial.data(data), state, Steps(None, 4))
+    if way.owners is None:
+        way = fit_way(way.config, trial.data(data), state, Steps(None, 4))
     clean, flawed = trial.scores(way)
     assert way.own is not None
     flaws = MadeUpFlaws(np.array(GRADES), trial.sides(), flawed, way.own)

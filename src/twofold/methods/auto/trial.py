@@ -53,15 +53,23 @@ class FlawTrial:
     def scores(self, way: Way) -> tuple[Array, Array]:
         """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
 
+        Args:
+            way: that has not seen these images, or a bank, which leaves their patches aside.
+
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
         outputs = way.config.outputs()
-        clean = way.score(self.pool.subset(self.rows).seen_as(outputs))
+        held = self.pool.subset(self.rows).seen_as(outputs)
         assert self.pool.originals is not None
         frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
-        flawed = [way.score(frozen.encode(images, strict=True)) for images in self._flawed()]
-        return clean, np.stack(flawed, axis=1)
+        groups = self.pool.grouping()[self.rows]
+        clean, flawed = [], []
+        for row, (group, images) in enumerate(zip(groups, self._flawed(), strict=True)):
+            unseen = way if way.owners is None else way.without(int(group))
+            clean.append(unseen.score(held.subset(np.array([row])))[0])
+            flawed.append(unseen.score(frozen.encode(images, strict=True)))
+        return np.array(clean), np.stack(flawed, axis=1)
 
     def sides(self) -> Array:
         """Side in pixels of a square as large as a flaw, median over the images, float64 (s,)."""

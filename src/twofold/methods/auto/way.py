@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.densities import Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.eyes import fit_bank, top_mean
+from twofold.eyes import FreeBank, fit_bank, top_mean
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
@@ -49,6 +49,7 @@ class Way:
         own: out-of-sample scores of the pool; None of a model that was loaded.
         choices: what was settled, by name.
         normal: the presumed normals that each model inside rests on, bool (n,).
+        owners: int64 (k,), the group that each row of a bank is of; None without a bank.
     """
 
     config: AutoConfig
@@ -56,6 +57,7 @@ class Way:
     own: OutOfSample | None = None
     choices: Mapping[str, float] = field(default_factory=dict)
     normal: Mapping[str, Mask] = field(default_factory=dict)
+    owners: NDArray[np.int64] | None = None
 
     def score(self, images: EncodedImages) -> Array:
         """Scores of images with the outputs of these options, float64 (n,)."""
@@ -65,6 +67,17 @@ class Way:
         if views.local is not None:
             local = local_scores(views.local, images[self.config.patches()])
         return views.mix(whole, local)
+
+    def without(self, group: int) -> Way:
+        """The same without the patches of one group, as if the bank had not seen it.
+
+        Only where a bank alone is looked at: of a Gaussian nothing can be taken off.
+        """
+        local = self.views.local
+        assert isinstance(local, FreeBank)
+        assert self.owners is not None
+        views = replace(self.views, local=local.only(self.owners != group))
+        return replace(self, views=views)
 
     def place_share(self) -> float:
         """How much the place explains of a patch, R^2 in [0, 1]; 0 where nobody asked."""
@@ -87,7 +100,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     pool = data.target_pool
     assert pool is not None
     views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
-    whole = local = None
+    whole = local = owners = None
     if config.locality != "local":
         fit, whole = _fit_whole(config, data.source, pool, random_state, tell)
         views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
@@ -105,12 +118,13 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
             maps=pool_map_scale(distances),
         )
         choices |= found.choices()
+        owners = found.owners if isinstance(found, FreeFit) and config.locality == "local" else None
         normal["local"] = found.kept
     choices["local_weight"] = views.local_weight
     # Two views are mixed on a logarithmic scale already.
     scale: ScoreScale = "linear" if config.locality == "both" else "log"
     own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
-    return Way(config, views, own, choices, normal)
+    return Way(config, views, own, choices, normal, owners)
 
 
 def _fit_whole(
@@ -173,7 +187,7 @@ def _fit_bank(
     )
     tell.step()
     tell.step()
-    return FreeFit(fit.model, fit.kept), fit.distances
+    return FreeFit(fit.model, fit.kept, fit.owners), fit.distances
 
 
 def _local_weight(config: AutoConfig, local: LocalFit | FreeFit) -> float:

@@ -77,11 +77,13 @@ class FreeFit:
     Attributes:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
+        owners: int64 (k,), the group that each row of the bank is of; -1 for the source.
         local_weight: one half, as nothing is known about what the local score deserves.
     """
 
     model: FreeBank
     kept: Mask
+    owners: NDArray[np.int64]
     local_weight: float = 0.5
 
     def choices(self) -> dict[str, float]:
