@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class FlawTrial:
         donors: int (h,), of the pool: the image that patches are cut from.
         rest: bool (n,), the images of the pool that ways may be fitted to.
         random_state: of the flaws; the same for every way.
+        seen: the flawed images with the outputs last asked for: two banks share them.
     """
 
     pool: EncodedImages
@@ -45,6 +46,7 @@ class FlawTrial:
     donors: NDArray[np.intp]
     rest: Mask
     random_state: int
+    seen: dict[tuple[str, ...], list[EncodedImages]] = field(default_factory=dict, repr=False)
 
     def data(self, data: FitData, rest: Mask | None = None) -> FitData:
         """What a way is fitted to: the pool without the held-out images and their groups."""
@@ -61,15 +63,22 @@ class FlawTrial:
         """
         outputs = way.config.outputs()
         held = self.pool.subset(self.rows).seen_as(outputs)
-        assert self.pool.originals is not None
-        frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
         groups = self.pool.grouping()[self.rows]
         clean, flawed = [], []
-        for row, (group, images) in enumerate(zip(groups, self._flawed(), strict=True)):
+        for row, (group, images) in enumerate(zip(groups, self._seen_as(outputs), strict=True)):
             unseen = way if way.owners is None else way.without(int(group))
             clean.append(unseen.score(held.subset(np.array([row])))[0])
-            flawed.append(unseen.score(frozen.encode(images, strict=True)))
+            flawed.append(unseen.score(images))
         return np.array(clean), np.stack(flawed, axis=1)
+
+    def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
+        """The flawed images of each held-out one, encoded."""
+        if outputs not in self.seen:
+            assert self.pool.originals is not None
+            frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
+            self.seen.clear()
+            self.seen[outputs] = [frozen.encode(images, strict=True) for images in self._flawed()]
+        return self.seen[outputs]
 
     def sides(self) -> Array:
         """Side in pixels of a square as large as a flaw, median over the images, float64 (s,)."""
