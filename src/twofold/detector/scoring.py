@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.detector.arguments import require_function
+from twofold.detector.locating import Locating
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress, Reader
-from twofold.detector.regions import ImageRegions, check_region_rate, image_regions
 from twofold.detector.scores import Scores
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.errors import ConfigError, ImageSourceError, NotFittedError
+from twofold.errors import ConfigError, NotFittedError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput, ImageSet, Problem, find_images, survey
 from twofold.methods import Method
@@ -28,10 +28,9 @@ from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 __all__ = ["Scoring"]
 
 Array = NDArray[np.float64]
-Map = NDArray[np.float32]
 
 
-class Scoring:
+class Scoring(Locating):
     """Scores, decisions and maps of a detector that is fitted.
 
     Args:
@@ -192,59 +191,6 @@ class Scoring:
         if hasattr(self, "decision_scores_"):
             self._keep_seen(self.decision_scores_)
         return self
-
-    def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
-        """Where the anomalies are: one map per image at the image's own size.
-
-        In spreads of normal patches above their median, larger = more anomalous, never clamped:
-        the same scale for all images and places.
-
-        Returns:
-            float32 (n, h, w) where all images have one size, otherwise a list of (h, w).
-
-        Raises:
-            ConfigError: the method has no maps (`auto` with locality=global has none).
-            ImageSourceError: an image is unusable.
-        """
-        maps: list[Map] = []
-        for found in self.maps(images):
-            if found.values is None:
-                assert found.problem is not None
-                raise ImageSourceError(f"{found.name}: {found.problem.reason}")
-            maps.append(found.values)
-        if len({values.shape for values in maps}) == 1:
-            return np.stack(maps)
-        return maps
-
-    def maps(self, images: ImageInput) -> Iterator[ImageMap]:
-        """Like :meth:`anomaly_map` one at a time, with the image; unusable ones say why."""
-        self._require_fitted()
-        require_maps(self.method_)
-        return self._maps(self._find(images))
-
-    def regions(
-        self, images: ImageInput, *, region_rate: float | None = None
-    ) -> Iterator[ImageRegions]:
-        """Boxes of what is odd in each image, in its own pixels; unusable ones say why.
-
-        Args:
-            images: to look at.
-            region_rate: false regions a normal image that are called anomalous, on average; None
-                takes the detector's false-alarm rate.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ConfigError: the method has no maps, or the rate is not positive.
-        """
-        self._require_fitted()
-        require_maps(self.method_)
-        rate = check_region_rate(self.false_alarm_rate if region_rate is None else region_rate)
-        scale = self.method_.region_scale()
-        return (image_regions(item, scale, rate) for item in self._maps(self._find(images)))
-
-    def _maps(self, found: ImageSet) -> Iterator[ImageMap]:
-        for rows, encoded in self._reader(self.method_).chunks(found):
-            yield from map_images(self.method_, found, rows, encoded)
 
     def _find(self, images: ImageInput) -> ImageSet:
         return find_images(images).at_depth(self.bit_depth_)

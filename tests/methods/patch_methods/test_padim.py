@@ -175,10 +175,10 @@ def test_saved_arrays_are_checked() -> None:
         ("mean", state["mean"][:, :-1]),
         ("whitening", state["whitening"][:-1]),
         ("log_determinant", state["log_determinant"][:-1]),
-        ("maps", maps[:-1]),
-        ("maps", np.where(np.arange(5) == 1, 0.0, maps)),
-        ("maps", np.where(np.arange(5) == 3, maps[2], maps)),
-        ("maps", np.where(np.arange(5) == 0, np.nan, maps)),
+        ("maps", maps[:6]),
+        ("maps", np.where(np.arange(len(maps)) == 1, 0.0, maps)),
+        ("maps", np.where(np.arange(len(maps)) == 3, maps[2], maps)),
+        ("maps", np.where(np.arange(len(maps)) == 0, np.nan, maps)),
     ):
         with pytest.raises(ConfigError, match="do not fit method padim"):
             Padim(toy.encoder()).restore(state | {name: bad})
