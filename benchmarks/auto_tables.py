@@ -102,6 +102,11 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body))
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def write_lines(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as JSON lines, where a file is wanted."""
     if path is not None:

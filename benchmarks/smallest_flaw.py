@@ -12,7 +12,6 @@ choose the sets; the fit sees none. Markdown on stdout, rows as JSON lines in FI
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from auto_tables import collected, direction, table
+from auto_tables import collected, direction, read_lines, table
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -149,7 +148,7 @@ def main() -> None:
         dataset = DATASETS.load(given.dataset[0])(given.root)
         found = collected(rows(dataset, given.name or dataset.classes[0], given.state), given.out)
     else:
-        found = [json.loads(line) for line in given.out.read_text(encoding="utf-8").splitlines()]
+        found = read_lines(given.out)
     print_table(found)
     if given.picture is not None:
         draw(found, given.picture)

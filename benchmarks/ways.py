@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from auto_tables import collected, direction, table
+from auto_tables import collected, direction, read_lines, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
@@ -89,35 +89,44 @@ def regret(row: dict[str, Any]) -> float:
 
 
 def print_table(found: Sequence[dict[str, Any]]) -> None:
-    """A row each cell, and the regret of each dataset."""
-    body = []
+    """A row each direction: means over its classes."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in found:
-        separations = [row["separation"][way] for way in (WITH, WITHOUT)]
-        cells = [f"{row['dataset']} {direction(row['direction'])}", row["class"]]
-        cells.append(f"{row['place_share']:.2f}")
-        cells += ["" if value is None else f"{value:.2f}" for value in separations]
-        cells += [f"{100 * row['auroc'][way]:.1f}" for way in (WITH, WITHOUT)]
-        body.append([*cells, row["chosen"], f"{regret(row):.1f}"])
-    heads = ["data", "normal class", "place explains", "separation with", "without"]
-    print(table([*heads, "AUROC with", "without", "chosen", "regret"], body))
-    for name in dict.fromkeys(row["dataset"] for row in found):
-        regrets = [regret(row) for row in found if row["dataset"] == name]
-        print(
-            f"\nRegret on {name}: mean {np.mean(regrets):.2f}, largest {max(regrets):.1f}, "
-            f"{len(regrets)} cells."
+        name = f"{row['dataset']} {direction(row['direction'])}"
+        groups.setdefault(name, []).append(row)
+    body = []
+    for name, own in groups.items():
+        shares = [row["place_share"] for row in own]
+        cells = [name, str(len(own)), f"{min(shares):.2f} to {max(shares):.2f}"]
+        for way in (WITH, WITHOUT):
+            known = [row["separation"][way] for row in own if row["separation"][way] is not None]
+            cells.append(f"{np.mean(known):.2f} ({len(known)})" if known else "not asked")
+        cells += [
+            f"{100 * np.mean([row['auroc'][way] for row in own]):.1f}" for way in (WITH, WITHOUT)
+        ]
+        free = sum(row["chosen"] == WITHOUT for row in own)
+        regrets = [regret(row) for row in own]
+        body.append(
+            [*cells, f"{free} of {len(own)}", f"{np.mean(regrets):.1f} / {max(regrets):.1f}"]
         )
+    heads = ["data", "cells", "place explains", "separation with places (cells)", "without (cells)"]
+    heads += ["AUROC with places", "without", "chosen without", "regret, mean / largest"]
+    print(table(heads, body))
 
 
 def main() -> None:
     """Run all, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", nargs="?", help="none: show the rows of FILE")
     parser.add_argument("--root", type=Path, help="folder of the dataset")
     parser.add_argument("--directions", nargs="+", help="A:B; all when left out")
     parser.add_argument("--classes", nargs="+", help="all when left out")
     parser.add_argument("--state", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file of JSON lines")
     given = parser.parse_args()
+    if given.dataset is None:
+        print_table(read_lines(given.out))
+        return
     dataset = DATASETS.load(given.dataset)(given.root)
     asked = [tuple(text.split(":", 1)) for text in given.directions or ()]
     bank = Bank(dataset, lambda what, done, n: None)

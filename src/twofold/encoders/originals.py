@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet
@@ -59,16 +60,24 @@ class Originals:
                 raise ImageSourceError(f"{name}: the file has changed since it was first read")
         return encoded.arrays
 
-    def pixels(self, row: int) -> NDArray[np.uint8]:
+    def pixels(self, row: int, most: int | None = None) -> NDArray[np.uint8]:
         """One image as decoded, uint8 (h, w, 3).
+
+        Args:
+            row: which.
+            most: longer side in pixels to which a larger image is reduced.
 
         Raises:
             ImageSourceError: it has changed or gone.
         """
         try:
-            return np.asarray(self.images.load(row).decode(), dtype=np.uint8)
+            image = self.images.load(row).decode(most)
         except ImageError as error:
             raise ImageSourceError(f"{self.images.names[row]}: {error}") from error
+        if most is not None and max(image.size) > most:
+            width, height = (max(1, round(side * most / max(image.size))) for side in image.size)
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(image, dtype=np.uint8)
 
     def sizes(self) -> list[Size]:
         """Width and height of each image as stored, in pixels; headers are read, no pixels.

@@ -76,3 +76,11 @@ def test_arrays_alone_cannot_be_seen_again(tiny: Encoder) -> None:
     encoded = FrozenEncoder(tiny, engine="torch").encode(find_images(images))
     with pytest.raises(ConfigError, match="without the output 'stride8'"):
         replace(encoded, originals=None).seen_as(("stride8",))
+
+
+def test_large_images_are_reduced_to_a_longer_side(tiny: Encoder, folder: Path) -> None:
+    encoded = FrozenEncoder(tiny, engine="torch").encode(find_images(folder))
+    assert encoded.originals is not None
+    assert encoded.originals.pixels(0, 30).shape == (30, 20, 3)
+    assert encoded.originals.pixels(0, 15).shape == (15, 10, 3)
+    assert encoded.originals.pixels(1, 1).shape == (1, 1, 3)

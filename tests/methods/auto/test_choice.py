@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from tests.support import toy
 
+from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ConfigError
+from twofold.images import find_images
 from twofold.methods import FitData, parse_config
 from twofold.methods.auto import choice
 from twofold.methods.auto.choice import native_side
@@ -119,7 +121,7 @@ def test_flaws_are_scored_by_models_that_have_not_seen_their_images(world: toy.E
     assert flaws.scores.shape[0] == len(GRADES)
     assert len(flaws.out_of_sample.scores) == trial.rest.sum()
     assert (np.diff(flaws.sides) >= 0).all()
-    assert flaws.sides[-1] == pytest.approx(np.sqrt(round(0.05 * toy.SIDE**2)))
+    assert flaws.sides[-1] == pytest.approx(np.sqrt(0.05) * toy.SIDE)
 
 
 def test_groups_are_held_out_together(world: toy.Encoded) -> None:
@@ -190,3 +192,31 @@ def test_native_is_the_side_of_the_images_with_places_as_well() -> None:
 def test_options_that_do_not_exist(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         parse_config(Auto, options)
+
+
+def test_pictures_of_any_size_in_one_pool() -> None:
+    """A narrow strip, images smaller than a flaw's window, and large ones among them."""
+    rng = np.random.default_rng(0)
+    shapes = [(8, 4000), (8, 8), (16, 16), (300, 200), (64, 64), (3000, 20)] * 8
+
+    def images(offset: int) -> list[NDArray[np.uint8]]:
+        return [
+            rng.integers(offset, 200, (height, width, 3), dtype=np.uint8)
+            for height, width in shapes
+        ]
+
+    source, pool = (
+        FrozenEncoder(toy.encoder(), AutoConfig().outputs(), engine="torch").encode(
+            find_images(images(offset))
+        )
+        for offset in (0, 50)
+    )
+    found = Auto(toy.encoder(), AutoConfig()).fit(FitData(source, pool), random_state=1)
+    assert np.isfinite(found.model.score(pool)).all()
+    trial = make_trial(pool, np.ones(len(pool), dtype=bool), random_state=1)
+    assert trial is not None
+    # Of the last, reduced to 2,048 pixels, too little is left to be painted on.
+    assert all(shapes[row] in ((16, 16), (300, 200), (64, 64)) for row in trial.rows)
+    flaws = found.diagnostics.made_up_flaws
+    assert flaws is not None
+    assert np.isfinite(flaws.scores).all()

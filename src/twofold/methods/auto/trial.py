@@ -12,7 +12,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.images import ImageSet
 from twofold.methods.auto.way import Way
 from twofold.methods.base import FitData
-from twofold.synthetic import GRADES, LEAST_SIDE, flaw_pixels, graded_flaws
+from twofold.synthetic import GRADES, LEAST_SIDE, graded_flaws
 
 __all__ = ["LEAST_POOL", "FlawTrial", "make_trial", "separation"]
 
@@ -24,6 +24,8 @@ Mask = NDArray[np.bool_]
 _HELD_OUT = 24
 # The rest has to stand for the whole pool: at most a quarter is held out.
 _MOST_SHARE = 0.25
+# No way sees more; painting and decoding take time with the area.
+_MOST_SIDE = 2048
 LEAST_POOL = 32
 """Images of a pool below which nothing is held out: fewer than eight would be, and say little."""
 
@@ -38,7 +40,7 @@ class FlawTrial:
         donors: int (h,), of the pool: the image that patches are cut from.
         rest: bool (n,), the images of the pool that ways may be fitted to.
         random_state: of the flaws; the same for every way.
-        seen: the flawed images with the outputs last asked for: two banks share them.
+        seen: the images with the outputs last asked for: two banks share them.
     """
 
     pool: EncodedImages
@@ -48,9 +50,9 @@ class FlawTrial:
     random_state: int
     seen: dict[tuple[str, ...], list[EncodedImages]] = field(default_factory=dict, repr=False)
 
-    def data(self, data: FitData, rest: Mask | None = None) -> FitData:
+    def data(self, data: FitData) -> FitData:
         """What a way is fitted to: the pool without the held-out images and their groups."""
-        return replace(data, target_pool=self.pool.subset(self.rest if rest is None else rest))
+        return replace(data, target_pool=self.pool.subset(self.rest))
 
     def scores(self, way: Way) -> tuple[Array, Array]:
         """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
@@ -61,42 +63,42 @@ class FlawTrial:
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
-        outputs = way.config.outputs()
-        held = self.pool.subset(self.rows).seen_as(outputs)
         groups = self.pool.grouping()[self.rows]
-        clean, flawed = [], []
-        for row, (group, images) in enumerate(zip(groups, self._seen_as(outputs), strict=True)):
-            unseen = way if way.owners is None else way.without(int(group))
-            clean.append(unseen.score(held.subset(np.array([row])))[0])
-            flawed.append(unseen.score(images))
-        return np.array(clean), np.stack(flawed, axis=1)
+        found = [
+            (way if way.owners is None else way.without(int(group))).score(images)
+            for group, images in zip(groups, self._seen_as(way.config.outputs()), strict=True)
+        ]
+        scores = np.stack(found, axis=1)
+        return scores[0], scores[1:]
 
     def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
-        """The flawed images of each held-out one, encoded."""
+        """Each held-out image, as it is and with flaws, encoded."""
         if outputs not in self.seen:
             assert self.pool.originals is not None
             frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
             self.seen.clear()
-            self.seen[outputs] = [frozen.encode(images, strict=True) for images in self._flawed()]
+            self.seen[outputs] = [frozen.encode(images, strict=True) for images in self._painted()]
         return self.seen[outputs]
 
     def sides(self) -> Array:
         """Side in pixels of a square as large as a flaw, median over the images, float64 (s,)."""
         assert self.pool.originals is not None
         sizes = self.pool.originals.subset(self.rows).sizes()
-        pixels = [
-            [flaw_pixels(height, width, share) for width, height in sizes] for share in GRADES
-        ]
-        return np.sqrt(np.median(pixels, axis=1))
+        area = float(np.median([width * height for width, height in sizes]))
+        return np.sqrt(np.maximum(1.0, np.array(GRADES) * area))
 
-    def _flawed(self) -> Iterator[ImageSet]:
-        """Each held-out image with one flaw of each size."""
+    def _painted(self) -> Iterator[ImageSet]:
+        """Each held-out image as it is, and with one flaw of each size.
+
+        All of them are reduced alike, so that nothing but the flaw tells them apart.
+        """
         originals = self.pool.originals
         assert originals is not None
         rng = np.random.default_rng(self.random_state)
         for step, (row, donor) in enumerate(zip(self.rows, self.donors, strict=True)):
-            flaws = graded_flaws(originals.pixels(row), step, rng, originals.pixels(donor))
-            yield ImageSet.from_array(np.stack([flaw.image for flaw in flaws]))
+            image, other = (originals.pixels(one, _MOST_SIDE) for one in (row, donor))
+            flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other)]
+            yield ImageSet.from_array(np.stack([image, *flaws]))
 
 
 def separation(clean: Array, flawed: Array) -> Array:
@@ -143,7 +145,8 @@ def _held_out(pool: EncodedImages, normal: Mask, rng: np.random.Generator) -> ND
     assert pool.originals is not None
     groups = pool.grouping()
     sizes = np.array(pool.originals.sizes())
-    able = np.flatnonzero(normal & (sizes.min(axis=1) >= LEAST_SIDE))
+    shrunk = np.minimum(1.0, _MOST_SIDE / sizes.max(axis=1))
+    able = np.flatnonzero(normal & (sizes.min(axis=1) * shrunk >= LEAST_SIDE))
     able = rng.permutation(able)
     _, first = np.unique(groups[able], return_index=True)
     able = able[np.sort(first)]
