@@ -129,7 +129,7 @@ def draw(found: Sequence[dict[str, Any]], path: Path) -> None:
         panel.set_xticks(sides, [f"{side:.0f}" for side in sides])
         panel.minorticks_off()
     panels[0][0].set_ylabel("share flagged")
-    panels[0][0].legend(loc="upper left", frameon=False)
+    panels[0][-1].legend(loc="upper left", frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 
