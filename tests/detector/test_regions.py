@@ -48,7 +48,7 @@ def test_an_image_that_cannot_be_read_is_a_row_with_its_reason() -> None:
     assert lines[2] == "a.png,70,30,10,10,100,9.0,1,"
     assert len(lines) == 4
     content = coco(found)
-    assert [image["id"] for image in content["images"]] == [5]  # type: ignore[index, attr-defined]
+    assert [image["id"] for image in content["images"]] == [5]  # type: ignore[attr-defined]
 
 
 def test_a_name_is_no_formula() -> None:

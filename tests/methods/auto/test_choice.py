@@ -15,7 +15,7 @@ from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ConfigError
 from twofold.images import find_images
 from twofold.methods import FitData, parse_config
-from twofold.methods.auto import choice
+from twofold.methods.auto import choice, trial
 from twofold.methods.auto.choice import native_side
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.method import Auto
@@ -35,14 +35,14 @@ def fit(world: toy.Encoded, **options: Any) -> Any:
 
 def separations(monkeypatch: pytest.MonkeyPatch, placed: float, free: float) -> None:
     """As if the ways saw made-up flaws that well."""
-    real = choice.FlawTrial.scores
+    real = trial.FlawTrial.scores
     ways: list[str] = []
 
-    def scores(trial: Any, way: Any) -> Any:
+    def scores(given: Any, way: Any) -> Any:
         ways.append(way.config.places)
-        return real(trial, way)
+        return real(given, way)
 
-    monkeypatch.setattr(choice.FlawTrial, "scores", scores)
+    monkeypatch.setattr(trial.FlawTrial, "scores", scores)
     values = {"each": placed, "none": free}
     monkeypatch.setattr(choice, "separation", lambda clean, flawed: np.full(7, values[ways[-1]]))
 
