@@ -48,8 +48,10 @@ def test_a_shift(world: toy.World) -> None:
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}
 
 
-def test_a_fit_says_the_same(fitted: Detector, world: toy.World) -> None:
-    found, evidence = look(world.source, world.pool), fitted.evidence_
+def test_a_fit_says_the_same(make: Callable[..., Detector], world: toy.World) -> None:
+    found = look(world.source, world.pool)
+    evidence = make(options={}).fit(world.source, world.pool).evidence_
+    assert found.visible_flaws == evidence.visible_flaws is not None
     assert found.findings == evidence.findings
     assert (found.verdict, found.reasons) == (evidence.verdict, evidence.reasons)
     assert found.contamination is None

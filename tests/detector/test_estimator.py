@@ -205,7 +205,7 @@ def test_another_engine_counts_at_once(
         return make_engine(encoder, outputs, "torch")
 
     monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
-    detector = make(engine="torch").fit(world.source, world.pool)
+    detector = make(engine="torch", options={}).fit(world.source, world.pool)
     detector.engine = "openvino"
     detector.decision_function(world.test)
     detector.fit(world.source, world.pool)

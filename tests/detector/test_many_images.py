@@ -82,7 +82,7 @@ def test_the_network_is_compiled_once(
         return make_engine(encoder, outputs, kind)
 
     monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
-    detector = make().fit(world.source, world.pool)
+    detector = make(options={}).fit(world.source, world.pool)
     for _ in range(3):
         detector.predict(world.test[:2])
         detector.anomaly_map(world.test[:2])
