@@ -35,9 +35,8 @@ def hits(found: ImageRegions, boxes: Boxes) -> list[tuple[int, bool]]:
     """Longer side of each flaw, and whether an anomalous region meets it."""
     alarms = [region for region in found.regions if region.anomalous]
     return [
-        (max(right - left, bottom - top), any(meets(region, box) for region in alarms))
+        (max(box[2] - box[0], box[3] - box[1]), any(meets(region, box) for region in alarms))
         for box in boxes
-        for left, top, right, bottom in (box,)
     ]
 
 
@@ -100,9 +99,8 @@ def main() -> None:
                 found += hits(own, boxes_of(path))
             if number == state == 0 and given.picture is not None:
                 draw(detector, [*flawed[:4], normal[0]], given.rate, given.picture)
-        shares = [f"{np.mean(false):.2f}", f"{100 * np.mean([hit for _, hit in found]):.1f} of "]
-        shares[1] += str(len(found))
-        for least, most in ((0, 30), (30, 40), (40, 1000)):
+        shares = [f"{np.mean(false):.2f}"]
+        for least, most in ((0, 1000), (0, 30), (30, 40), (40, 1000)):
             sized = [hit for size, hit in found if least <= size < most]
             shares.append(f"{100 * np.mean(sized):.1f} of {len(sized)}" if sized else "none")
         body.append([direction(f"{near}->{far}"), *shares])

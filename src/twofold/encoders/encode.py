@@ -79,6 +79,7 @@ class FrozenEncoder:
         cache: where vectors are kept between runs, or None.
         engine: see :func:`twofold.encoders.engine.make_engine`; compiled when first needed, so a
             run that finds everything in the cache never pays for it.
+        engines: those of another one with the same encoder and kind of engine, to be shared.
     """
 
     def __init__(
@@ -88,17 +89,9 @@ class FrozenEncoder:
         *,
         cache: EmbeddingCache | None = None,
         engine: EngineKind = "auto",
+        engines: _Engines | None = None,
     ) -> None:
-        self._engines: _Engines = {}
-        self._set_up(encoder, outputs, cache, engine)
-
-    def _set_up(
-        self,
-        encoder: Encoder,
-        outputs: Sequence[str],
-        cache: EmbeddingCache | None,
-        engine: EngineKind,
-    ) -> None:
+        self._engines: _Engines = {} if engines is None else engines
         self.encoder = encoder
         self.outputs = tuple(dict.fromkeys(outputs))
         self._stored = tuple(name for name in self.outputs if name not in LAZY_OUTPUTS)
@@ -129,10 +122,13 @@ class FrozenEncoder:
 
     def with_outputs(self, outputs: Sequence[str], *, cached: bool = True) -> FrozenEncoder:
         """The same encoder, engine and cache (unless ``cached`` is off) for other outputs."""
-        other = FrozenEncoder.__new__(FrozenEncoder)
-        other._engines = self._engines
-        other._set_up(self.encoder, outputs, self._cache if cached else None, self._kind)
-        return other
+        return FrozenEncoder(
+            self.encoder,
+            outputs,
+            cache=self._cache if cached else None,
+            engine=self._kind,
+            engines=self._engines,
+        )
 
     def _side(self, size: int) -> _Side:
         """What the outputs at another side need."""

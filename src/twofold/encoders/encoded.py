@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -84,14 +84,11 @@ class EncodedImages:
             return self
         return self.seen_as((*self.arrays, *outputs))
 
-    def seen_as(
-        self, outputs: Sequence[str], progress: Callable[[int, int], None] | None = None
-    ) -> EncodedImages:
+    def seen_as(self, outputs: Sequence[str]) -> EncodedImages:
         """The same images with these outputs; what is not there yet is encoded now.
 
         Args:
             outputs: their names.
-            progress: told how many images are done.
 
         Raises:
             ConfigError: the images cannot be looked at again.
@@ -102,7 +99,7 @@ class EncodedImages:
         if missing:
             if self.originals is None:
                 raise ConfigError(f"these images were encoded without the output {missing[0]!r}")
-            arrays |= self.originals.encode(missing, self.digests, progress)
+            arrays |= self.originals.encode(missing, self.digests)
         return replace(self, arrays={name: arrays[name] for name in dict.fromkeys(outputs)})
 
     def grouping(self) -> NDArray[np.int64]:

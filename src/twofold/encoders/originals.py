@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,23 +39,18 @@ class Originals:
         return Originals(self.images.subset(rows), self.frozen)
 
     def encode(
-        self,
-        outputs: Sequence[str],
-        digests: Sequence[str],
-        progress: Callable[[int, int], None] | None = None,
+        self, outputs: Sequence[str], digests: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
         """More outputs of the same images, by name.
 
         Args:
             outputs: their names.
             digests: of the images, as they were.
-            progress: told how many images are done.
 
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
-        frozen = self.frozen.with_outputs(outputs)
-        encoded = frozen.encode(self.images, strict=True, progress=progress)
+        encoded = self.frozen.with_outputs(outputs).encode(self.images, strict=True)
         for name, before, now in zip(self.images.names, digests, encoded.digests, strict=True):
             if before != now:
                 raise ImageSourceError(f"{name}: the file has changed since it was first read")
@@ -85,6 +81,11 @@ class Originals:
         Raises:
             ImageSourceError: an image has changed or gone.
         """
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> list[Size]:
+        """Read once: a header of a data set's item is the whole item."""
         found = []
         for row in range(len(self.images)):
             try:
