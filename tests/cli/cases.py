@@ -13,6 +13,9 @@ Run = Callable[..., Result]
 
 Parse = Callable[[str], dict[str, Any]]
 
+FAST = ("--option", "effort=fast")
+"""Without a trial of made-up flaws, for tests of something else."""
+
 HEADER = ["image", "score", "percentile", "anomalous", "problem"]
 
 

@@ -33,7 +33,7 @@ def write_images(folder: Path, *, n: int, tint: int, seed: int, spot: bool = Fal
     generator = np.random.default_rng(seed)
     stripes = np.linspace(0, 6 * np.pi, SIDE)
     for number in range(n):
-        wave = 100 + 40 * np.sin(stripes + generator.uniform(0, 2 * np.pi))
+        wave = 100 + 40 * np.sin(stripes + generator.uniform(0, 2))
         pixels = np.repeat(np.broadcast_to(wave, (SIDE, SIDE))[..., None], 3, axis=2)
         pixels = pixels + np.array([tint, 0, -tint]) + generator.normal(0, 8, (SIDE, SIDE, 3))
         if spot:

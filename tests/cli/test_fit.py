@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.cases import Parse, Run, one_line
+from tests.cli.cases import FAST, Parse, Run, one_line
 
 
 def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: Parse) -> None:
@@ -31,7 +31,6 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
         "local_weight",
         "place_share",
         "separation",
-        "separation_without_places",
         "source_weight",
     }
     low, high = content["threshold"]["interval"]
@@ -77,7 +76,7 @@ def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None
     shutil.copytree(world / "target", folder)
     (folder / "note.png").write_text("not an image", encoding="utf-8")
     arguments = ("fit", "--source", world / "source", "--target", folder)
-    result = run(*arguments, "--out", tmp_path / "m")
+    result = run(*arguments, *FAST, "--out", tmp_path / "m")
     assert result.exit_code == 0
     assert f"skipped {folder / 'note.png'}: not an image" in result.stderr
     one_line(run(*arguments, "--out", tmp_path / "n", "--strict"), code=1, word="note.png")
@@ -87,7 +86,7 @@ def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize("locality", ["global", "local"])
 def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, locality: str) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
-    result = run(*arguments, "--out", tmp_path / "m", "--locality", locality, "--json")
+    result = run(*arguments, *FAST, "--out", tmp_path / "m", "--locality", locality, "--json")
     assert result.exit_code == 0, result.stderr
     weight = json.loads(result.stdout)["evidence"]["choices"]["local_weight"]
     assert weight == (0.0 if locality == "global" else 1.0)
@@ -104,7 +103,7 @@ def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, loc
 
 def test_embedded_weights_are_in_the_model(world: Path, run: Run, tmp_path: Path) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
-    result = run(*arguments, "--out", tmp_path / "m", "--embed-weights")
+    result = run(*arguments, *FAST, "--out", tmp_path / "m", "--embed-weights")
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "m" / "encoder.safetensors").stat().st_size > 10**7
     first, second = (run("score", m, world / "normal") for m in (world / "model", tmp_path / "m"))

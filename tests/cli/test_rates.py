@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cli.cases import FAST
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -98,7 +99,7 @@ def test_a_rate_out_of_reach_is_a_note_at_every_command(
     )
     fitted = run(
         *("fit", "--source", world / "source", "--target", world / "target"),
-        *("--out", tmp_path / "m", *asked),
+        *("--out", tmp_path / "m", *asked, *FAST),
     )
     for result in (scored, evaluated, fitted):
         assert result.exit_code == 0
@@ -157,7 +158,7 @@ def test_false_discoveries_need_a_calibration_on_the_target(
 @pytest.mark.parametrize("rule", ["pool", "tail"])
 def test_the_rule_is_kept_by_the_model(world: Path, run: Run, tmp_path: Path, rule: str) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
-    result = run(*arguments, "--out", tmp_path / "m", "--calibration", rule, "--json")
+    result = run(*arguments, "--out", tmp_path / "m", "--calibration", rule, *FAST, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["threshold"]["rule"] == rule
     saved = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
@@ -176,7 +177,7 @@ def test_groups_come_from_a_column_of_the_manifest(world: Path, run: Run, tmp_pa
     rows = [f"{path},{row // 2}" for row, path in enumerate(paths)]
     manifest = tmp_path / "target.csv"
     manifest.write_text("\n".join(["path,lot", *rows]), encoding="utf-8")
-    arguments = ("fit", "--source", world / "source", "--out", tmp_path / "m", "--json")
+    arguments = ("fit", "--source", world / "source", *FAST, "--out", tmp_path / "m", "--json")
     result = run(*arguments, "--target", manifest, "--groups", "lot")
     assert result.exit_code == 0, result.stderr
     content = json.loads(result.stdout)

@@ -77,7 +77,7 @@ def write_images(folder: Path, *, n: int, tint: int, seed: int, spots: int = 0) 
     folder.mkdir(parents=True)
     generator = np.random.default_rng(seed)
     for number in range(n):
-        wave = 100 + 40 * np.sin(np.linspace(0, 20, 48) + generator.uniform(0, 6))
+        wave = 100 + 40 * np.sin(np.linspace(0, 20, 48) + generator.uniform(0, 2))
         pixels = wave[None, :, None] + np.array([tint, 0, -tint]) + np.zeros((48, 1, 1))
         pixels = pixels + generator.normal(0, 8, pixels.shape)
         if number >= n - spots:
@@ -117,7 +117,7 @@ def run_shell(example: Example, page: Path) -> None:
 
 
 # Half a minute each: their commands go through fits, benchmarks and the demo.
-LONG = {"README.md", "adding.md", "cli.md", "eyes.md"}
+LONG = {"README.md", "adding.md", "cli.md", "evidence.md", "eyes.md", "thresholds.md"}
 
 
 @pytest.mark.parametrize(

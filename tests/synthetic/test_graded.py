@@ -46,6 +46,7 @@ def test_a_donor_that_is_too_small_gives_way_to_the_image() -> None:
     assert len(found) == len(GRADES)
 
 
+@pytest.mark.slow
 def test_large_images_are_painted_in_a_window() -> None:
     image = np.zeros((3000, 4000, 3), dtype=np.uint8)
     image[:, ::7] = 200
