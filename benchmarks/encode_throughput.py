@@ -15,17 +15,18 @@ import numpy as np
 
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
-from twofold.encoders.engine import MAX_STREAMS
+from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import BATCH
 from twofold.encoders.pixels import preprocess
+from twofold.encoders.runners import MAX_STREAMS
 from twofold.images import ImageSet, find_images
 
 
-def ready_rate(frozen: FrozenEncoder, tensors: list[np.ndarray], workers: int) -> float:
+def ready_rate(engine: Engine, tensors: list[np.ndarray], workers: int) -> float:
     """Images per second of the engine alone, with every stream busy."""
     with ThreadPoolExecutor(workers) as pool:
         start = time.perf_counter()
-        list(pool.map(frozen.engine, tensors))
+        list(pool.map(engine, tensors))
         return len(tensors) * BATCH / (time.perf_counter() - start)
 
 
@@ -55,10 +56,11 @@ def main() -> None:
         batch = [images.load(i).decode() for i in range(start, start + BATCH)]
         preprocess(batch, encoder.spec.preprocessing, out=tensors[-1])
     workers = min(os.cpu_count() or 1, MAX_STREAMS)
-    ready_rate(frozen, tensors[:20], workers)
+    engine = make_engine(encoder)
+    ready_rate(engine, tensors[:20], workers)
     for _ in range(arguments.repeats):
         cpu = [time.process_time()]
-        ready = ready_rate(frozen, tensors, workers)
+        ready = ready_rate(engine, tensors, workers)
         cpu.append(time.process_time())
         whole = end_to_end_rate(frozen, images)
         cpu.append(time.process_time())

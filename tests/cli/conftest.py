@@ -15,7 +15,7 @@ from tests.support.engines import sharing
 from typer.testing import CliRunner, Result
 
 from twofold.cli.app import app
-from twofold.encoders import encode
+from twofold.encoders import inference
 
 Run = Callable[..., Result]
 
@@ -24,7 +24,7 @@ SIDE = 48
 
 def _share_engines(patch: pytest.MonkeyPatch) -> None:
     """Let every `FrozenEncoder` of this process with the same weights use the same engine."""
-    patch.setattr(encode, "make_engine", sharing())
+    patch.setattr(inference, "make_engine", sharing())
 
 
 def write_images(folder: Path, *, n: int, tint: int, seed: int, spot: bool = False) -> None:

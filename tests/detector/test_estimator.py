@@ -204,7 +204,7 @@ def test_another_engine_counts_at_once(
         made.append(kind)
         return make_engine(encoder, outputs, "torch")
 
-    monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
+    monkeypatch.setattr("twofold.encoders.inference.make_engine", counted)
     detector = make(engine="torch", options={}).fit(world.source, world.pool)
     detector.engine = "openvino"
     detector.decision_function(world.test)

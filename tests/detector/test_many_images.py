@@ -81,7 +81,7 @@ def test_the_network_is_compiled_once(
         made.append(outputs)
         return make_engine(encoder, outputs, kind)
 
-    monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
+    monkeypatch.setattr("twofold.encoders.inference.make_engine", counted)
     detector = make(options={}).fit(world.source, world.pool)
     for _ in range(3):
         detector.predict(world.test[:2])

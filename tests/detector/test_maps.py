@@ -198,7 +198,7 @@ def test_scores_and_maps_encode_each_image_once(
 
         return run
 
-    monkeypatch.setattr("twofold.encoders.encode.make_engine", counted)
+    monkeypatch.setattr("twofold.encoders.inference.make_engine", counted)
     detector = copy.deepcopy(fitted)
     maps: list[ImageMap] = []
     scores = detector.score(tmp_path, each_map=maps.append)

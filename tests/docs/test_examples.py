@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 
 from twofold.benchmark.datasets import DATASETS
 from twofold.cli.app import app
-from twofold.encoders import encode
+from twofold.encoders import inference
 from twofold.encoders.registry import ENCODERS
 from twofold.method_table import METHODS
 from twofold.selection.registry import SELECTORS
@@ -92,7 +92,7 @@ def plant(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Path]:
     """The folder the pages speak of; the working directory."""
-    monkeypatch.setattr(encode, "make_engine", sharing())
+    monkeypatch.setattr(inference, "make_engine", sharing())
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("TWOFOLD_CACHE", str(base / "docs-cache"))
     monkeypatch.setenv("TWOFOLD_WEIGHTS", str(base / "docs-weights"))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from twofold.encoders import engine, outputs, patches, scales
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.engine import make_engine
+from twofold.encoders.inference import Inference
 from twofold.encoders.outputs import (
     BATCH,
     engine_specification,
@@ -107,15 +109,16 @@ def test_vectors_of_older_code_are_encoded_again(
 ) -> None:
     encoded: list[int] = []
 
-    class Counting(FrozenEncoder):
-        @property
-        def engine(self) -> Engine:
-            encoded.append(1)
-            return super().engine
+    run = Inference.__call__
 
+    def counted(self: Inference, decoded: Sequence[Image.Image]) -> Any:
+        encoded.append(1)
+        return run(self, decoded)
+
+    monkeypatch.setattr(Inference, "__call__", counted)
     for version in (1, 1, 2, 2, 1):
         monkeypatch.setattr(scales, "VERSION", version)
-        Counting(tiny, cache=EmbeddingCache(tmp_path), engine="torch").encode(images())
+        FrozenEncoder(tiny, cache=EmbeddingCache(tmp_path), engine="torch").encode(images())
     assert len(encoded) == 2
 
 

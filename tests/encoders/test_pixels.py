@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.encoders import encode as encode_module
+from twofold.encoders import inference
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
@@ -55,7 +55,7 @@ def test_the_pixels_are_those_that_the_engine_sees(
     def recorder(*_: object) -> Recorder:
         return Recorder()
 
-    monkeypatch.setattr(encode_module, "make_engine", recorder)
+    monkeypatch.setattr(inference, "make_engine", recorder)
     seen = FrozenEncoder(tiny).encode(images)
     assert np.array_equal(seen["pooled"], loaded["pixels"][:])
     assert seen.names == loaded.names

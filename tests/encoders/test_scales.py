@@ -15,7 +15,7 @@ from PIL import Image
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import BATCH, EngineKind
-from twofold.encoders.scales import is_pooled, pooled_name, resized, side_of
+from twofold.encoders.scales import is_pooled, pooled_name, resized, shape_of
 
 RandomBatch = Callable[..., NDArray[np.uint8]]
 SIDE = 96
@@ -44,15 +44,15 @@ def test_names() -> None:
 )
 def test_sides_are_half_an_octave_apart(tiny: Encoder, size: int, sides: list[int]) -> None:
     encoder = tiny.at_size(size)
-    assert [side_of(pooled_name(steps), encoder) for steps in range(4)] == sides
-    assert side_of("stride8", encoder) == side_of("patches@3", encoder) == size
+    assert [shape_of(pooled_name(steps), encoder) for steps in range(4)] == [(s, s) for s in sides]
+    assert shape_of("stride8", encoder) == shape_of("patches@3", encoder) == (size, size)
 
 
 def test_a_network_of_one_size_sees_no_smaller_images(
     larger: Encoder, random_batch: RandomBatch
 ) -> None:
     fixed = replace(larger, spec=replace(larger.spec, any_size=False))
-    assert side_of("pooled-1", fixed) == SIDE
+    assert shape_of("pooled-1", fixed) == (SIDE, SIDE)
     whole, smaller = make_engine(fixed, ("pooled", "pooled-1"), "torch")(random_batch(SIDE))
     np.testing.assert_array_equal(whole, smaller)
 
@@ -61,8 +61,8 @@ def test_resizing_is_antialiased() -> None:
     """Against Pillow's filter of the same kind, on single numbers."""
     image = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     expected = Image.fromarray(image[0, 0].numpy()).resize((64, 64), Image.Resampling.BILINEAR)
-    np.testing.assert_allclose(resized(image, 64)[0, 0], np.asarray(expected), atol=1e-5)
-    assert resized(image, SIDE) is image
+    np.testing.assert_allclose(resized(image, (64, 64))[0, 0], np.asarray(expected), atol=1e-5)
+    assert resized(image, (SIDE, SIDE)) is image
 
 
 @pytest.mark.parametrize("kind", ["openvino", "torch"])
@@ -82,7 +82,7 @@ def test_the_vector_is_that_of_the_smaller_image(
     images = pixels.permute(0, 3, 1, 2)
     with torch.inference_mode():
         for found, side in ((whole, SIDE), (smaller, 64)):
-            expected = larger.network.backbone(resized(images, side))
+            expected = larger.network.backbone(resized(images, (side, side)))
             scale = float(expected.abs().max())
             np.testing.assert_allclose(found, expected, atol=1e-4 * scale)
     assert rest.shape[0] == BATCH

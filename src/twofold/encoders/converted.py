@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from twofold.encoders.cache import cache_folder
+from twofold.encoders.spec import Preprocessing
 from twofold.files import remove_dead, temporary_beside
 from twofold.images.quiet import quiet
 
@@ -50,28 +51,34 @@ def convert(
     module: nn.Module,
     *,
     shape: tuple[int, int, int, int],
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
+    preprocessing: Preprocessing | None,
+    sample: tuple[int, int, int, int] | None = None,
 ) -> Any:
-    """A module as an ``openvino.Model`` that takes uint8 (n, h, w, 3) pixels.
+    """A module as an ``openvino.Model``.
 
     Args:
-        module: in evaluation mode; takes normalised images of ``shape``.
-        shape: (n, 3, h, w), which becomes fixed.
-        mean: subtracted from the pixel values, one a channel.
-        std: what they are then divided by.
+        module: in evaluation mode; takes float32 arrays of ``shape``.
+        shape: (n, c, h, w), which becomes fixed.
+        preprocessing: normalises pixels, and the model takes uint8 (n, h, w, 3); None: it takes
+            what the module does.
+        sample: shape of a smaller array to follow the module with, if it takes any height and
+            width; None: ``shape``.
     """
     ov = import_openvino()
     from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
 
     # Quiet in this thread alone: tracing warns of its own deprecations and shapes.
     with quiet(), torch.no_grad():
-        model = ov.convert_model(module, example_input=torch.zeros(shape), input=list(shape))
+        model = ov.convert_model(
+            module, example_input=torch.zeros(sample or shape), input=list(shape)
+        )
+    if preprocessing is None:
+        return model
     graph = PrePostProcessor(model)
     tensor = graph.input().tensor()
     tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps = graph.input().preprocess().convert_element_type(ov.Type.f32)
-    steps.mean(list(mean)).scale(list(std))
+    steps.mean(list(preprocessing.mean)).scale(list(preprocessing.std))
     graph.input().model().set_layout(ov.Layout("NCHW"))
     return graph.build()
 

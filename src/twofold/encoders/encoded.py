@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.encoders.disk_rows import DiskRows
+from twofold.encoders.lazy import LazyRows
 from twofold.encoders.originals import Originals
 from twofold.errors import ConfigError
 from twofold.images import Problem
 
 __all__ = ["EncodedImages", "LazyRows"]
-
-
-class LazyRows(ABC):
-    """Rows that are made when asked for; stands for an array in :class:`EncodedImages`."""
-
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @abstractmethod
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        """The rows at a slice, indices or a mask, as an array."""
-
-    @abstractmethod
-    def select(self, rows: NDArray[np.integer]) -> LazyRows:
-        """The given rows, not made yet."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +26,7 @@ class EncodedImages:
         names: of the usable images, in the order they were given.
         digests: hex sha256 of each image's content.
         arrays: output name (:func:`twofold.encoders.engine.output_names`, ``pixels``) -> (n, ...),
-            float32 but for the pixels; those made on demand are :class:`LazyRows`.
+            float32 but for the pixels; those made on demand or kept on disk are :class:`LazyRows`.
         kept: int64 (n,), positions among the images as they were given.
         problems: the unusable images.
         groups: int64 (n,), equal for images that are no independent draws (copies, frames of one
@@ -62,6 +46,15 @@ class EncodedImages:
         return len(self.names)
 
     def __getitem__(self, output: str) -> NDArray[np.float32]:
+        found = self.rows(output)
+        return found[:] if isinstance(found, DiskRows) else found
+
+    def rows(self, output: str) -> NDArray[np.float32]:
+        """Like ``self[output]``, but rows that are kept on disk stay there until asked for.
+
+        Raises:
+            ConfigError: there is no such output.
+        """
         if output not in self.arrays:
             raise ConfigError(f"these images were encoded without the output {output!r}")
         return self.arrays[output]

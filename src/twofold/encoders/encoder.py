@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +50,31 @@ class Encoder:
             "id": self.spec.id,
             "architecture": self.spec.architecture,
             "weights": self.weights_sha256,
-            "preprocessing": asdict(self.spec.preprocessing),
+            "preprocessing": self.spec.preprocessing.identity(),
             "decoding": _DECODING,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
-    def at_size(self, size: int) -> Encoder:
-        """The same network for square inputs of another side, in pixels.
+    def at_size(self, height: int, width: int | None = None) -> Encoder:
+        """The same network for inputs of another size, in pixels.
+
+        Args:
+            height: of the input.
+            width: None, or equal to the height, is a square.
 
         Raises:
             ConfigError: the network takes one size only (transformers, attention pooling).
         """
-        if size == self.spec.preprocessing.size:
+        own = self.spec.preprocessing
+        preprocessing = replace(own, size=height, width=None if width == height else width)
+        if preprocessing == own:
             return self
         if not self.spec.any_size:
+            wanted = height if preprocessing.width is None else f"{width} x {height}"
             raise ConfigError(
-                f"{self.spec.id} takes images of {self.spec.preprocessing.size} pixels only, "
-                f"not {size}: leave the image size out"
+                f"{self.spec.id} takes images of {own.size} pixels only, "
+                f"not {wanted}: leave the image size out"
             )
-        preprocessing = replace(self.spec.preprocessing, size=size)
         return replace(self, spec=replace(self.spec, preprocessing=preprocessing))
 
     def trainable_suffix(self, trainable: Trainable) -> Suffix:

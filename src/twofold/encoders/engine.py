@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import os
-import queue
-import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -15,37 +11,42 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Trainable, as_map
-from twofold.encoders.converted import convert, import_openvino, load_or_convert
+from twofold.encoders.converted import convert, load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import (
-    BATCH,
     EngineKind,
+    ResolvedEngine,
+    batch_of,
     engine_specification,
     output_specification,
     resolve_engine,
     specification_digest,
 )
 from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
-from twofold.encoders.scales import is_pooled, resized, side_of
+from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner, n_streams
+from twofold.encoders.scales import is_pooled, resized, shape_of
 from twofold.encoders.sides import split_side
+from twofold.encoders.tiled import TiledEngine, is_large
 from twofold.errors import ConfigError
 
-__all__ = ["MAX_STREAMS", "Engine", "make_engine"]
-
-# Each stream holds its own activations; beyond eight, memory grows faster than throughput.
-MAX_STREAMS = 8
+__all__ = ["Engine", "make_engine"]
 
 
 class Engine(Protocol):
-    """Runs batches of exactly :data:`BATCH` images; may be called from several threads.
+    """Runs batches of one size; may be called from several threads.
 
     It has threads of its own, so it belongs to the process that made it.
+
+    Attributes:
+        outputs: their names.
+        batch: images of a call, see :func:`twofold.encoders.outputs.batch_of`.
     """
 
     outputs: tuple[str, ...]
+    batch: int
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """(BATCH, size, size, 3) uint8 RGB -> one float32 array per output, batch first."""
+        """(batch, height, width, 3) uint8 RGB -> one float32 array per output, batch first."""
         ...  # pragma: no cover
 
 
@@ -67,15 +68,15 @@ def make_engine(
         output_specification(encoder, name)
         if split_side(name, encoder)[1] is not encoder:
             raise ConfigError(f"an engine runs at one side: make one of the encoder for {name!r}")
-    if resolve_engine(kind) == "openvino":
-        return _OpenVinoEngine(encoder, tuple(outputs))
-    return _TorchEngine(encoder, tuple(outputs))
+    if is_large(encoder, outputs):
+        return TiledEngine(encoder, tuple(outputs), resolve_engine(kind))
+    return _WholeEngine(encoder, tuple(outputs), resolve_engine(kind))
 
 
 class _Outputs(nn.Module):
     """The chain, stopped as early as the outputs allow, returning what was asked for.
 
-    It runs once for each side at which the outputs see the images.
+    It runs once for each size at which the outputs see the images.
     """
 
     def __init__(self, encoder: Encoder, outputs: Sequence[str]) -> None:
@@ -85,21 +86,22 @@ class _Outputs(nn.Module):
         self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
         # Output -> numbers of segments run before its parts are read off.
         self.depths = [_depths(encoder, output) for output in outputs]
-        self.sides = [side_of(output, encoder) for output in outputs]
+        self.shapes = [shape_of(output, encoder) for output in outputs]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         states = {
-            side: self._states(resized(images, side), side) for side in dict.fromkeys(self.sides)
+            shape: self._states(resized(images, shape), shape)
+            for shape in dict.fromkeys(self.shapes)
         }
         return tuple(
-            reader([states[side][depth] for depth in depths])
-            for reader, depths, side in zip(self.readers, self.depths, self.sides, strict=True)
+            reader([states[shape][depth] for depth in depths])
+            for reader, depths, shape in zip(self.readers, self.depths, self.shapes, strict=True)
         )
 
-    def _states(self, images: Tensor, side: int) -> list[Tensor]:
+    def _states(self, images: Tensor, shape: tuple[int, int]) -> list[Tensor]:
         """The images and what each segment makes of them, as far as it is asked for."""
-        asked = zip(self.depths, self.sides, strict=True)
-        deepest = max(max(depths) for depths, at in asked if at == side)
+        asked = zip(self.depths, self.shapes, strict=True)
+        deepest = max(max(depths) for depths, at in asked if at == shape)
         states = [images]
         for segment in self.segments[:deepest]:
             states.append(segment(states[-1]))
@@ -152,43 +154,29 @@ class _Maps(nn.Module):
         return self.join([as_map(state) for state in states])  # type: ignore[no-any-return]
 
 
-class _OpenVinoEngine:
-    """float32 on the CPU, normalisation inside the graph."""
+class _WholeEngine:
+    """All outputs in one run of the network, normalisation inside."""
 
-    def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
-        ov = import_openvino()
+    def __init__(self, encoder: Encoder, outputs: tuple[str, ...], kind: ResolvedEngine) -> None:
         self.outputs = outputs
+        preprocessing = encoder.spec.preprocessing
+        self.batch = batch_of(preprocessing.shape)
+        if kind == "torch":
+            self._run: Runner = TorchRunner(_Outputs(encoder, outputs), preprocessing)
+            return
         key = specification_digest(
             [output_specification(encoder, output) for output in outputs],
-            engine_specification("openvino"),
+            engine_specification("openvino", preprocessing.shape),
             # Tracing is PyTorch's.
             str(torch.__version__),
         )
         model = load_or_convert(key, lambda: to_openvino(encoder, outputs))
-        # A stream per core: no barrier between cores, which a decoding thread would hold up.
-        streams = min(os.cpu_count() or 1, MAX_STREAMS)
-        # Without the precision hint, a CPU with bfloat16 units would silently use them.
-        compiled = ov.Core().compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams}
-        )
-        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(streams):
-            self._requests.put(compiled.create_infer_request())
-        # OpenVINO's binding sets up its numpy support in the first call, and two threads in that
-        # call at once wait for each other for ever. So the first call is here.
-        size = encoder.spec.preprocessing.size
-        self(np.zeros((BATCH, size, size, 3), dtype=np.uint8))
+        sample = np.zeros((self.batch, *preprocessing.shape, 3), dtype=np.uint8)
+        self._run = OpenVinoRunner(model, sample, n_streams())
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        request = self._requests.get()
-        try:
-            request.infer({0: images}, share_inputs=True)
-            return tuple(
-                np.array(request.get_output_tensor(index).data, dtype=np.float32)
-                for index in range(len(self.outputs))
-            )
-        finally:
-            self._requests.put(request)
+        """See :class:`Engine`."""
+        return self._run(images)
 
 
 def to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
@@ -196,34 +184,6 @@ def to_openvino(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
     preprocessing = encoder.spec.preprocessing
     return convert(
         _Outputs(encoder, outputs).eval(),
-        shape=(BATCH, 3, preprocessing.size, preprocessing.size),
-        mean=preprocessing.mean,
-        std=preprocessing.std,
+        shape=(batch_of(preprocessing.shape), 3, *preprocessing.shape),
+        preprocessing=preprocessing,
     )
-
-
-class _TorchEngine:
-    """Eager PyTorch, channels last, on CUDA where there is one."""
-
-    def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
-        self.outputs = outputs
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        # A copy: moving a module changes it in place, and the encoder's must stay as it is.
-        module = copy.deepcopy(_Outputs(encoder, outputs)).eval()
-        self._module = module.to(self._device).to(memory_format=torch.channels_last)
-        preprocessing = encoder.spec.preprocessing
-        self._mean = torch.tensor(preprocessing.mean, device=self._device)
-        self._std = torch.tensor(preprocessing.std, device=self._device)
-        # PyTorch spreads one call over all cores; a second beside it would only compete.
-        self._lock = threading.Lock()
-
-    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """See :class:`Engine`."""
-        with self._lock, torch.inference_mode():
-            return self._forward(images)
-
-    def _forward(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        pixels = torch.from_numpy(images).to(self._device)
-        normalised = (pixels.float() - self._mean) / self._std
-        values = self._module(normalised.permute(0, 3, 1, 2))
-        return tuple(value.float().cpu().contiguous().numpy() for value in values)

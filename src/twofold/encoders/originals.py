@@ -76,7 +76,7 @@ class Originals:
         return np.asarray(image, dtype=np.uint8)
 
     def sizes(self) -> list[Size]:
-        """Width and height of each image as stored, in pixels; headers are read, no pixels.
+        """Width and height of each image, upright, in pixels; headers are read, no pixels.
 
         Raises:
             ImageSourceError: an image has changed or gone.

@@ -25,7 +25,10 @@ from twofold.errors import ConfigError
 
 __all__ = [
     "BATCH",
+    "TILE_VALUES",
     "EngineKind",
+    "ResolvedEngine",
+    "batch_of",
     "engine_specification",
     "output_digest",
     "output_names",
@@ -35,12 +38,20 @@ __all__ = [
 ]
 
 EngineKind = Literal["auto", "openvino", "torch"]
+ResolvedEngine = Literal["openvino", "torch"]
 
 # Images per call. A fixed shape keeps every image's bits independent of how many others there are.
 # Measured on two cores, Lite0: 4, 8 and 16 images per call differ by less than a tenth.
 BATCH = 8
+# Pixels of an image above which a call has one image: eight of 768 x 768 take 0.5 GB of
+# activations, and a call on one is as fast a pixel.
+_MOST_TOGETHER = 768 * 768
 # Raise it with every change of the engines that changes bits and shows in nothing below.
 ENGINE_VERSION = 1
+# Values of a part's input that one tile of a large image holds: 1.5 megapixels, or as much of a
+# map. A call takes some 200 MB of activations then, and margins a tenth of the time; with half as
+# many it is 110 MB and a quarter.
+TILE_VALUES = 4_500_000
 _SPLITS: tuple[Trainable, ...] = get_args(Trainable)
 
 
@@ -88,8 +99,19 @@ def output_digest(encoder: Encoder, output: str) -> str:
     return specification_digest(output_specification(encoder, output))
 
 
-def engine_specification(kind: EngineKind) -> dict[str, JsonValue]:
+def batch_of(shape: tuple[int, int]) -> int:
+    """Images of a call for inputs of this height and width in pixels."""
+    return BATCH if shape[0] * shape[1] <= _MOST_TOGETHER else 1
+
+
+def engine_specification(
+    kind: EngineKind, shape: tuple[int, int] | None = None
+) -> dict[str, JsonValue]:
     """What decides the last bits of an output: the engine, its release, and how it is called.
+
+    Args:
+        kind: of engine.
+        shape: height and width of the input in pixels; None is an encoder's own.
 
     Raises:
         ConfigError: no such engine.
@@ -97,7 +119,7 @@ def engine_specification(kind: EngineKind) -> dict[str, JsonValue]:
     engine = resolve_engine(kind)
     release = version(engine)
     device = "cuda" if engine == "torch" and torch.cuda.is_available() else "cpu"
-    return {
+    found: dict[str, JsonValue] = {
         "engine": engine,
         "release": release,
         "device": device,
@@ -105,9 +127,12 @@ def engine_specification(kind: EngineKind) -> dict[str, JsonValue]:
         "batch": BATCH,
         "version": ENGINE_VERSION,
     }
+    if shape is not None and batch_of(shape) == 1:
+        found |= {"batch": 1, "tile": TILE_VALUES}
+    return found
 
 
-def resolve_engine(kind: EngineKind) -> Literal["openvino", "torch"]:
+def resolve_engine(kind: EngineKind) -> ResolvedEngine:
     """The engine that a kind stands for on this machine.
 
     Raises:

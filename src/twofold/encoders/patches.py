@@ -129,15 +129,17 @@ class PatchGrid(nn.Module):
         self.register_buffer("projection", projection)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Maps (n, c_i, g_i, g_i) -> (n, min(sum c_i, MAX_CHANNELS), g, g), g the least g_i."""
+        """Maps (n, c_i, g_i, h_i) -> (n, min(sum c_i, MAX_CHANNELS), g, h), the least of each."""
         # While OpenVINO traces, sizes are tensors; those of an engine never change.
-        grid = min(int(feature_map.shape[-1]) for feature_map in maps)
+        down, across = (min(int(one.shape[axis]) for one in maps) for axis in (-2, -1))
         parts = []
         for feature_map in maps:
-            smooth = avg_pool2d(
-                feature_map, self._side, 1, self._side // 2, count_include_pad=False
-            )
-            parts.append(adaptive_avg_pool2d(smooth, grid))
+            smooth = feature_map
+            if self._side > 1:
+                smooth = avg_pool2d(
+                    feature_map, self._side, 1, self._side // 2, count_include_pad=False
+                )
+            parts.append(adaptive_avg_pool2d(smooth, (down, across)))
         joined = torch.cat(parts, dim=1)
         if self.projection is None:
             return joined

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,8 +14,9 @@ from torch.nn.functional import interpolate
 
 from twofold.encoders.encoded import LazyRows
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import MAX_STREAMS, make_engine
+from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import BATCH, EngineKind
+from twofold.encoders.runners import n_streams
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet
@@ -28,7 +28,6 @@ __all__ = [
     "encode_pixels",
     "on_demand",
     "preprocess",
-    "workers",
 ]
 
 LAZY_OUTPUTS = ("pixels", "split:all")
@@ -42,7 +41,7 @@ would fill the memory, while a network that trains whole takes longer over an im
 def preprocess(
     images: Sequence[Image.Image], preprocessing: Preprocessing, out: NDArray[np.uint8]
 ) -> None:
-    """Resize whole images to the encoder's square, with antialiasing.
+    """Resize whole images to the encoder's input, with antialiasing.
 
     PyTorch's uint8 filter agrees with Pillow's to one grey level and takes a fifth of its time, the
     less so the more images of one size share a call.
@@ -50,25 +49,22 @@ def preprocess(
     Args:
         images: RGB.
         preprocessing: of the encoder.
-        out: (n >= len(images), size, size, 3) uint8; row i receives image i.
+        out: (n >= len(images), height, width, 3) uint8; row i receives image i.
     """
-    side = (preprocessing.size, preprocessing.size)
+    height, width = preprocessing.shape
     sizes = [image.size for image in images]
     for size in set(sizes):
         rows = [row for row, other in enumerate(sizes) if other == size]
+        if size == (width, height):
+            for row in rows:
+                out[row] = np.asarray(images[row])
+            continue
         pixels = np.stack([np.asarray(images[row]) for row in rows])
-        if size != side:
-            channels_last = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            resized = interpolate(
-                channels_last, size=side, mode=preprocessing.interpolation, antialias=True
-            )
-            pixels = resized.permute(0, 2, 3, 1).numpy()
-        out[rows] = pixels
-
-
-def workers() -> int:
-    """Threads that decode and infer: one per core, as many as the engine has streams."""
-    return min(os.cpu_count() or 1, MAX_STREAMS)
+        channels_last = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        resized = interpolate(
+            channels_last, size=(height, width), mode=preprocessing.interpolation, antialias=True
+        )
+        out[rows] = resized.permute(0, 2, 3, 1).numpy()
 
 
 class LazyPixels(LazyRows):
@@ -84,7 +80,7 @@ class LazyPixels(LazyRows):
 
     def __init__(self, images: ImageSet, preprocessing: Preprocessing) -> None:
         self._images, self._preprocessing = images, preprocessing
-        self.shape: tuple[int, ...] = (len(images), preprocessing.size, preprocessing.size, 3)
+        self.shape: tuple[int, ...] = (len(images), *preprocessing.shape, 3)
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         chosen = np.arange(len(self))[rows]
@@ -94,7 +90,7 @@ class LazyPixels(LazyRows):
             image = self._decoded(int(chosen[place]))
             preprocess([image], self._preprocessing, out=pixels[place : place + 1])
 
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(n_streams()) as pool:
             list(pool.map(fill, range(len(chosen))))
         return pixels
 
@@ -104,7 +100,7 @@ class LazyPixels(LazyRows):
 
     def _decoded(self, index: int) -> Image.Image:
         try:
-            return self._images.load(index).decode(2 * self._preprocessing.size)
+            return self._images.load(index).decode(2 * max(self._preprocessing.shape))
         except ImageError as error:
             raise ImageSourceError(f"{self._images.names[index]}: {error}") from error
 
@@ -114,9 +110,9 @@ class LazyInputs(LazyPixels):
 
     def __init__(self, images: ImageSet, preprocessing: Preprocessing) -> None:
         super().__init__(images, preprocessing)
-        n, side = len(images), preprocessing.size
+        n = len(images)
         self._pixels = LazyPixels(images, preprocessing)
-        self.shape = (n, 3, side, side)
+        self.shape = (n, 3, *preprocessing.shape)
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         mean, std = (

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from twofold.encoders.encoder import Encoder
 
-__all__ = ["is_pooled", "pooled_name", "pooled_specification", "resized", "side_of"]
+__all__ = ["is_pooled", "pooled_name", "pooled_specification", "resized", "shape_of"]
 
 _NAME = re.compile(r"pooled(?:-([1-9]))?")
 # Sides are multiples of the coarsest stride of the usual networks, so that every cell of the last
@@ -30,27 +30,33 @@ def is_pooled(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def side_of(name: str, encoder: Encoder) -> int:
-    """Side in pixels at which an output sees the image.
+def shape_of(name: str, encoder: Encoder) -> tuple[int, int]:
+    """Height and width in pixels at which an output sees the image.
 
     The encoder's own; for those of this family divided by the root of two for each step and rounded
     to a multiple of 32, unless the encoder takes images of one size only.
     """
     match = _NAME.fullmatch(name)
-    size = encoder.spec.preprocessing.size
+    height, width = encoder.spec.preprocessing.shape
     if match is None or match[1] is None or not encoder.spec.any_size:
-        return size
-    wanted = size / 2 ** (int(match[1]) / 2)
-    return min(max(round(wanted / _STRIDE), 1) * _STRIDE, size)
+        return height, width
+    factor = 2 ** (int(match[1]) / 2)
+
+    def smaller(side: int) -> int:
+        return min(max(round(side / factor / _STRIDE), 1) * _STRIDE, side)
+
+    return smaller(height), smaller(width)
 
 
 def pooled_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
-    """What decides the values of these vectors: the side at which the network sees the image."""
-    return {"kind": "pooled", "version": VERSION, "side": side_of(name, encoder)}
+    """What decides the values of these vectors: the size at which the network sees the image."""
+    height, width = shape_of(name, encoder)
+    side: JsonValue = height if height == width else [height, width]
+    return {"kind": "pooled", "version": VERSION, "side": side}
 
 
-def resized(images: Tensor, side: int) -> Tensor:
-    """Square images (n, 3, s, s) at another side; antialiased, as vectors depend on it."""
-    if int(images.shape[-1]) == side:
+def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Images (n, 3, h, w) at another height and width; antialiased, as vectors depend on it."""
+    if (int(images.shape[-2]), int(images.shape[-1])) == shape:
         return images
-    return interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)

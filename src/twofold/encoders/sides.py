@@ -1,4 +1,7 @@
-"""Outputs of an image seen larger or smaller than the encoder's own input: ``NAME/SIDE``."""
+"""Outputs of an image seen larger or smaller than the encoder's own input.
+
+``NAME/SIDE`` is output NAME of images resized to a square, ``NAME/WIDTHxHEIGHT`` to a rectangle.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,25 @@ import re
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError
 
-__all__ = ["at_side", "split_side"]
+__all__ = ["Side", "at_side", "split_side"]
 
-_NAME = re.compile(r"(?P<base>[^/]*)(?:/(?P<side>[1-9]\d{0,4}))?")
+Side = int | tuple[int, int]
+"""The side of a square in pixels, or width and height of a rectangle."""
+
+_NAME = re.compile(r"(?P<base>[^/]*)(?:/(?P<width>[1-9]\d{0,4})(?:x(?P<height>[1-9]\d{0,4}))?)?")
 
 
-def at_side(name: str, side: int | None) -> str:
-    """The name of an output for images resized to a square of ``side`` pixels.
+def at_side(name: str, side: Side | None) -> str:
+    """The name of an output for images resized to a square or a rectangle.
 
     Args:
         name: an output's, such as ``patches:8@1``.
         side: in pixels; None is the encoder's own and leaves the name as it is.
     """
-    return name if side is None else f"{name}/{side}"
+    if side is None:
+        return name
+    width, height = (side, side) if isinstance(side, int) else side
+    return f"{name}/{width}" if width == height else f"{name}/{width}x{height}"
 
 
 def split_side(name: str, encoder: Encoder) -> tuple[str, Encoder]:
@@ -30,6 +39,8 @@ def split_side(name: str, encoder: Encoder) -> tuple[str, Encoder]:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise ConfigError(f"unknown output {name!r}: write NAME or NAME/SIDE")
-    side = match["side"]
-    return match["base"], encoder if side is None else encoder.at_size(int(side))
+        raise ConfigError(f"unknown output {name!r}: write NAME, NAME/SIDE or NAME/WIDTHxHEIGHT")
+    base, width, height = match["base"], match["width"], match["height"]
+    if width is None:
+        return base, encoder
+    return base, encoder.at_size(int(height or width), int(width))

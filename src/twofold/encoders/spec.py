@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -17,20 +17,35 @@ __all__ = ["Adapt", "EncoderSpec", "HubWeights", "Network", "PackagedWeights", "
 class Preprocessing:
     """From a decoded RGB image to the network's input.
 
-    The whole image is resized to a square, without a crop: a crop of the usual 87.5% would hide a
+    The whole image is resized to the input, without a crop: a crop of the usual 87.5% would hide a
     quarter of the area, and a defect in it could never be seen.
 
     Attributes:
-        size: side of the square input in pixels; a multiple of 32 is not required.
+        size: height of the input in pixels, and its width where none is given; a multiple of 32 is
+            not required.
         mean: per channel, in units of the 0..255 pixel values.
         std: per channel, in the same units.
         interpolation: the filter the weights were trained with.
+        width: of the input in pixels; None is a square.
     """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    width: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return self.size, self.size if self.width is None else self.width
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides about its result, as plain content."""
+        fields = asdict(self)
+        if self.width is None:
+            del fields["width"]
+        return fields
 
 
 Adapt = Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]

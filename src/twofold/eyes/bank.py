@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +48,12 @@ class FreeBank:
     rows: Floats
 
     def squared_distances(self, patches: NDArray[np.floating]) -> Array:
-        """Squared whitened distance of each patch to its nearest row, float64 (n, g * g).
+        """Squared whitened distance of each patch to its nearest row, float64 (n, g * h).
 
         Args:
-            patches: (n, c, g, g). Cost O(n g^2 k c).
+            patches: (n, c, g, h), an array or rows on disk. Cost O(n g h k c).
         """
-        found = np.empty((len(patches), patches.shape[2] * patches.shape[3]))
+        found = np.empty((len(patches), math.prod(patches.shape[2:])))
         for row, image in zip(found, _images(patches), strict=True):
             row[:] = nearest_squares(self.whiten(image), self.rows)
         return found

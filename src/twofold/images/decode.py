@@ -23,7 +23,7 @@ from twofold.images.opening import (
 )
 from twofold.images.quiet import quiet
 
-__all__ = ["decode", "deep_pixels", "one_line", "refusing", "upright"]
+__all__ = ["decode", "deep_pixels", "one_line", "orientation", "refusing", "upright"]
 
 _LONGEST_REASON: Final = 120  # characters of a decoder's message that still read as one line
 _STEPS: Final = {"L;2": 85, "L;4": 17}  # from one grey of a PNG of 2 or 4 bits to the next
@@ -49,7 +49,7 @@ def decode(
         image = _open(content)
         if channel_bits(image) > 8:
             eight = read_deep(image, content, lambda: _open(content))
-            return _turn(to_rgb(eight.to_image(bit_depth)), _orientation(image))
+            return _turn(to_rgb(eight.to_image(bit_depth)), orientation(image))
         if min_side is not None and isinstance(image, JpegImageFile):
             image.draft(None, (min_side, min_side))
         _load(image)
@@ -101,21 +101,22 @@ def _load(image: ImageFile.ImageFile) -> None:
 
 def upright(image: Image.Image) -> Image.Image:
     """Turn a loaded image as its EXIF data say."""
-    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+    return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """How an image is turned, 1 to 8 as EXIF counts; 1, upright, where nothing sound is said."""
     try:
-        orientation = image.getexif().get(Base.Orientation, 1)
+        found = image.getexif().get(Base.Orientation, 1)
     except Exception:  # damaged metadata, while the pixels are sound
         return 1
-    return orientation if orientation in range(1, 9) else 1
+    return found if found in range(1, 9) else 1
 
 
-def _turn(image: Image.Image, orientation: int) -> Image.Image:
-    if orientation == 1:
+def _turn(image: Image.Image, turned: int) -> Image.Image:
+    if turned == 1:
         return image
-    image.getexif()[Base.Orientation] = orientation
+    image.getexif()[Base.Orientation] = turned
     return ImageOps.exif_transpose(image)
 
 

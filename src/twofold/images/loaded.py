@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.images.colour import to_rgb
-from twofold.images.decode import decode, deep_pixels, refusing
+from twofold.images.decode import decode, deep_pixels, orientation, refusing
 from twofold.images.deep import DeepPixels
 from twofold.images.depth import FULL_DEPTH
 from twofold.images.opening import (
@@ -25,14 +25,17 @@ from twofold.images.reading import display_name, open_file, read_file
 
 __all__ = ["FileItem", "Header", "Item", "LoadedImage"]
 
+# Orientations of EXIF from which on width and height change places.
+_LYING = 5
+
 
 @dataclass(frozen=True)
 class Header:
     """What is known of an image before its pixels are decoded.
 
     Attributes:
-        width: in pixels, as stored.
-        height: in pixels, as stored.
+        width: in pixels, of the upright image.
+        height: in pixels, of the upright image.
         deep: integers of more than 8 bits a channel.
         pages: a file of several pages, of which the first is the image.
     """
@@ -134,4 +137,7 @@ def file_header(file: Any) -> Header:
     with refusing():
         image = open_image(file)
         deep, pages = channel_bits(image) > 8, has_several_pages(image)
-        return Header(image.width, image.height, deep, pages)
+        width, height = image.size
+        if orientation(image) >= _LYING:
+            width, height = height, width
+        return Header(width, height, deep, pages)

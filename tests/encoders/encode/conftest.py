@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.encoders.encode.cases import ALL
 
-from twofold.encoders import encode as encode_module
+from twofold.encoders import inference
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
@@ -39,4 +39,4 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an engine was compiled")
 
-    monkeypatch.setattr(encode_module, "make_engine", refuse)
+    monkeypatch.setattr(inference, "make_engine", refuse)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.encoders.encode.cases import ALL, assert_rows
 
-from twofold.encoders import encode as encode_module
+from twofold.encoders import inference
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
@@ -107,7 +107,7 @@ def test_a_problem_in_the_engine_gets_out(
     def fail(_: NDArray[np.uint8]) -> None:
         raise MemoryError("no more")
 
-    monkeypatch.setattr(encode_module, "make_engine", lambda *_: fail)
+    monkeypatch.setattr(inference, "make_engine", lambda *_: fail)
     with pytest.raises(MemoryError, match="no more"):
         FrozenEncoder(tiny).encode(ImageSet.from_paths(photos))
 

@@ -14,6 +14,7 @@ from PIL import Image
 from tests.encoders.encode.cases import ALL, assert_rows
 
 from twofold.encoders import encode as encode_module
+from twofold.encoders import inference
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
@@ -164,7 +165,7 @@ def test_a_cache_file_of_rubbish_is_rebuilt(
     encoder = FrozenEncoder(tiny, ALL, cache=cache, engine="torch")
     for _ in range(2):
         assert_rows(encoder.encode(images), reference, [*range(17)])
-    assert len(cache.get(encoder._spaces()[0], reference.digests)) == 17
+    assert len(cache.get(encoder._inference.spaces[0], reference.digests)) == 17
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
@@ -184,7 +185,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         encoder.encode(images, progress=interrupt)
     digests = [images.load(index).digest for index in range(len(images))]
-    assert len(cache.get(encoder._spaces()[0], digests)) >= BATCH
+    assert len(cache.get(encoder._inference.spaces[0], digests)) >= BATCH
 
 
 def test_an_array_equals_its_pixels_in_a_file(
@@ -242,11 +243,10 @@ def test_the_default_encoder_on_openvino(
     with monkeypatch.context() as patch:
         # The shared one: compiling another takes seconds.
         patch.setattr(
-            encode_module, "make_engine", lambda *_: lambda batch: (lite0_openvino(batch)[pooled],)
+            inference, "make_engine", lambda *_: lambda batch: (lite0_openvino(batch)[pooled],)
         )
         encoder = FrozenEncoder(lite0)
-        assert encoder.engine is not None
-    whole = encoder.encode(ImageSet.from_paths(photos[:9]))
+        whole = encoder.encode(ImageSet.from_paths(photos[:9]))
     (single,) = encoder.encode(ImageSet.from_paths([photos[4]]))["pooled"]
     np.testing.assert_array_equal(single, whole["pooled"][4])
     torch_too = FrozenEncoder(lite0, engine="torch").encode(ImageSet.from_paths(photos[:9]))

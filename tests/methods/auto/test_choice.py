@@ -16,9 +16,9 @@ from twofold.errors import ConfigError
 from twofold.images import find_images
 from twofold.methods import FitData, parse_config
 from twofold.methods.auto import choice, trial
-from twofold.methods.auto.choice import native_side
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.method import Auto
+from twofold.methods.auto.size import chosen_size, native_size
 from twofold.methods.auto.trial import LEAST_POOL, make_trial, separation
 from twofold.synthetic import GRADES
 
@@ -155,33 +155,56 @@ def sizes(*longest: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("longest", "effort", "side"),
     [
-        ((640, 640, 640), "balanced", 640),
-        ((300, 301), "balanced", 320),
-        ((5000,), "balanced", 1024),
-        ((5000,), "thorough", 2048),
+        ((640, 640, 640), "balanced", (640, 320)),
+        ((300, 301), "balanced", (320, 160)),
+        ((5000,), "balanced", (1024, 512)),
+        ((5000,), "thorough", (2048, 1024)),
         ((5000,), "fast", None),
+        ((5000,), None, (5024, 2496)),
+        ((40_000,), None, (16384, 8192)),
         ((20, 30), "balanced", None),
-        ((100, 100, 4000), "balanced", 128),
+        ((100, 100, 4000), "balanced", (128, 64)),
     ],
     ids=str,
 )
 def test_the_side_is_that_of_the_images(
-    longest: tuple[int, ...], effort: Any, side: int | None
+    longest: tuple[int, ...], effort: Any, side: tuple[int, int] | None
 ) -> None:
-    assert native_side(sizes(*longest), toy.encoder(), effort) == side
+    assert native_size(sizes(*longest), toy.encoder(), effort) == side
 
 
 def test_native_is_the_side_of_the_images_with_places_as_well() -> None:
     rng = np.random.default_rng(0)
-    images: NDArray[np.uint8] = rng.integers(0, 256, (40, 96, 96, 3), dtype=np.uint8)
+    images: NDArray[np.uint8] = rng.integers(0, 256, (40, 64, 96, 3), dtype=np.uint8)
     source, pool = toy.encode(images[:20], ("pooled",)), toy.encode(images[20:], ("pooled",))
     method = Auto(toy.encoder(), AutoConfig(image_size="native", locality="local", effort="fast"))
-    # No effort, no native side.
-    assert method.fit(FitData(source, pool)).model.config.image_size is None
-    method = Auto(toy.encoder(), AutoConfig(image_size="native", locality="local"))
     found = method.fit(FitData(source, pool))
+    # Places are those of a square.
     assert (found.model.config.image_size, found.model.config.places) == (96, "each")
     assert found.model.config.outputs() == ("patches@3/96",)
+
+
+@pytest.mark.parametrize(
+    ("options", "side"),
+    [
+        ({"places": "none"}, (640, 320)),
+        ({"places": "none", "effort": "fast"}, None),
+        ({"places": "none", "image_size": "native", "effort": "fast"}, (640, 320)),
+        ({"places": "none", "image_size": 300}, (300, 160)),
+        ({"places": "none", "image_size": (300, 200)}, (300, 200)),
+        ({"places": "none", "image_size": None}, None),
+        ({"places": "each", "image_size": 300}, 300),
+        ({"places": "each", "image_size": "native"}, 640),
+        ({"image_size": "auto"}, None),
+        ({"places": "none", "locality": "global"}, None),
+    ],
+    ids=str,
+)
+def test_aspect_ratios_are_kept_where_places_are_not_told_apart(
+    options: dict[str, Any], side: Any
+) -> None:
+    config = AutoConfig(**options)
+    assert chosen_size(config, sizes(640, 640, 640), toy.encoder()) == side
 
 
 @pytest.mark.parametrize(

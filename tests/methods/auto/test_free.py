@@ -95,7 +95,7 @@ def test_patches_at_another_side() -> None:
     assert np.isfinite(model.score(images[1])).all()
 
 
-@pytest.mark.parametrize("size", [0, 63, 2049, "large"])
+@pytest.mark.parametrize("size", [0, 63, 16385, "large", (640,), (640, 63)])
 def test_impossible_sides(size: Any) -> None:
     with pytest.raises(ConfigError, match="image_size"):
         parse_config(Auto, {"image_size": size})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
-from twofold.methods.auto.config import AutoConfig, Effort
+from twofold.methods.auto.config import AutoConfig
+from twofold.methods.auto.size import native_size
 from twofold.methods.auto.trial import FlawTrial, make_trial, separation
 from twofold.methods.auto.way import Way, fit_way
 from twofold.methods.base import FitData
@@ -18,7 +18,7 @@ from twofold.methods.fit import MadeUpFlaws
 from twofold.methods.progress import Steps
 from twofold.synthetic import GRADES
 
-__all__ = ["Settled", "native_side", "settle"]
+__all__ = ["Settled", "settle"]
 
 Mask = NDArray[np.bool_]
 
@@ -32,9 +32,6 @@ _PLACED = 0.5
 # Images of either domain that a bank is tried with: its rows are chosen from some hundred patches
 # of each image, and 128 tell as much as all.
 _TRIED = 128
-# Sides are multiples of it, as the encoders' deepest maps.
-_STEP = 32
-_MOST_SIDE: dict[Effort, int] = {"fast": 0, "balanced": 1024, "thorough": 2048}
 
 
 @dataclass(frozen=True)
@@ -50,24 +47,6 @@ class Settled:
     way: Way
     choices: dict[str, float] = field(default_factory=dict)
     made_up_flaws: MadeUpFlaws | None = None
-
-
-def native_side(sizes: Sequence[tuple[int, int]], encoder: Encoder, effort: Effort) -> int | None:
-    """Side in pixels of the square at which images of these sizes lose least.
-
-    Args:
-        sizes: width and height of each image.
-        encoder: that will see them.
-        effort: bounds the side.
-
-    Returns:
-        The median of the longer sides, rounded up to a multiple of 32; None, the encoder's own,
-        where that is no smaller, or the encoder takes one size only.
-    """
-    own = encoder.spec.preprocessing.size
-    longest = float(np.median(np.max(np.asarray(sizes), axis=1)))
-    side = min(-(-round(longest) // _STEP) * _STEP, _MOST_SIDE[effort])
-    return side if encoder.spec.any_size and side > own else None
 
 
 def settle(
@@ -109,7 +88,7 @@ def settle(
     if given.places != "auto" or given.locality == "global" or way.place_share() >= _PLACED:
         return kept
     assert pool.originals is not None
-    side = native_side(pool.originals.sizes(), encoder, given.effort)
+    side = native_size(pool.originals.sizes(), encoder, given.effort)
     bank = given.settled("none", side).model_copy(update={"locality": "local"})
     few = _few(trial, data, normal, bank.outputs(), random_state)
     rows = fit_way(bank.model_copy(update={"trim": 0.0}), few, random_state, Steps(None, 2))
@@ -135,13 +114,13 @@ def _changed(
     way = fit_way(config, seen, state, Steps(None, 2))
     assert seen.target_pool is not None
     found, flaws = _tried(way, replace(trial, pool=seen.target_pool), seen, state)
-    side = {} if config.image_size is None else {"image_size": float(config.image_size)}
+    side = config.longer_side()
     return Settled(
         way,
         {
             "separation": found,
             "separation_with_places": choices["separation"],
-            **side,
+            **({} if side is None else {"image_size": float(side)}),
             **way.choices,
         },
         flaws,

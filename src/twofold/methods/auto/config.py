@@ -8,15 +8,17 @@ from pydantic import Field
 
 from twofold.encoders.patches import patches_name
 from twofold.encoders.scales import pooled_name
-from twofold.encoders.sides import at_side
+from twofold.encoders.sides import Side, at_side
 from twofold.methods.density import DensityConfig
 
-__all__ = ["AutoConfig", "Effort", "Locality", "Places"]
+__all__ = ["LEAST_SIDE", "MOST_SIDE", "AutoConfig", "Effort", "Locality", "Places"]
 
 Locality = Literal["global", "local", "both"]
 Places = Literal["each", "shared", "none"]
 Effort = Literal["fast", "balanced", "thorough"]
-Side = Annotated[int, Field(ge=64, le=2048)]
+LEAST_SIDE, MOST_SIDE = 64, 16384
+"""Sides in pixels at which patches may see an image."""
+Pixels = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE)]
 
 # With places a neighbourhood forgives a displacement by one, as in PatchCore; without them there is
 # none to forgive, and an average over neighbours hides a small flaw (docs/eyes.md).
@@ -31,10 +33,10 @@ class AutoConfig(DensityConfig):
     # Sizes at which whole images are seen, half an octave apart. The encoder was trained on things
     # that fill the picture more or less; one that is drawn in few lines it knows better smaller.
     scales: int = Field(default=2, ge=1, le=3)
-    # Side in pixels of the square in which patches see an image. "auto": that of the images where
-    # patches are seen without places, else the encoder's own, which None stands for. "native": that
-    # of the images.
-    image_size: Side | Literal["auto", "native"] | None = "auto"
+    # Longer side in pixels at which patches see an image, or width and height. "auto": that of the
+    # images, as far as the effort goes, where patches are seen without places; else the encoder's
+    # own, which None stands for. "native": that of the images. With places it is a square.
+    image_size: Pixels | tuple[Pixels, Pixels] | Literal["auto", "native"] | None = "auto"
     # None: the stage maps of strides 8 and 16, or all an encoder has.
     layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     # Side of the square of places that patches are averaged over; None: 3, without places 1.
@@ -51,15 +53,16 @@ class AutoConfig(DensityConfig):
     # patches without places at up to 1,024 pixels a side, "thorough" at up to 2,048.
     effort: Effort = "balanced"
 
-    def settled(self, places: Places = "each", side: int | None = None) -> Self:
+    def settled(self, places: Places = "each", side: Side | None = None) -> Self:
         """These options with ``places`` and ``side`` where nothing is given.
 
         Args:
             places: for "auto".
-            side: in pixels, for "auto" and "native"; None is the encoder's own.
+            side: in pixels, for what is no width and height; None is the encoder's own for "auto"
+                and "native", and leaves a number as it is.
         """
         chosen = places if self.places == "auto" else self.places
-        open_side = self.image_size in ("auto", "native")
+        open_side = side is not None or self.image_size in ("auto", "native")
         neighbourhood = self.neighbourhood or _NEIGHBOURHOOD[chosen]
         update = {
             "places": chosen,
@@ -68,10 +71,11 @@ class AutoConfig(DensityConfig):
         }
         return self.model_copy(update=update)
 
-    def wants_native(self) -> bool:
-        """Whether patches are to be seen at the side of the images, without any choice."""
-        free = self.places == "none" and self.image_size == "auto" and self.effort != "fast"
-        return self.locality != "global" and (free or self.image_size == "native")
+    def longer_side(self) -> int | None:
+        """In pixels, of settled options; None is the encoder's own."""
+        size = self.image_size
+        assert not isinstance(size, str)
+        return max(size) if isinstance(size, tuple) else size
 
     def outputs(self) -> tuple[str, ...]:
         """Whole vectors, patches, or both."""

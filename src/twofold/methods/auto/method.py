@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels
 from twofold.eyes import RegionScale
-from twofold.methods.auto.choice import native_side, settle
+from twofold.methods.auto.choice import settle
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
+from twofold.methods.auto.size import chosen_size
 from twofold.methods.auto.way import Way, fit_way
 from twofold.methods.base import Diagnostics, FitData, Found, Method, Progress
 from twofold.methods.progress import Steps
@@ -64,11 +65,10 @@ class Auto(Method):
 
     def _first_look(self, data: FitData) -> tuple[AutoConfig, FitData]:
         """Settled options to begin with, and the images with their outputs."""
-        pool, side = data.target_pool, None
+        pool = data.target_pool
         assert pool is not None
-        if self.config.wants_native() and pool.originals is not None:
-            side = native_side(pool.originals.sizes(), self.encoder, self.config.effort)
-        config = self.config.settled(side=side)
+        sizes = None if pool.originals is None else pool.originals.sizes()
+        config = self.config.settled(side=chosen_size(self.config, sizes, self.encoder))
         outputs = config.outputs()
         return config, replace(
             data, source=data.source.seen_as(outputs), target_pool=pool.seen_as(outputs)
@@ -88,8 +88,8 @@ class Auto(Method):
         if views.local is None or views.maps is None:
             return super().anomaly_map(images)
         images = images.also_as(self.config.outputs())
-        distances = views.local.squared_distances(images[self.config.patches()])
-        return views.maps.standardise(distances)
+        patches = images.rows(self.config.patches())
+        return views.maps.standardise(views.local.squared_distances(patches), patches.shape[2:])
 
     def map_range(self) -> tuple[float, float]:
         """See :meth:`Method.map_range`."""

@@ -65,7 +65,7 @@ class Way:
         if views.whole is not None:
             whole = views.whole.scores(_vectors(images, self.config))
         if views.local is not None:
-            local = local_scores(views.local, images[self.config.patches()])
+            local = local_scores(views.local, images.rows(self.config.patches()))
         return views.mix(whole, local)
 
     def without(self, group: int) -> Way:
@@ -115,7 +115,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
             local_weight=_local_weight(config, found),
             local=found.model,
             local_scale=scale_of(local),
-            maps=pool_map_scale(distances),
+            maps=pool_map_scale(distances, pool.rows(config.patches()).shape[2:]),
         )
         choices |= found.choices()
         owners = found.owners if isinstance(found, FreeFit) and config.locality == "local" else None
@@ -179,8 +179,8 @@ def _fit_bank(
     """Fit the local view without places; distances to rows of other images."""
     name = config.patches()
     fit = fit_bank(
-        None if config.source_weight == 0 else source[name],
-        pool[name],
+        None if config.source_weight == 0 else source.rows(name),
+        pool.rows(name),
         pool.grouping(),
         trim=config.trim,
         random_state=random_state,

@@ -127,7 +127,8 @@ class PatchMethod(Method):
         tell.step()
         scores, distances = self._by_folds(patches, known.grouping(), random_state, tell)
         origin: Origin = "source" if self.config.fit_on == "source" else "target"
-        self.maps_ = map_scale(distances) if origin == "source" else pool_map_scale(distances)
+        scale = map_scale if origin == "source" else pool_map_scale
+        self.maps_ = scale(distances, patches.shape[2:])
         return Found(out_of_sample=OutOfSample(scores, origin, known.grouping(), "log"))
 
     def _patches(self, images: EncodedImages) -> Floats:
@@ -153,7 +154,8 @@ class PatchMethod(Method):
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
         self._require_fitted()
-        return self.maps_.standardise(self.model_.distances(self._patches(images)))
+        patches = self._patches(images)
+        return self.maps_.standardise(self.model_.distances(patches), patches.shape[2:])
 
     def map_range(self) -> tuple[float, float]:
         """See :meth:`Method.map_range`."""

@@ -11,9 +11,10 @@ from twofold.eyes import RegionScale, region_scale
 from twofold.methods.views.scale import Scale, scale_of
 from twofold.thresholds import fit_tail
 
-__all__ = ["MapScale", "map_scale", "pool_map_scale"]
+__all__ = ["Grid", "MapScale", "map_scale", "pool_map_scale"]
 
 Array = NDArray[np.float64]
+Grid = tuple[int, int]
 
 # Of a hundred normal images one has a patch beyond the upper end of the colours' first half.
 _RARE = 0.99
@@ -41,9 +42,9 @@ class MapScale:
     floor: float
     regions: RegionScale
 
-    def standardise(self, distances: Array) -> Array:
-        """Distances (n, p) as maps (n, g, g), in spreads of normal patches above their median."""
-        return _standardised(distances, self.scale, self.floor)
+    def standardise(self, distances: Array, grid: Grid) -> Array:
+        """Distances (n, p) as maps (n, g, h), in spreads of normal patches above their median."""
+        return _standardised(distances, grid, self.scale, self.floor)
 
     def to_array(self) -> Array:
         """The five numbers, and the regions behind them, float64 (n,)."""
@@ -66,17 +67,18 @@ class MapScale:
         return cls(Scale(center, spread), low, high, floor, RegionScale.from_array(array[5:]))
 
 
-def map_scale(distances: Array) -> MapScale:
+def map_scale(distances: Array, grid: Grid) -> MapScale:
     """The scale of out-of-sample patch distances of presumed normals.
 
     Args:
         distances: float64 (n, p), n >= 1, none negative.
+        grid: places down and across.
     """
     floor = _BLANK * float(np.median(distances.mean(axis=1)))
     told_apart = distances[distances > floor]
     # Nothing but copies: any scale will do.
     scale = scale_of(told_apart if len(told_apart) else distances.ravel())
-    maps = _standardised(distances, scale, floor)
+    maps = _standardised(distances, grid, scale, floor)
     peaks = maps.max(axis=(1, 2))
     low, rare = (float(value) for value in np.quantile(peaks, (0.5, _RARE)))
     # Copies all peak alike; colours still need a range of a spread.
@@ -84,13 +86,12 @@ def map_scale(distances: Array) -> MapScale:
     return MapScale(scale, low, high, floor, region_scale(maps))
 
 
-def _standardised(distances: Array, scale: Scale, floor: float) -> Array:
-    """Distances (n, p) as maps (n, g, g)."""
-    side = round(distances.shape[1] ** 0.5)
-    return scale.standardise(np.maximum(distances, floor)).reshape(-1, side, side)
+def _standardised(distances: Array, grid: Grid, scale: Scale, floor: float) -> Array:
+    """Distances (n, p) as maps (n, g, h)."""
+    return scale.standardise(np.maximum(distances, floor)).reshape(-1, *grid)
 
 
-def pool_map_scale(distances: Array) -> MapScale:
+def pool_map_scale(distances: Array, grid: Grid) -> MapScale:
     """A scale from a contaminated pool, whose oddest images count for as much as normals could.
 
     Of the peaks, those beyond the bound on the normals' tail are left out (see
@@ -99,10 +100,11 @@ def pool_map_scale(distances: Array) -> MapScale:
 
     Args:
         distances: float64 (n, p), out of sample, n >= 1.
+        grid: places down and across.
     """
     peaks = np.log(np.maximum(distances.max(axis=1), 1e-300))
     order = np.argsort(peaks, kind="stable")
     tail = fit_tail(peaks[order], np.ones(len(peaks)), least=0.0)
     if tail is None:
-        return map_scale(distances)
-    return map_scale(distances[peaks <= tail.quantile(1.0 - _RARE)])
+        return map_scale(distances, grid)
+    return map_scale(distances[peaks <= tail.quantile(1.0 - _RARE)], grid)
