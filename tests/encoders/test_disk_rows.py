@@ -21,7 +21,9 @@ ROWS = np.random.default_rng(0).normal(size=(7, 3, 2, 4)).astype(np.float32)
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> DiskRows:
     monkeypatch.setattr(disk_rows, "_IN_MEMORY", 4 * ROWS.size - 1)
-    return filled()
+    rows = filled()
+    assert isinstance(rows, DiskRows)
+    return rows
 
 
 def filled() -> Any:
