@@ -32,8 +32,8 @@ Progress = Callable[[int, int], None]
 
 # Images per write to the cache: seconds of work, so that little is lost on an interruption.
 PORTION = 512
-# Pixels of a portion: arrays of 100 megapixels take some 300 MB.
-_PORTION_AREA = 100_000_000
+# Pixels of a portion: arrays of 30 megapixels take some 80 MB, twice while they are stored.
+_PORTION_AREA = 30_000_000
 # Pixels of an image beyond which images are decoded one at a time, as eight would fill the memory.
 _LARGE = 2_000_000
 

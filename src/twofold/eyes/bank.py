@@ -158,16 +158,20 @@ def _build(
     rng = np.random.default_rng(random_state)
     own, images = _drawn(pool, np.flatnonzero(kept), rng)
     mean = own.mean(axis=0, dtype=np.float64)
-    whitening = _whitening(own - mean)
-    centred, owners = [own - mean], [groups[images].astype(np.int64)]
+    # In place: in float64 these patches take most of the memory of a fit.
+    own -= mean
+    whitening = _whitening(own)
+    rows, owners = (own @ whitening).astype(np.float32), groups[images].astype(np.int64)
+    del own
     if source is not None:
         lent, _ = _drawn(source, np.arange(len(source)), rng)
-        centred.append(lent - lent.mean(axis=0, dtype=np.float64))
-        owners.append(np.full(len(lent), -1))
-    rows = (np.concatenate(centred) @ whitening).astype(np.float32)
+        lent -= lent.mean(axis=0, dtype=np.float64)
+        rows = np.concatenate([rows, (lent @ whitening).astype(np.float32)])
+        owners = np.concatenate([owners, np.full(len(lent), -1)])
+        del lent
     chosen = greedy_centers(rows, _ROWS, rng)
     model = FreeBank(mean.astype(np.float32), whitening.astype(np.float32), rows[chosen])
-    return model, np.concatenate(owners)[chosen]
+    return model, owners[chosen]
 
 
 def _drawn(
@@ -182,7 +186,7 @@ def _drawn(
         chosen = rng.choice(places, each, replace=False) if each < places else np.arange(places)
         rows.append(patches[image].reshape(patches.shape[1], -1).T[chosen])
         owners.append(np.full(each, image))
-    return np.concatenate(rows).astype(np.float64), np.concatenate(owners)
+    return np.concatenate(rows, dtype=np.float64), np.concatenate(owners)
 
 
 def _whitening(centred: Array) -> Array:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
 __all__ = ["curve", "rectangle", "star"]
@@ -94,8 +95,13 @@ def _distance(shape: Shape, points: Array, reach: float, n: int) -> Array:
 
     Where fewer than ``n`` pixels are that near, as beside the border, all are measured.
     """
-    tree, pixels = KDTree(points), np.argwhere(np.ones(shape, dtype=np.bool_))
-    distance, _ = tree.query(pixels, distance_upper_bound=reach)
+    tree, distance = KDTree(points), np.full(shape, math.inf)
+    # Only pixels near a pixel with a point on it can be near a point.
+    touched = np.ones(shape, dtype=np.bool_)
+    touched[tuple(np.rint(points).astype(int).T)] = False
+    near = distance_transform_edt(touched) <= reach + 1.0
+    distance[near], _ = tree.query(np.argwhere(near), distance_upper_bound=reach)
     if np.isfinite(distance).sum() < n:
-        distance, _ = tree.query(pixels)
-    return np.asarray(distance, dtype=np.float64).reshape(shape)
+        found, _ = tree.query(np.argwhere(np.ones(shape, dtype=np.bool_)))
+        distance = np.asarray(found).reshape(shape)
+    return np.asarray(distance, dtype=np.float64)

@@ -81,23 +81,39 @@ def settle(
     trial = make_trial(pool, normal, random_state=random_state)
     if trial is None:
         return kept
+    bank = _other(way, given, encoder, pool)
+    if bank is not None:
+        trial = replace(trial, outputs=(*way.config.outputs(), *bank.outputs()))
     first, flaws = _tried(way, trial, data, random_state)
     tell.step()
     choices = kept.choices | {"separation": first}
     kept = Settled(way, choices, flaws)
-    if given.places != "auto" or given.locality == "global" or way.place_share() >= _PLACED:
+    if bank is None:
         return kept
-    assert pool.originals is not None
-    side = native_size(pool.originals.sizes(), encoder, given.effort)
-    bank = given.settled("none", side).model_copy(update={"locality": "local"})
-    few = _few(trial, data, normal, bank.outputs(), random_state)
-    rows = fit_way(bank.model_copy(update={"trim": 0.0}), few, random_state, Steps(None, 2))
-    found = float(separation(*trial.scores(rows)).mean())
+    found = _separation_of(bank, trial, data, normal, random_state)
     choices["separation_without_places"] = found
     tell.step()
     if 1.0 - found > _FEWER_ERRORS * (1.0 - first):
         return kept
     return _changed(bank, trial, data, choices, random_state)
+
+
+def _other(way: Way, given: AutoConfig, encoder: Encoder, pool: EncodedImages) -> AutoConfig | None:
+    """The bank that may take a way's place; None where the options or the place leave none."""
+    if given.places != "auto" or given.locality == "global" or way.place_share() >= _PLACED:
+        return None
+    assert pool.originals is not None
+    side = native_size(pool.originals.sizes(), encoder, given.effort)
+    return given.settled("none", side).model_copy(update={"locality": "local"})
+
+
+def _separation_of(
+    bank: AutoConfig, trial: FlawTrial, data: FitData, normal: Mask, state: int
+) -> float:
+    """Separation of a bank of a few images."""
+    few = _few(trial, data, normal, bank.outputs(), state)
+    rows = fit_way(bank.model_copy(update={"trim": 0.0}), few, state, Steps(None, 2))
+    return float(separation(*trial.scores(rows)).mean())
 
 
 def _changed(

@@ -40,7 +40,9 @@ class FlawTrial:
         donors: int (h,), of the pool: the image that patches are cut from.
         rest: bool (n,), the images of the pool that ways may be fitted to.
         random_state: of the flaws; the same for every way.
-        seen: the images with the outputs last asked for: two banks share them.
+        outputs: that every image is encoded with, besides those of the way in question: flaws are
+            painted and images decoded once for all.
+        seen: the images with the outputs last asked for.
     """
 
     pool: EncodedImages
@@ -48,6 +50,7 @@ class FlawTrial:
     donors: NDArray[np.intp]
     rest: Mask
     random_state: int
+    outputs: tuple[str, ...] = ()
     seen: dict[tuple[str, ...], list[EncodedImages]] = field(default_factory=dict, repr=False)
 
     def data(self, data: FitData) -> FitData:
@@ -73,6 +76,7 @@ class FlawTrial:
 
     def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
         """Each held-out image, as it is and with flaws, encoded."""
+        outputs = tuple(dict.fromkeys((*self.outputs, *outputs)))
         if outputs not in self.seen:
             assert self.pool.originals is not None
             frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
