@@ -21,6 +21,7 @@ KEYS = {
     "notes",
     "bit_depths",
     "visible_flaws",
+    "cost",
 }
 
 

@@ -76,6 +76,8 @@ def _print(found: Check) -> None:
     for name, bits in zip(("source", "target"), found.bit_depths, strict=True):
         if bits is not None:
             typer.echo(f"{name} images with more than 8 bits are read with {bits} bits a channel")
+    if found.cost is not None:
+        typer.echo(found.cost.sentence())
     for line in seeing(found.choices, found.visible_flaws):
         typer.echo(line)
     facts = found.findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from twofold.defaults import (
     DEFAULT_RANDOM_STATE,
 )
 from twofold.detector.arguments import check_parameters, check_seed
+from twofold.detector.cost import Cost, StopWatch, peak_bytes, seconds_to_read
 from twofold.detector.fitting import fit_distinct, look_at, seen_flaws
 from twofold.detector.inputs import FitImages, find_fit_images, grouped
 from twofold.detector.reading import DetectorProgress, Reader
@@ -45,6 +46,7 @@ class Check:
         notes: what is odd about the files, and copies within and across the sets, a line each.
         bit_depths: with which source and target images of more than 8 bits are read.
         visible_flaws: how small a flaw is seen at the stated rate; None with few images.
+        cost: what a fit of `auto` to these images takes; None with few images.
     """
 
     n_source: int
@@ -58,6 +60,7 @@ class Check:
     notes: tuple[str, ...]
     bit_depths: tuple[int | None, int | None]
     visible_flaws: VisibleFlaws | None = None
+    cost: Cost | None = field(default=None, compare=False)
 
 
 def check_pair(
@@ -112,7 +115,13 @@ def check_pair(
     data = FitData(
         grouped(reader.read(given.source, "source")), grouped(reader.read(given.target, "target"))
     )
-    return _studied(method, data, false_alarm_rate, random_state, given)
+    watch = StopWatch()
+    found = _studied(method, data, false_alarm_rate, random_state, given)
+    if found.findings is None:
+        return found
+    fitting = watch.seconds()
+    reading = sum(seconds_to_read(frozen, images) for images in (given.source, given.target))
+    return replace(found, cost=Cost(fitting + reading, peak_bytes()))
 
 
 def _studied(
