@@ -177,7 +177,11 @@ def test_places_of_a_grid() -> None:
     looked_at = np.zeros((12, 8), dtype=np.bool_)
     looked_at[:6, :4] = True
     # Of the second cell of the first column half is looked at.
-    assert Mask("", looked_at).places((3, 2)).tolist() == [[True, False], [True, False], [False] * 2]
+    assert Mask("", looked_at).places((3, 2)).tolist() == [
+        [True, False],
+        [True, False],
+        [False] * 2,
+    ]
     assert Mask("", np.ones((9, 7), dtype=np.bool_)).places((5, 3)).all()
     # More places than pixels.
     assert Mask("", looked_at).places((24, 16)).sum() == 12 * 8

@@ -80,11 +80,8 @@ class PatchGaussians:
         """The same on a larger grid, at whose other places nothing is odd: distances are 0 there.
 
         Args:
-            places: bool (q,), True at as many as there are here, in their order; of no meaning
-                if all places share one Gaussian.
+            places: bool (q,), True at as many as there are here, in their order.
         """
-        if len(self.mean) == 1 != places.sum():
-            return self
         p, c = len(places), self.mean.shape[1]
         mean, whitening = np.zeros((p, c), np.float32), np.zeros((p, c, c), np.float32)
         log_determinant = np.zeros(p)
@@ -269,9 +266,7 @@ def _intensity(covariance: Array, goal: Array, fourth: float, n: float) -> float
     return min(max(error / gap if error < gap else 1.0, 1.0 / n), 1.0)
 
 
-def top_mean(
-    distances: Array, places: int = TOP_PLACES, looked_at: Mask | None = None
-) -> Array:
+def top_mean(distances: Array, places: int = TOP_PLACES, looked_at: Mask | None = None) -> Array:
     """Mean of each row's largest values, float64 (n,): an image's score from its patches'.
 
     Args:

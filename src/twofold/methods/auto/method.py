@@ -88,7 +88,8 @@ class Auto(Method):
         if views.local is None or views.maps is None:
             return super().anomaly_map(images)
         images = images.also_as(self.config.outputs())
-        distances = views.local.squared_distances(images[self.config.patches()])
+        name = self.config.patches()
+        distances = views.local.squared_distances(images[name], images.looked_at(name))
         return views.maps.standardise(distances)
 
     def map_range(self) -> tuple[float, float]:
