@@ -59,7 +59,12 @@ def test_the_forms_of_a_mask_mean_the_same(tmp_path: Path) -> None:
     deep = np.where(looked_at, 40000, 20000).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     names = ("grey.png", "bits.png", "colour.bmp", "deep.png")
-    forms = (looked_at, grey, *(tmp_path / name for name in names), str(tmp_path / "grey.png"))
+    forms: tuple[Any, ...] = (
+        looked_at,
+        grey,
+        *(tmp_path / name for name in names),
+        str(tmp_path / "grey.png"),
+    )
     digests = set()
     for form in forms:
         mask = Masks.find(form).of("any")
@@ -131,7 +136,7 @@ def test_values_that_are_left_out_say_nothing_of_the_bit_depth() -> None:
         masked = find_images(array).masked(Masks.find(half()))
         assert survey(masked).bit_depth == 12
         found.append(np.asarray(masked.at_depth(12).load(0).decode()))
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_the_digest_is_of_image_and_mask() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
-from twofold.images import ImageSet
+from twofold.images import ImageSet, Masks
 from twofold.methods.auto.way import Way
 from twofold.methods.base import FitData
 from twofold.synthetic import GRADES, LEAST_SIDE, graded_flaws
@@ -97,8 +97,11 @@ class FlawTrial:
         rng = np.random.default_rng(self.random_state)
         for step, (row, donor) in enumerate(zip(self.rows, self.donors, strict=True)):
             image, other = (originals.pixels(one, _MOST_SIDE) for one in (row, donor))
-            flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other)]
-            yield ImageSet.from_array(np.stack([image, *flaws]))
+            mask = originals.mask(row, (image.shape[1], image.shape[0]))
+            looked_at = None if mask is None else mask.looked_at
+            flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other, looked_at)]
+            painted = ImageSet.from_array(np.stack([image, *flaws]))
+            yield painted if mask is None else painted.masked(Masks(mask))
 
 
 def separation(clean: Array, flawed: Array) -> Array:
