@@ -335,7 +335,8 @@ def test_sizes_that_differ_stop_the_work(
 
 
 def test_masks_that_cannot_be_used(small: toy.World, make: Make) -> None:
-    for mask in (np.zeros((64, 64), dtype=np.bool_), "no/such.png", 3, b"x", []):
+    wrong: tuple[Any, ...] = (np.zeros((64, 64), dtype=np.bool_), "no/such.png", 3, b"x", [])
+    for mask in wrong:
         with pytest.raises(ConfigError, match="mask"):
             make(mask=mask).fit(small.source, small.pool)
     with pytest.raises(NotFittedError):
