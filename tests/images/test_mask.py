@@ -76,20 +76,28 @@ def test_the_forms_of_a_mask_mean_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_mask_is_of_the_upright_image(tmp_path: Path, orientation: int, deep: bool) -> None:
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_mask_is_of_the_upright_image(
+    tmp_path: Path, orientation: int, deep: bool, suffix: str
+) -> None:
     values = noise()[..., 0].astype(np.uint16) * 257 if deep else noise()
     exif = Image.Exif()
     exif[Base.Orientation] = orientation
-    Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
-    plain = np.asarray(find_images(tmp_path / "a.png").load(0).decode())
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(values).save(path, exif=exif)
+    plain = np.asarray(find_images(path).load(0).decode())
     looked_at = np.zeros(plain.shape[:2], dtype=np.bool_)
     looked_at[3:20, 5:28] = True
-    found = seen(tmp_path / "a.png", looked_at)
+    found = seen(path, looked_at)
     assert np.array_equal(found[looked_at], plain[looked_at])
+    if suffix == "png":
+        with Image.open(path) as opened:
+            opened.load()
+            assert np.array_equal(seen(opened, looked_at), found)
     assert len(np.unique(found[~looked_at], axis=0)) == 1
     if plain.shape[:2] != (HEIGHT, WIDTH):
         with pytest.raises(ConfigError, match="the image has 32 x 48"):
-            seen(tmp_path / "a.png", half())
+            seen(path, half())
 
 
 @pytest.mark.parametrize("min_side", [None, 100, 50, 25])
@@ -169,6 +177,11 @@ def test_masks_by_name(tmp_path: Path) -> None:
     assert first.all()
     assert second is not None
     assert np.array_equal(second, Mask("", half()).places((4, 6)))
+    # A mask that is changed counts from the next look at the images on.
+    write_mask(tmp_path / "masks" / "2.bmp", half()[:, ::-1])
+    third = images.masked(images.masks).looked_at(1, (4, 6))
+    assert third is not None
+    assert np.array_equal(third, second[:, ::-1])
     (note,) = masks.notes(images.names)
     assert note.startswith("1 of 2 image(s) have no mask in")
     assert "1.png" in note

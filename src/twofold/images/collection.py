@@ -116,7 +116,7 @@ class ImageSet:
         Those pixels are decoded as the mean colour of the others of their image, so that what they
         showed has no influence on anything.
         """
-        return replace(self, masks=masks)
+        return replace(self, masks=None if masks is None else masks.fresh())
 
     def looked_at(self, index: int, grid: tuple[int, int]) -> NDArray[np.bool_] | None:
         """Return the places of a grid at which an image is looked at; None without masks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
@@ -26,6 +26,8 @@ Flags = NDArray[np.bool_]
 
 # Below it a grey means: leave this out.
 _MIDDLE = 128
+# Grids that are kept at a time, of up to 16 KB.
+_MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +100,21 @@ class Masks:
     def places(self, name: str, grid: tuple[int, int]) -> Flags:
         """The places of a grid at which an image is looked at; see :meth:`Mask.places`.
 
-        A mask is read once for each grid.
+        A mask is read once for each grid, of up to 10,000 images.
         """
         key = ("" if self.one is not None else _stem(name), grid)
-        if key not in self._known:
+        found = self._known.get(key)
+        if found is None:
             mask = self.of(name)
-            self._known[key] = np.ones(grid, dtype=np.bool_) if mask is None else mask.places(grid)
-        return self._known[key]
+            found = np.ones(grid, dtype=np.bool_) if mask is None else mask.places(grid)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def fresh(self) -> Masks:
+        """The same masks, whose files are read again."""
+        return replace(self, _known={})
 
     def notes(self, names: Sequence[str]) -> tuple[str, ...]:
         """Say how many of some images have no mask, in one line or none."""
