@@ -104,8 +104,8 @@ def test_check(world: Path, run: Run, as_object: Parse, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
-        ("black", "black.png is an empty mask: all of it is darker than 128"),
-        ("size", "is a mask of 40 x 40 pixels, and the image has 48 x 48"),
+        ("black", "black.png is empty: all of it is darker than 128"),
+        ("size", "size.png has 40 x 40 pixels, and the image 48 x 48"),
         ("missing", "missing.png: no such file"),
         ("bad", "bad.png: "),
         ("folder", "mask: no images in"),

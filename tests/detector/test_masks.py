@@ -323,11 +323,11 @@ def test_a_mask_that_is_not_announced(
 def test_sizes_that_differ_stop_the_work(
     fits: dict[str, Detector], small: toy.World, make: Make, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^array\[0\]: mask is a mask of 64 x 64"):
+    with pytest.raises(ConfigError, match=r"^array\[0\]: the mask has 64 x 64 pixels"):
         make(mask=corner()).fit(small.source[:, :60], small.pool)
     for detector in (fits["places"], fits["padim"]):
         for use in (detector.decision_function, detector.anomaly_map):
-            with pytest.raises(ConfigError, match="is a mask of 64 x 64 pixels, and the image has"):
+            with pytest.raises(ConfigError, match="the mask has 64 x 64 pixels, and the image 50"):
                 use(small.test[:, :, :50])
     spot = np.zeros((toy.SIDE, toy.SIDE), dtype=np.bool_)
     spot[5:9, 5:9] = True

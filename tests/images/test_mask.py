@@ -96,7 +96,7 @@ def test_a_mask_is_of_the_upright_image(
             assert np.array_equal(seen(opened, looked_at), found)
     assert len(np.unique(found[~looked_at], axis=0)) == 1
     if plain.shape[:2] != (HEIGHT, WIDTH):
-        with pytest.raises(ConfigError, match="the image has 32 x 48"):
+        with pytest.raises(ConfigError, match="and the image 32 x 48"):
             seen(path, half())
 
 
@@ -210,8 +210,8 @@ def test_places_of_a_grid() -> None:
 @pytest.mark.parametrize(
     ("mask", "match"),
     [
-        (np.zeros((8, 8), dtype=np.bool_), "mask is an empty mask"),
-        (np.ones((8, 8), dtype=np.uint8), "empty mask: all of it is darker than 128"),
+        (np.zeros((8, 8), dtype=np.bool_), "the mask is empty"),
+        (np.ones((8, 8), dtype=np.uint8), "mask is empty: all of it is darker than 128"),
         (np.ones((8, 8)), r"mask is an array of float64 of shape \(8, 8\)"),
         (np.ones((8, 8, 3), dtype=np.uint8), "mask is an array of uint8"),
         (np.ones((0, 8), dtype=np.bool_), "mask is an array of bool"),
@@ -236,7 +236,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mask .*bad\.png: "):
         Masks.find(tmp_path / "bad.png")
     write_mask(tmp_path / "black.png", np.zeros((8, 8), dtype=np.bool_))
-    with pytest.raises(ConfigError, match=r"black\.png is an empty mask"):
+    with pytest.raises(ConfigError, match=r"the mask .*black\.png is empty"):
         Masks.find(tmp_path / "black.png")
 
 
@@ -250,6 +250,6 @@ def test_a_mask_of_another_size(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ConfigError) as caught:
         images.load(0).decode()
     text = str(caught.value)
-    assert text.startswith(f"{images.names[0]}: {tmp_path / 'm.png'} is a mask of 40 x 32 pixels")
-    assert text.endswith("the image has 48 x 32")
+    assert text.startswith(f"{images.names[0]}: the mask {tmp_path / 'm.png'} has 40 x 32 pixels")
+    assert text.endswith("and the image 48 x 32")
     assert isinstance(images, ImageSet)

@@ -53,7 +53,7 @@ def read_sight(bundle: Bundle, bit_depth: int | None, kind: MaskKind | None) -> 
     looked_at = np.unpackbits(bits, count=height * width).reshape(height, width).astype(np.bool_)
     if not looked_at.any():
         raise BundleError(f"{bundle.path} holds a mask that leaves nothing to look at")
-    return Sight(bit_depth, Masks(Mask("the mask of the model", looked_at)))
+    return Sight(bit_depth, Masks(Mask("of the model", looked_at)))
 
 
 def _belong(bits: NDArray[Any], shape: NDArray[Any]) -> bool:

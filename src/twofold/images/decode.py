@@ -62,14 +62,13 @@ def decode(
             image.draft(None, (min_side, min_side))
         smaller = image.size != whole
         _load(image)
-        found = to_rgb(upright(image))
-        if mask is None:
-            return found
-        if not smaller:
-            return mask.painted(found)
-        mask.check(whole[::-1] if _orientation(image) in SIDEWAYS else whole)
-        reduced = mask.resized(found.size)
-        return decode(content, mask=mask) if reduced is None else reduced.painted(found)
+        found, fitting = to_rgb(upright(image)), mask
+        if mask is not None and smaller:
+            mask.check(whole[::-1] if _orientation(image) in SIDEWAYS else whole)
+            fitting = mask.resized(found.size)
+            if fitting is None:  # too little is looked at to be seen in a smaller image
+                return decode(content, mask=mask)
+        return found if fitting is None else fitting.painted(found)
 
 
 def deep_pixels(content: bytes, mask: Mask | None = None) -> DeepPixels | None:

@@ -33,12 +33,17 @@ class Mask:
     """Which pixels of an image are looked at; nothing is to depend on the others.
 
     Attributes:
-        name: what to call it in messages.
+        name: which it is, as it stands in messages behind "the mask"; may be empty.
         looked_at: bool (h, w) of the upright image, True somewhere.
     """
 
     name: str
     looked_at: Flags
+
+    @property
+    def called(self) -> str:
+        """What to call it in messages."""
+        return f"the mask {self.name}".rstrip()
 
     @property
     def size(self) -> Size:
@@ -60,8 +65,8 @@ class Mask:
         """
         if size != self.size:
             raise ConfigError(
-                f"{self.name} is a mask of {self.size[0]} x {self.size[1]} pixels, and the image "
-                f"has {size[0]} x {size[1]}"
+                f"{self.called} has {self.size[0]} x {self.size[1]} pixels, and the image "
+                f"{size[0]} x {size[1]}"
             )
 
     def resized(self, size: Size) -> Mask | None:
@@ -133,8 +138,7 @@ class Mask:
         found = down @ np.concatenate(across) >= 0.5 - 1e-9
         if not found.any():
             raise ConfigError(
-                f"the mask {self.name} leaves no place of {grid[0]} x {grid[1]} to look at: "
-                "leave out less"
+                f"{self.called} leaves no place of {grid[0]} x {grid[1]} to look at: leave out less"
             )
         return np.asarray(found)
 

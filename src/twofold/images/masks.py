@@ -138,7 +138,7 @@ def _of_array(array: NDArray[Any]) -> Mask:
             "of shape (h, w)"
         )
     looked_at = array.copy() if array.dtype == np.bool_ else array >= _MIDDLE
-    return _checked("mask", looked_at)
+    return _checked(Mask("", looked_at))
 
 
 def _read(path: str) -> Mask:
@@ -147,13 +147,13 @@ def _read(path: str) -> Mask:
         grey = np.asarray(decode(read_file(path)).convert("L"))
     except ImageError as error:
         raise ConfigError(f"mask {name}: {error}") from error
-    return _checked(name, grey >= _MIDDLE)
+    return _checked(Mask(name, grey >= _MIDDLE))
 
 
-def _checked(name: str, looked_at: Flags) -> Mask:
-    if not looked_at.any():
+def _checked(mask: Mask) -> Mask:
+    if not mask.looked_at.any():
         raise ConfigError(
-            f"{name} is an empty mask: all of it is darker than {_MIDDLE} of 255, and leaves "
+            f"{mask.called} is empty: all of it is darker than {_MIDDLE} of 255, and leaves "
             "nothing to look at"
         )
-    return Mask(name, looked_at)
+    return mask
