@@ -130,6 +130,7 @@ CALLS = [
         ("None", *PATHS),
     ),
     Call("fit", "bit_depth", fit_with("bit_depth"), ("None",)),
+    Call("fit", "mask", fit_with("mask"), ("None",)),
     Call("fit", "strict", fit_with("strict"), FLAG),
     Call("fit", "engine", fit_with("engine")),
     Call("fit", "progress", fit_with("progress"), ("None", "type", "function")),
@@ -145,6 +146,7 @@ CALLS = [
     ),
     Call("score", "false_discovery_rate", call("score", "false_discovery_rate"), ("None", *RATE)),
     Call("score", "each_map", call("score", "each_map"), ("None", "function", "type")),
+    Call("set_mask", "mask", lambda d, w, value: copy.copy(d).set_mask(value), ("None",)),  # type: ignore[arg-type]
     Call("set_params", "", lambda d, w, value: copy.copy(d).set_params(**{str(value): 1})),
     Call("load", "", lambda d, w, value: Detector.load(value)),  # type: ignore[arg-type]
     Call("find_images", "", lambda d, w, value: find_images(value)),  # type: ignore[arg-type]
@@ -155,6 +157,7 @@ CALLS = [
             "false_alarm_rate": RATE,
             "random_state": SEED,
             "bit_depth": ("None",),
+            "mask": ("None",),
             "strict": FLAG,
             "engine": (),
             "progress": ("None", "type", "function"),

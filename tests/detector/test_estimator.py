@@ -34,6 +34,7 @@ def test_parameters_are_those_of_the_constructor() -> None:
             "weights",
             "selection_weights",
             "bit_depth",
+            "mask",
             "calibration",
             "strict",
             "engine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -141,6 +141,30 @@ def test_a_network_that_sees_everything_at_once_is_not_cut(
     engine = make_engine(lite0.at_size(736, 608), ("patches:8@1",), "torch")
     assert isinstance(engine, tiled.TiledEngine)
     assert [len(part.rows) * len(part.columns) for part in engine._parts] == [1]
+
+
+def test_blank_tiles_are_encoded_once(lite0: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
+    monkeypatch.setattr(tiled, "TILE_VALUES", 300_000)
+    encoder = lite0.at_size(736, 608)
+    engine = make_engine(encoder, ("patches:8@1",), "torch")
+    assert isinstance(engine, tiled.TiledEngine)
+    (part,) = engine._parts
+    seen: list[int] = []
+    run = part.run
+
+    def counted(tile: NDArray[Any]) -> Any:
+        seen.append(1)
+        return run(tile)
+
+    engine._parts = [replace(part, run=counted)]  # type: ignore[arg-type]
+    image = picture(736, 608)
+    image[:, 200:] = (90, 100, 110)
+    (found,) = engine(image)
+    n = len(part.rows) * len(part.columns)
+    assert len(seen) < n
+    (whole,) = _WholeEngine(encoder, ("patches:8@1",), "torch")(image)
+    np.testing.assert_allclose(found, whole, atol=1e-4 * float(whole.std()))
 
 
 def test_vectors_and_networks_of_one_size_are_never_cut(lite0: Encoder) -> None:

@@ -59,3 +59,16 @@ def test_large_images_are_painted_in_a_window() -> None:
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(UsageError):
         list(graded_flaws(np.zeros((8, 8, 3), dtype=np.uint8), 0, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("first", range(5))
+def test_flaws_are_painted_where_images_are_looked_at(first: int) -> None:
+    image = picture(200, 200)
+    looked_at = np.zeros((200, 200), dtype=np.bool_)
+    looked_at[20:100, 10:120] = True
+    found = list(graded_flaws(image, first, np.random.default_rng(1), None, looked_at))
+    shares = [looked_at[flaw.mask].mean() for flaw in found]
+    assert np.mean(shares) > 0.9
+    assert min(shares) > 0.4
+    same = list(graded_flaws(image, first, np.random.default_rng(1), None, looked_at))
+    assert all((one.image == other.image).all() for one, other in zip(found, same, strict=True))

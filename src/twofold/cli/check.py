@@ -9,7 +9,7 @@ import typer
 
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
-from twofold.cli.work import LAST_STATE, BitDepth, Json, Strict, Weights
+from twofold.cli.work import LAST_STATE, BitDepth, Json, Mask, Strict, Weights
 from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def check(
     encoder: Annotated[str, typer.Option(help="See `twofold encoders`.")] = DEFAULT_ENCODER,
     weights: Weights = None,
     bit_depth: BitDepth = None,
+    mask: Mask = None,
     false_alarm_rate: Annotated[
         float, typer.Option(help="Share of false alarms a threshold would be wanted for.")
     ] = DEFAULT_FALSE_ALARM_RATE,
@@ -52,6 +53,7 @@ def check(
             encoder=encoder,
             weights=weights,
             bit_depth=bit_depth,
+            mask=mask,
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
             strict=strict,

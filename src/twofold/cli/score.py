@@ -11,7 +11,7 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import FalseAlarmRate, Json, Strict, Weights, load_detector
+from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, load_detector
 from twofold.errors import TwofoldError, UsageError
 from twofold.files import write_whole
 from twofold.spreadsheet import csv_text
@@ -52,6 +52,7 @@ def score(
         ),
     ] = None,
     weights: Weights = None,
+    mask: Mask = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +63,7 @@ def score(
     if region_rate is not None and regions is None:
         raise UsageError("--region-rate needs --regions FILE")
     with progress_bar() as progress:
-        detector = load_detector(model, weights, strict, progress)
+        detector = load_detector(model, weights, strict, progress, mask)
         places = _Places.of(detector, maps, regions, region_rate)
         result = detector.score(
             images[0] if len(images) == 1 else list(images),

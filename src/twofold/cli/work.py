@@ -27,6 +27,7 @@ __all__ = [
     "BitDepth",
     "FalseAlarmRate",
     "Json",
+    "Mask",
     "Strict",
     "Weights",
     "evaluate",
@@ -44,6 +45,14 @@ BitDepth = Annotated[
         max=16,
         help="Bits of images that have more than 8.",
         show_default="found from the images",
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        help="Picture of what to look at, black where nothing counts; or a folder of such, "
+        "called like the images.",
     ),
 ]
 Weights = Annotated[
@@ -105,6 +114,7 @@ def fit(
         ),
     ] = DEFAULT_CALIBRATION,
     bit_depth: BitDepth = None,
+    mask: Mask = None,
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
     ] = False,
@@ -130,6 +140,7 @@ def fit(
             weights=weights,
             selection_weights=selection_weights,
             bit_depth=bit_depth,
+            mask=mask,
             calibration=calibration,  # type: ignore[arg-type]
             strict=strict,
             progress=progress,
@@ -180,12 +191,13 @@ def evaluate(
     anomalous: Annotated[str, typer.Option(help="Images known to be anomalous.")],
     false_alarm_rate: FalseAlarmRate = None,
     weights: Weights = None,
+    mask: Mask = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Measure a detector on labelled images: areas, error rates, decision counts."""
     with progress_bar() as progress:
-        detector = load_detector(model, weights, strict, progress)
+        detector = load_detector(model, weights, strict, progress, mask)
         if false_alarm_rate is not None:
             with warnings.catch_warnings():
                 # Said below, once.
@@ -224,11 +236,15 @@ def evaluate(
 
 
 def load_detector(
-    model: str, weights: str | None, strict: bool, progress: DetectorProgress
+    model: str,
+    weights: str | None,
+    strict: bool,
+    progress: DetectorProgress,
+    mask: str | None = None,
 ) -> Detector:
     """A model that goes on with the options of a command."""
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
     detector = Detector.load(model, weights=weights)
     detector.strict, detector.progress = strict, progress
-    return detector
+    return detector if mask is None else detector.set_mask(mask)

@@ -23,7 +23,7 @@ from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.evidence import LEAST_IMAGES, Copies, Findings, VisibleFlaws, judge
-from twofold.images import ImageInput, Problem, find_images
+from twofold.images import ImageInput, MaskInput, Problem, find_images
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
 
@@ -70,6 +70,7 @@ def check_pair(
     encoder: str = DEFAULT_ENCODER,
     weights: str | Path | None = None,
     bit_depth: int | None = None,
+    mask: MaskInput | None = None,
     false_alarm_rate: float = DEFAULT_FALSE_ALARM_RATE,
     random_state: int = DEFAULT_RANDOM_STATE,
     strict: bool = False,
@@ -84,6 +85,7 @@ def check_pair(
         encoder: its id.
         weights: a local file with its weights.
         bit_depth: of images with more than 8 bits; None finds it.
+        mask: what to leave out of all images; see :class:`twofold.Detector`.
         false_alarm_rate: that a threshold would be wanted for.
         random_state: of all that is random.
         strict: fail on the first unusable image.
@@ -105,7 +107,7 @@ def check_pair(
         }
     )
     check_seed(random_state)
-    given = find_fit_images(source, find_images(target), bit_depth=bit_depth)
+    given = find_fit_images(source, find_images(target), bit_depth=bit_depth, mask=mask)
     assert given.target is not None
     auto = METHODS.load("auto")
     method = auto(load_encoder(encoder, weights), parse_config(auto, {}))

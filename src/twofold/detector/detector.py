@@ -27,15 +27,14 @@ from twofold.detector.inputs import (
     as_given,
     check_given,
     find_fit_images,
-    grouped,
-    hand_over,
 )
-from twofold.detector.reading import DetectorProgress
+from twofold.detector.looking import Sight
+from twofold.detector.reading import DetectorProgress, read_fit
 from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
-from twofold.images import ImageInput
+from twofold.images import ImageInput, MaskInput
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
 from twofold.thresholds import Rule
@@ -58,6 +57,10 @@ class Detector(Scoring, Estimator):
         selection_weights: the same for a second encoder, which the option ``psi`` may name.
         bit_depth: bits of a pixel value, 9 to 16, of images that have more than 8; None finds it
             from the files or the largest value of a set.
+        mask: what to leave out of all images, of source and target, of the fit and later: the path
+            of a picture of their size, black where nothing counts; of a folder of such pictures
+            called like the images; or an array (h, w), True (of uint8: 128 or more) where they are
+            looked at (docs/images.md).
         calibration: ``tail``: every target image counts as normal for the threshold, but for those
             that lie surely beyond the tail of normals, if their scores thin out at least
             exponentially; ``pool``: without exception, so that the rate holds whatever normals look
@@ -70,8 +73,7 @@ class Detector(Scoring, Estimator):
         evidence_: what is known about the fit, all without labels.
         threshold_: the decision rule.
         method_: the fitted method.
-        bit_depth_: with which images of more than 8 bits are read from now on; None where the fit
-            saw none, and all 16 bits are taken then.
+        sight_: bit depth and masks with which images are read from now on.
 
     Example:
         >>> detector = Detector().fit(source="line_a/good", target="line_b/unlabelled")
@@ -92,6 +94,7 @@ class Detector(Scoring, Estimator):
         weights: str | Path | None = None,
         selection_weights: str | Path | None = None,
         bit_depth: int | None = None,
+        mask: MaskInput | None = None,
         calibration: Rule = DEFAULT_CALIBRATION,
         strict: bool = False,
         engine: EngineKind = "auto",
@@ -108,6 +111,7 @@ class Detector(Scoring, Estimator):
         self.weights = weights
         self.selection_weights = selection_weights
         self.bit_depth = bit_depth
+        self.mask = mask
         self.calibration = calibration
         self._loaded: tuple[object, Encoder] | None = None
 
@@ -157,40 +161,17 @@ class Detector(Scoring, Estimator):
             labels=target_labels,
             groups=groups,
             bit_depth=self.bit_depth,
+            mask=self.mask,
         )
         method = method_class(self._load_encoder(), config)
-        known, pool, data = self._read(given, method)
+        # The evidence is about whole images, whatever the method looks at.
+        reader = self._reader(method, "pooled")
+        known, pool, data = read_fit(reader, given, method, self.selection_weights)
         self._fit_encoded(method, data, pool, studied=True, given=given)
         # One for each image as given, the unusable ones included.
         seen = known if pool is None else pool
         self._keep_seen(as_given(self.decision_scores_, seen, np.nan))
         return self
-
-    def _read(
-        self, given: FitImages, method: Method
-    ) -> tuple[EncodedImages, EncodedImages | None, FitData]:
-        """Source and pool as the encoder sees them, and what the method declares of all."""
-        # The evidence is about whole images, whatever the method looks at.
-        reader = self._reader(method, "pooled")
-        source = grouped(reader.read(given.source, "source"))
-        pool = shots = anomalies = selection = None
-        if given.target is not None:
-            pool = grouped(reader.read(given.target, "target"), given.groups)
-            selection = reader.select(given.target, method, self.selection_weights)
-        if given.shots is not None:
-            shots = reader.read_shots(given.shots, method)
-        if given.anomalies is not None:
-            anomalies = reader.read(given.anomalies, "source anomaly")
-        data = hand_over(
-            method,
-            source,
-            pool=pool,
-            shots=shots,
-            anomalies=anomalies,
-            selection=selection,
-            labels=given.labels,
-        )
-        return source, pool, data
 
     def fit_encoded(
         self,
@@ -259,7 +240,11 @@ class Detector(Scoring, Estimator):
             fitted.threshold,
             fitted.evidence,
             fitted.calibration,
-            fitted.evidence.bit_depths[0 if pool is None else 1],
+            Sight(
+                fitted.evidence.bit_depths[0 if pool is None else 1],
+                None if given is None else given.masks,
+                given is not None and given.masks is not None and given.masks.by_name,
+            ),
         )
         self.random_state_ = seed
         self._keep_seen(fitted.seen_scores)
@@ -282,7 +267,7 @@ class Detector(Scoring, Estimator):
             evidence=self.evidence_,
             calibration=self.calibration_,
             random_state=self.random_state_,
-            bit_depth=self.bit_depth_,
+            sight=self.sight_,
             rule=self.calibration,
         )
         write_detector(path, content, embed_weights=embed_weights)
@@ -309,10 +294,11 @@ class Detector(Scoring, Estimator):
             random_state=content.random_state,
             options=method.config.model_dump(mode="json"),
             weights=weights,
+            mask=content.sight.one_mask(),
             calibration=content.rule,
         )
         detector._take(
-            method, content.threshold, content.evidence, content.calibration, content.bit_depth
+            method, content.threshold, content.evidence, content.calibration, content.sight
         )
         detector.random_state_ = content.random_state
         # Embedded weights have no file: they stay at hand for a second fit.

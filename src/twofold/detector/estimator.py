@@ -109,9 +109,9 @@ class Estimator:
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
         given = [
-            f"{name}={value!r}"
+            f"{name}={_shown(value)}"
             for name, value in self.get_params().items()
-            if name in ("method", "encoder") or value != defaults[name].default
+            if name in ("method", "encoder") or not _same(value, defaults[name].default)
         ]
         state = f", verdict: {self.evidence_.verdict}" if self.__sklearn_is_fitted__() else ""
         fitted = "fitted" if self.__sklearn_is_fitted__() else "not fitted"
@@ -144,3 +144,13 @@ class Estimator:
         if evidence.problems:
             facts.append(("unusable images", str(len(evidence.problems))))
         return facts
+
+
+def _same(value: object, default: object) -> bool:
+    """Whether a parameter has its default; an array never has."""
+    return not isinstance(value, np.ndarray) and value == default
+
+
+def _shown(value: object) -> str:
+    """A parameter as it is written, of an array its shape."""
+    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)

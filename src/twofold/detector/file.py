@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
+from twofold.detector.kept_mask import MaskKind, mask_arrays, mask_kind, read_sight
+from twofold.detector.looking import Sight
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import output_digest
 from twofold.encoders.pixels import LAZY_OUTPUTS
@@ -49,7 +51,7 @@ class DetectorFile:
         evidence: of the fit.
         calibration: the out-of-sample scores that the threshold is read off.
         random_state: the seed that was used.
-        bit_depth: of images with more than 8 bits; None where the fit saw none.
+        sight: bit depth and masks of images.
         rule: of the calibration as the user asked for it; a source has none of its own.
     """
 
@@ -58,7 +60,7 @@ class DetectorFile:
     evidence: Evidence
     calibration: Calibration
     random_state: int
-    bit_depth: int | None
+    sight: Sight
     rule: Rule
 
 
@@ -104,6 +106,8 @@ class _Header(BaseModel):
     revision: int = 1
     bit_depth: int | None = Field(default=None, ge=9, le=16)
     calibration: Rule = "tail"
+    # Only where there were masks: kept in the arrays, or not kept as they went by name.
+    mask: MaskKind | None = None
 
 
 def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bool) -> None:
@@ -121,8 +125,9 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
             outputs=_digests(method),
         ),
         revision=method.revision,
-        bit_depth=content.bit_depth,
+        bit_depth=content.sight.bit_depth,
         calibration=content.rule,
+        mask=mask_kind(content.sight),
         threshold=_ThresholdHeader(**asdict(content.threshold), scale=content.calibration.scale),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
@@ -135,10 +140,12 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
     tensors = {_METHOD + name: array for name, array in method.state().items()}
     tensors[_CALIBRATION + "scores"] = content.calibration.scores
     tensors[_CALIBRATION + "weights"] = content.calibration.weights
+    tensors |= mask_arrays(content.sight)
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
-    write_bundle(path, header.model_dump(mode="json"), tensors, extras)
+    absent = {"mask"} if header.mask is None else set()
+    write_bundle(path, header.model_dump(mode="json", exclude=absent), tensors, extras)
 
 
 def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFile:
@@ -176,7 +183,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         evidence=_parse(Evidence, header.evidence, path),
         calibration=_calibration(bundle, header.threshold, path),
         random_state=header.random_state,
-        bit_depth=header.bit_depth,
+        sight=read_sight(bundle, header.bit_depth, header.mask),
         rule=header.calibration,
     )
 

@@ -13,7 +13,7 @@ from twofold.densities import power_normalise
 from twofold.detector.arguments import whole_labels
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
-from twofold.images import ImageInput, ImageSet, find_images, survey
+from twofold.images import ImageInput, ImageSet, MaskInput, Masks, find_images, survey
 from twofold.images.manifest import read_column
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 from twofold.threads import one_thread
@@ -44,6 +44,7 @@ class FitImages:
         bit_depths: of the source's and the target's images with more than 8 bits; None where there
             are no such images.
         notes: what a user should know of the files, one line each.
+        masks: what is left out of all of them, or None.
     """
 
     source: ImageSet
@@ -54,6 +55,7 @@ class FitImages:
     groups: NDArray[np.int64] | None
     bit_depths: tuple[int | None, int | None]
     notes: tuple[str, ...]
+    masks: Masks | None = None
 
 
 def find_fit_images(
@@ -65,6 +67,7 @@ def find_fit_images(
     labels: object = None,
     groups: object = None,
     bit_depth: int | None = None,
+    mask: MaskInput | None = None,
 ) -> FitImages:
     """Find the images and the bit depth of either domain, and note what is odd.
 
@@ -78,17 +81,19 @@ def find_fit_images(
         labels: of the target, as the user gives them.
         groups: of the target, as the user gives them.
         bit_depth: that the user states; None finds it.
+        mask: of all these images, as the user gives it.
 
     Raises:
         ImageSourceError: there are no images.
-        ConfigError: not one label or group per target image.
+        ConfigError: not one label or group per target image, or the mask cannot be used.
     """
+    masks = None if mask is None else Masks.find(mask)
     whole = None if labels is None else whole_labels(labels)
     found = {
-        name: None if given is None else find_images(given)
+        name: None if given is None else find_images(given).masked(masks)
         for name, given in (("target", target), ("shots", shots), ("anomalies", anomalies))
     }
-    source_set, pool = find_images(source), found["target"]
+    source_set, pool = find_images(source).masked(masks), found["target"]
     if pool is not None and whole is not None and len(whole) != len(pool):
         raise ConfigError(f"target_labels has {len(whole)} entries for {len(pool)} target images")
     depth, notes = _look_over(source_set, bit_depth, "source")
@@ -112,6 +117,7 @@ def find_fit_images(
         groups=_whole_groups(groups, target, pool),
         bit_depths=(depth, pool_depth),
         notes=notes,
+        masks=masks,
     )
 
 
@@ -166,7 +172,10 @@ def _look_over(
     """The bit depth of one set, if it has images with more than 8 bits, and notes on its files."""
     found = survey(images, find_depth=stated is None)
     depth = found.bit_depth if stated is None or not found.n_deep else stated
-    return depth, tuple(f"{name}: {note}" for note in found.notes)
+    notes = found.notes
+    if images.masks is not None:
+        notes += images.masks.notes(images.names)
+    return depth, tuple(f"{name}: {note}" for note in notes)
 
 
 def check_given(

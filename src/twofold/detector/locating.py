@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.detector.looking import Looking
 from twofold.detector.maps import ImageMap, map_images, require_maps
-from twofold.detector.reading import Reader
 from twofold.detector.regions import ImageRegions, check_region_rate, image_regions
 from twofold.errors import ImageSourceError
 from twofold.images import ImageInput, ImageSet
-from twofold.methods import Method
 
 __all__ = ["Locating"]
 
 Map = NDArray[np.float32]
 
 
-class Locating(ABC):
-    """Maps and regions of a detector; how images are read is the detector's.
+class Locating(Looking):
+    """Maps and regions of a detector.
 
     Attributes:
-        method_: the fitted method.
         false_alarm_rate: stated.
     """
 
-    method_: Method
     false_alarm_rate: float
 
     def anomaly_map(self, images: ImageInput) -> Map | list[Map]:
@@ -83,15 +79,3 @@ class Locating(ABC):
     def _maps(self, found: ImageSet) -> Iterator[ImageMap]:
         for rows, encoded in self._reader(self.method_).chunks(found):
             yield from map_images(self.method_, found, rows, encoded)
-
-    @abstractmethod
-    def _find(self, images: ImageInput) -> ImageSet:
-        """The images, read as those of the fit."""
-
-    @abstractmethod
-    def _reader(self, method: Method, *more: str) -> Reader:
-        """Of a method's outputs and some more."""
-
-    @abstractmethod
-    def _require_fitted(self) -> None:
-        """Raise NotFittedError before the fit."""

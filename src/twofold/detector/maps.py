@@ -33,7 +33,7 @@ class ImageMap:
     Attributes:
         row: among the images as given.
         name: of the image.
-        image: as decoded, RGB; None where it is unusable.
+        image: as decoded, RGB, nothing left out; None where it is unusable.
         grid: float64 (g, g), the map as the method makes it, larger = more anomalous; None where
             the image is unusable.
         problem: why it is unusable.
@@ -80,7 +80,7 @@ def map_images(
         rows: int64 (n,), which of them were encoded.
         encoded: those, with the method's outputs; unusable ones are among its problems.
     """
-    grids = method.anomaly_map(encoded)
+    grids, whole = method.anomaly_map(encoded), images.masked(None)
     places = {int(row): index for index, row in enumerate(encoded.kept)}
     problems = {problem.path: problem for problem in encoded.problems}
     for offset, row in enumerate(rows):
@@ -89,7 +89,7 @@ def map_images(
             yield ImageMap(int(row), name, problem=problems[name])
             continue
         try:
-            image = images.load(int(row)).decode()
+            image = whole.load(int(row)).decode()
         except ImageError as error:  # it has changed or gone since it was encoded
             yield ImageMap(int(row), name, problem=Problem(name, str(error)))
             continue

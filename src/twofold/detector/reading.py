@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.inputs import require_usable
+from twofold.detector.inputs import FitImages, grouped, hand_over, require_usable
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.images import ImageSet
-from twofold.methods import Method
+from twofold.methods import FitData, Method
 
-__all__ = ["DetectorProgress", "Reader"]
+__all__ = ["DetectorProgress", "Reader", "read_fit"]
 
 DetectorProgress = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
@@ -89,3 +89,35 @@ class Reader:
             yield rows, self.frozen.encode(images.subset(rows), strict=self.strict)
             if report is not None:
                 report(int(rows[-1]) + 1, len(images))
+
+
+def read_fit(
+    reader: Reader, given: FitImages, method: Method, selection_weights: str | Path | None
+) -> tuple[EncodedImages, EncodedImages | None, FitData]:
+    """Source and pool as the encoder sees them, and what the method declares of all.
+
+    Args:
+        reader: of the method's outputs and pooled vectors.
+        given: as they were found.
+        method: not fitted yet.
+        selection_weights: of its second encoder.
+    """
+    source = grouped(reader.read(given.source, "source"))
+    pool = shots = anomalies = selection = None
+    if given.target is not None:
+        pool = grouped(reader.read(given.target, "target"), given.groups)
+        selection = reader.select(given.target, method, selection_weights)
+    if given.shots is not None:
+        shots = reader.read_shots(given.shots, method)
+    if given.anomalies is not None:
+        anomalies = reader.read(given.anomalies, "source anomaly")
+    data = hand_over(
+        method,
+        source,
+        pool=pool,
+        shots=shots,
+        anomalies=anomalies,
+        selection=selection,
+        labels=given.labels,
+    )
+    return source, pool, data

@@ -5,23 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.detector.arguments import require_function
 from twofold.detector.locating import Locating
+from twofold.detector.looking import Sight
 from twofold.detector.maps import ImageMap, map_images, require_maps
-from twofold.detector.reading import DetectorProgress, Reader
+from twofold.detector.reading import DetectorProgress
 from twofold.detector.scores import Scores
-from twofold.encoders.cache import default_cache
-from twofold.encoders.encode import EncodedImages, FrozenEncoder
-from twofold.encoders.encoder import Encoder
+from twofold.encoders.encode import EncodedImages
 from twofold.encoders.outputs import EngineKind
-from twofold.errors import ConfigError, NotFittedError
+from twofold.errors import ConfigError
 from twofold.evidence import Evidence
-from twofold.images import ImageInput, ImageSet, Problem, find_images, survey
+from twofold.images import ImageInput, Problem
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 
@@ -40,20 +39,16 @@ class Scoring(Locating):
         progress: told about long work.
 
     Attributes:
-        method_: the fitted method.
         threshold_: the decision rule; as a number, the score above which an image is anomalous.
         evidence_: about the fit, and what the threshold's rate means.
         calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
-        bit_depth_: with which images of more than 8 bits are read; None takes all 16 bits.
         decision_scores_: after ``fit``: out-of-sample scores of the images that it saw.
         labels_: after ``fit``: the decisions on these.
     """
 
-    method_: Method
     threshold_: Threshold
     evidence_: Evidence
     calibration_: Calibration
-    bit_depth_: int | None
     decision_scores_: Array
     labels_: NDArray[np.int64]
 
@@ -65,11 +60,8 @@ class Scoring(Locating):
         engine: EngineKind,
         progress: DetectorProgress | None,
     ) -> None:
+        super().__init__(strict=strict, engine=engine, progress=progress)
         self.false_alarm_rate = false_alarm_rate
-        self.strict = strict
-        self.engine = engine
-        self.progress = progress
-        self._frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder] = {}
 
     def _take(
         self,
@@ -77,14 +69,11 @@ class Scoring(Locating):
         threshold: Threshold,
         evidence: Evidence,
         calibration: Calibration,
-        bit_depth: int | None,
+        sight: Sight,
     ) -> None:
         """Score with these from now on."""
-        self.method_, self.bit_depth_ = method, bit_depth
+        self._look(method, sight)
         self.threshold_, self.calibration_, self.evidence_ = threshold, calibration, evidence
-        # Engines of another encoder are of no use any more.
-        mine = method.encoder.fingerprint
-        self._frozen = {key: kept for key, kept in self._frozen.items() if key[0] == mine}
 
     def _keep_seen(self, scores: Array) -> None:
         """Keep the scores of the images that the fit saw, NaN for an unusable one."""
@@ -192,20 +181,6 @@ class Scoring(Locating):
             self._keep_seen(self.decision_scores_)
         return self
 
-    def _find(self, images: ImageInput) -> ImageSet:
-        return find_images(images).at_depth(self.bit_depth_)
-
-    def _notes(self, images: ImageSet) -> tuple[str, ...]:
-        """What a user should know of the files."""
-        found = survey(images, find_depth=False)
-        if self.bit_depth_ is not None or not found.n_deep:
-            return found.notes
-        return (
-            *found.notes,
-            f"{found.n_deep} image(s) have more than 8 bits, which none had in the fit: all 16 "
-            "bits are taken; fit with bit_depth to state fewer",
-        )
-
     def _threshold(self, alarms: float | None, discoveries: float | None) -> Threshold:
         """The decision rule for what is asked.
 
@@ -259,27 +234,3 @@ class Scoring(Locating):
             false_discovery_rate=rate,
             notes=notes,
         )
-
-    def _require_fitted(self) -> None:
-        if not hasattr(self, "method_"):
-            raise NotFittedError("this Detector is not fitted: call fit first")
-
-    def _reader(self, method: Method, *more: str) -> Reader:
-        """Of a method's outputs and some more."""
-        outputs = tuple(dict.fromkeys((*method.config.outputs(), *more)))
-        frozen = self._frozen_encoder(method.encoder, outputs)
-        return Reader(method.encoder, frozen, self.engine, self.strict, self.progress)
-
-    def _frozen_encoder(self, encoder: Encoder, outputs: tuple[str, ...]) -> FrozenEncoder:
-        """The one for these outputs; kept, as compiling takes seconds, and shared by threads."""
-        key = (encoder.fingerprint, outputs, self.engine)
-        frozen = self._frozen.get(key)
-        if frozen is None:
-            fresh = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=self.engine)
-            # Threads that come at once get the same one.
-            frozen = self._frozen.setdefault(key, fresh)
-        return frozen
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the engines, which belong to their process and are made again when needed."""
-        return self.__dict__ | {"_frozen": {}}

@@ -95,6 +95,23 @@ class EncodedImages:
             arrays |= self.originals.encode(missing, self.digests)
         return replace(self, arrays={name: arrays[name] for name in dict.fromkeys(outputs)})
 
+    def looked_at(self, output: str) -> NDArray[np.bool_] | None:
+        """Places of a patch output at which each image is looked at, bool (n, g * h).
+
+        Args:
+            output: of shape (n, c, g, h); its places row by row.
+
+        Returns:
+            None if every image is looked at whole.
+
+        Raises:
+            ConfigError: a mask cannot be used, or leaves no place.
+        """
+        if self.originals is None or not len(self):
+            return None
+        rows, columns = self.rows(output).shape[2:]
+        return self.originals.looked_at((rows, columns))
+
     def grouping(self) -> NDArray[np.int64]:
         """A group for each image, int64 (n,): ``groups``, or copies of one file together."""
         if self.groups is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.errors import ImageError, ImageSourceError
-from twofold.images import ImageSet
+from twofold.images import ImageSet, Mask
 
 if TYPE_CHECKING:
     from twofold.encoders.encode import FrozenEncoder
@@ -74,6 +74,35 @@ class Originals:
             width, height = (max(1, round(side * most / max(image.size))) for side in image.size)
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(image, dtype=np.uint8)
+
+    def mask(self, row: int, size: Size) -> Mask | None:
+        """What is left out of one image, for its pixels at a size; None if nothing is.
+
+        Args:
+            row: which.
+            size: width and height to which it is reduced.
+
+        Raises:
+            ConfigError: the mask cannot be used.
+        """
+        masks = self.images.masks
+        whole = None if masks is None else masks.of(self.images.names[row])
+        return None if whole is None else whole.resized(size)
+
+    def looked_at(self, grid: tuple[int, int]) -> NDArray[np.bool_] | None:
+        """Places of a grid at which each image is looked at, bool (n, places); None for all.
+
+        Args:
+            grid: rows and columns.
+
+        Raises:
+            ConfigError: a mask cannot be used, or leaves no place of the grid.
+        """
+        if self.images.masks is None or not len(self.images):
+            return None
+        each = [self.images.looked_at(row, grid) for row in range(len(self.images))]
+        found = np.stack([places.ravel() for places in each if places is not None])
+        return None if found.all() else found
 
     def sizes(self) -> list[Size]:
         """Width and height of each image, upright, in pixels; headers are read, no pixels.

@@ -79,10 +79,11 @@ class _Part:
         """The whole map, float32 (1, c, g, h)."""
         down, across = (-(-spans[-1].stop // self.jump) for spans in (self.rows, self.columns))
         joined: Floats | None = None
+        blank: dict[bytes, Floats] = {}
         for row, column in itertools.product(self.rows, self.columns):
             window = (slice(row.start, row.stop), slice(column.start, column.stop))
             seen = inputs[:, *window] if pixels else inputs[:, :, *window]
-            (found,) = self.run(np.ascontiguousarray(seen))
+            found = self._of(np.ascontiguousarray(seen), blank, pixels=pixels)
             if joined is None:
                 joined = np.empty((1, found.shape[1], down, across), dtype=np.float32)
             joined[:, :, self._kept(row), self._kept(column)] = found[
@@ -90,6 +91,22 @@ class _Part:
             ]
         assert joined is not None
         return joined
+
+    def _of(self, tile: NDArray[np.generic], blank: dict[bytes, Floats], *, pixels: bool) -> Floats:
+        """The map of a tile; all blank ones of a colour, such as what a mask leaves out, share one.
+
+        Args:
+            tile: what it sees.
+            blank: colour -> map, of those met so far.
+            pixels: whether it is one of an image.
+        """
+        first = tile[:, :1, :1] if pixels else tile[:, :, :1, :1]
+        if not (tile == first).all():
+            return self.run(tile)[0]
+        colour = first.tobytes()
+        if colour not in blank:
+            (blank[colour],) = self.run(tile)
+        return blank[colour]
 
     def _kept(self, span: Span) -> slice:
         """Cells of the joined map."""

@@ -9,8 +9,10 @@ from twofold.eyes.gaussians import (
     TOP_PLACES,
     PatchGaussians,
     fit_patch_gaussians,
+    only_looked_at,
     top_mean,
 )
+from twofold.eyes.hidden import all_shown, filled, judged_places, lend_common
 from twofold.eyes.moments import PatchMoments, PatchSums, as_places, patch_moments
 from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
@@ -32,13 +34,18 @@ __all__ = [
     "RegionScale",
     "SourceWeight",
     "Spot",
+    "all_shown",
     "as_places",
     "choose_source_weight",
+    "filled",
     "find_spots",
     "fit_bank",
     "fit_patch_gaussians",
     "fit_trimmed_patches",
+    "judged_places",
+    "lend_common",
     "most_like_source",
+    "only_looked_at",
     "patch_moments",
     "place_weight",
     "region_scale",

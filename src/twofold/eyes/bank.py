@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twofold.densities import central, n_central
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.eyes.coreset import greedy_centers
-from twofold.eyes.gaussians import top_mean
+from twofold.eyes.gaussians import only_looked_at, top_mean
 from twofold.eyes.neighbours import nearest_squares
 
 __all__ = ["BankFit", "FreeBank", "fit_bank"]
@@ -47,16 +47,19 @@ class FreeBank:
     whitening: Floats
     rows: Floats
 
-    def squared_distances(self, patches: NDArray[np.floating]) -> Array:
+    def squared_distances(
+        self, patches: NDArray[np.floating], looked_at: Mask | None = None
+    ) -> Array:
         """Squared whitened distance of each patch to its nearest row, float64 (n, g * h).
 
         Args:
             patches: (n, c, g, h), an array or rows on disk. Cost O(n g h k c).
+            looked_at: bool (n, g * h), patches that count; the others are at 0.
         """
         found = np.empty((len(patches), math.prod(patches.shape[2:])))
         for row, image in zip(found, _images(patches), strict=True):
             row[:] = nearest_squares(self.whiten(image), self.rows)
-        return found
+        return only_looked_at(found, looked_at)
 
     def only(self, rows: Mask) -> FreeBank:
         """The bank of some of the rows, bool (k,); the whole one where there are none."""
@@ -111,6 +114,8 @@ def fit_bank(
     *,
     trim: float,
     random_state: int,
+    source_looked_at: Mask | None = None,
+    looked_at: Mask | None = None,
 ) -> BankFit:
     """Fit to the source's patches and those of the pool's most normal images.
 
@@ -128,6 +133,8 @@ def fit_bank(
         groups: int (n,), equal for images that are no independent draws.
         trim: share of the pool left out, in [0, 0.5].
         random_state: of the draws.
+        source_looked_at: bool (m, g * g), patches of the source that count; None for all.
+        looked_at: bool (n, g * g), the same of the pool. The others are not drawn, and are at 0.
 
     Raises:
         NotEnoughImagesError: fewer than two images of the pool.
@@ -137,13 +144,14 @@ def fit_bank(
     if n < 2:
         raise NotEnoughImagesError(f"a bank of patches needs at least 2 target images, got {n}")
     kept = np.ones(n, dtype=np.bool_)
-    model, owners = _build(source, pool, groups, kept, random_state)
-    distances = _of_others(model, owners, pool, groups)
+    shown = (source_looked_at, looked_at)
+    model, owners = _build(source, pool, groups, kept, random_state, shown)
+    distances = only_looked_at(_of_others(model, owners, pool, groups), looked_at)
     count = n_central(n, trim)
     if count < n:
-        kept = central(top_mean(distances), count)
-        model, owners = _build(source, pool, groups, kept, random_state)
-        distances = _of_others(model, owners, pool, groups)
+        kept = central(top_mean(distances, looked_at=looked_at), count)
+        model, owners = _build(source, pool, groups, kept, random_state, shown)
+        distances = only_looked_at(_of_others(model, owners, pool, groups), looked_at)
     return BankFit(model, kept, distances, owners)
 
 
@@ -153,10 +161,14 @@ def _build(
     groups: NDArray[np.integer],
     kept: Mask,
     random_state: int,
+    shown: tuple[Mask | None, Mask | None],
 ) -> tuple[FreeBank, NDArray[np.int64]]:
-    """A bank, and the group that each row is of; -1 for the source."""
+    """A bank, and the group that each row is of; -1 for the source.
+
+    ``shown`` are the patches of source and pool that count.
+    """
     rng = np.random.default_rng(random_state)
-    own, images = _drawn(pool, np.flatnonzero(kept), rng)
+    own, images = _drawn(pool, np.flatnonzero(kept), rng, shown[1])
     mean = own.mean(axis=0, dtype=np.float64)
     # In place: in float64 these patches take most of the memory of a fit.
     own -= mean
@@ -164,7 +176,7 @@ def _build(
     rows, owners = (own @ whitening).astype(np.float32), groups[images].astype(np.int64)
     del own
     if source is not None:
-        lent, _ = _drawn(source, np.arange(len(source)), rng)
+        lent, _ = _drawn(source, np.arange(len(source)), rng, shown[0])
         lent -= lent.mean(axis=0, dtype=np.float64)
         rows = np.concatenate([rows, (lent @ whitening).astype(np.float32)])
         owners = np.concatenate([owners, np.full(len(lent), -1)])
@@ -175,7 +187,10 @@ def _build(
 
 
 def _drawn(
-    patches: NDArray[np.floating], images: NDArray[np.intp], rng: np.random.Generator
+    patches: NDArray[np.floating],
+    images: NDArray[np.intp],
+    rng: np.random.Generator,
+    looked_at: Mask | None = None,
 ) -> tuple[Array, NDArray[np.intp]]:
     """Patches of some images, as many of each, float64 (r, c), and the image of each."""
     places = patches.shape[2] * patches.shape[3]
@@ -183,9 +198,11 @@ def _drawn(
     each = min(places, max(1, _DRAWN // len(images)))
     rows, owners = [], []
     for image in images:
-        chosen = rng.choice(places, each, replace=False) if each < places else np.arange(places)
+        chosen = np.arange(places) if looked_at is None else np.flatnonzero(looked_at[image])
+        if each < len(chosen):
+            chosen = rng.choice(chosen, each, replace=False)
         rows.append(patches[image].reshape(patches.shape[1], -1).T[chosen])
-        owners.append(np.full(each, image))
+        owners.append(np.full(len(chosen), image))
     return np.concatenate(rows, dtype=np.float64), np.concatenate(owners)
 
 

@@ -70,7 +70,11 @@ def greedy_centers(rows: Floats, k: int, generator: np.random.Generator) -> Inde
 
 
 def patch_coreset(
-    patches: NDArray[np.floating], size: int, candidates: int, generator: np.random.Generator
+    patches: NDArray[np.floating],
+    size: int,
+    candidates: int,
+    generator: np.random.Generator,
+    looked_at: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Distinct patches that lie near all others, of all images and places; float32 (<= size, c).
 
@@ -83,13 +87,13 @@ def patch_coreset(
         size: patches wanted, >= 1.
         candidates: most patches to choose from, >= 1; they take ``4 * (c + 128)`` bytes each.
         generator: of the draw, the projection and the first patch.
+        looked_at: bool (n, g * g), patches that may be chosen, at least one; None for all.
     """
     n, c = patches.shape[:2]
     places = patches.reshape(n, c, -1)
-    total = n * places.shape[2]
-    drawn = np.arange(total)
-    if total > candidates:
-        drawn = np.sort(generator.choice(total, candidates, replace=False))
+    drawn = np.arange(n * places.shape[2]) if looked_at is None else np.flatnonzero(looked_at)
+    if len(drawn) > candidates:
+        drawn = np.sort(generator.choice(drawn, candidates, replace=False))
     image, place = np.divmod(drawn, places.shape[2])
     rows = np.asarray(places[image, :, place], dtype=np.float32)
     projected = random_projection(rows, _PROJECTED, generator)

@@ -13,13 +13,14 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.eyes.moments import Floats, PatchMoments, as_places
+from twofold.eyes.moments import Floats, Mask, PatchMoments, as_places
 
 __all__ = [
     "MIN_IMAGES",
     "TOP_PLACES",
     "PatchGaussians",
     "fit_patch_gaussians",
+    "only_looked_at",
     "top_mean",
 ]
 
@@ -53,11 +54,14 @@ class PatchGaussians:
     whitening: Floats
     log_determinant: Array
 
-    def squared_distances(self, patches: NDArray[np.floating]) -> Array:
+    def squared_distances(
+        self, patches: NDArray[np.floating], looked_at: Mask | None = None
+    ) -> Array:
         """Squared Mahalanobis distance of each patch, float64 (n, g * g).
 
         Args:
             patches: (n, c, g, g) with g * g = p, or any g if all places share one.
+            looked_at: bool (n, g * g), patches that count; the others are at 0.
         """
         n = len(patches)
         # No images have no grid either.
@@ -70,7 +74,20 @@ class PatchGaussians:
             block[: len(chunk)] = chunk
             distances = _whitened_squares(as_places(block).astype(np.float64), mean, whitening)
             found[start : start + _BLOCK] = distances.T[: len(chunk)]
-        return found
+        return only_looked_at(found, looked_at)
+
+    def at(self, places: Mask) -> PatchGaussians:
+        """The same on a larger grid, at whose other places nothing is odd: distances are 0 there.
+
+        Args:
+            places: bool (q,), True at as many as there are here, in their order.
+        """
+        p, c = len(places), self.mean.shape[1]
+        mean, whitening = np.zeros((p, c), np.float32), np.zeros((p, c, c), np.float32)
+        log_determinant = np.zeros(p)
+        mean[places], whitening[places] = self.mean, self.whitening
+        log_determinant[places] = self.log_determinant
+        return PatchGaussians(mean, whitening, log_determinant)
 
     def of_places(self, places: Floats) -> Array:
         """Squared distances (n, p) from places (p, n, c), in float32: for fits, twice as fast."""
@@ -249,12 +266,22 @@ def _intensity(covariance: Array, goal: Array, fourth: float, n: float) -> float
     return min(max(error / gap if error < gap else 1.0, 1.0 / n), 1.0)
 
 
-def top_mean(distances: Array, places: int = TOP_PLACES) -> Array:
+def top_mean(distances: Array, places: int = TOP_PLACES, looked_at: Mask | None = None) -> Array:
     """Mean of each row's largest values, float64 (n,): an image's score from its patches'.
 
     Args:
-        distances: float64 (n, p).
+        distances: float64 (n, p), none negative.
         places: how many, >= 1; all p if there are fewer.
+        looked_at: bool (n, p), patches that count; at least one of each row.
     """
     k = min(places, distances.shape[1])
-    return np.asarray(np.partition(distances, -k, axis=1)[:, -k:].mean(axis=1))
+    largest = np.partition(only_looked_at(distances, looked_at), -k, axis=1)[:, -k:]
+    if looked_at is None:
+        return np.asarray(largest.mean(axis=1))
+    # What does not count is 0, and nothing is less.
+    return np.asarray(largest.sum(axis=1) / np.minimum(k, looked_at.sum(axis=1)))
+
+
+def only_looked_at(distances: Array, looked_at: Mask | None) -> Array:
+    """Distances (n, p), 0 where ``looked_at``, bool (n, p), is False; None changes nothing."""
+    return distances if looked_at is None else np.where(looked_at, distances, 0.0)

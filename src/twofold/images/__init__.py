@@ -11,12 +11,17 @@ from twofold.images.decode import decode
 from twofold.images.depth import check_bit_depth
 from twofold.images.find import ImageInput, find_images
 from twofold.images.loaded import LoadedImage
+from twofold.images.mask import Mask
+from twofold.images.masks import MaskInput, Masks
 from twofold.images.survey import Survey, survey
 
 __all__ = [
     "ImageInput",
     "ImageSet",
     "LoadedImage",
+    "Mask",
+    "MaskInput",
+    "Masks",
     "Problem",
     "Survey",
     "check_bit_depth",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twofold.images.depth import check_bit_depth
 from twofold.images.loaded import FileItem, Header, Item, LoadedImage
+from twofold.images.masks import Masks
 from twofold.images.memory import DatasetItem, array_items
 
 __all__ = ["ImageSet", "Problem"]
@@ -40,10 +41,12 @@ class ImageSet:
         bit_depth: with which integers of more than 8 bits a channel are read, 9 to 16; None if
             nobody has stated it, and then they are divided over all 16 bits. It is without
             influence on 8-bit images.
+        masks: what is left out of the images; None leaves out nothing.
     """
 
     _items: tuple[Item, ...]
     bit_depth: int | None = None
+    masks: Masks | None = None
 
     @classmethod
     def from_paths(cls, paths: Iterable[str | os.PathLike[str]]) -> ImageSet:
@@ -74,9 +77,15 @@ class ImageSet:
         return f"<ImageSet of {len(self)} images>"
 
     def load(self, index: int) -> LoadedImage:
-        """Read the content of one image, once; raises ImageError with the reason if it cannot."""
+        """Read the content of one image, once; raises ImageError with the reason if it cannot.
+
+        Raises ConfigError if its mask cannot be used.
+        """
         loaded = self._items[index].load()
-        return loaded if self.bit_depth is None else replace(loaded, bit_depth=self.bit_depth)
+        if self.bit_depth is not None:
+            loaded = replace(loaded, bit_depth=self.bit_depth)
+        mask = None if self.masks is None else self.masks.of(self.names[index])
+        return loaded if mask is None else replace(loaded, mask=mask, name=self.names[index])
 
     def read_bytes(self, index: int) -> bytes:
         """Return the content that the digest of image `index` covers; raises ImageError."""
@@ -92,11 +101,27 @@ class ImageSet:
 
     def subset(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> ImageSet:
         """Return the images at `indices`, in that order, under the names they have here."""
-        return ImageSet(tuple(self._items[i] for i in indices), self.bit_depth)
+        return replace(self, _items=tuple(self._items[i] for i in indices))
 
     def at_depth(self, depth: int | None) -> ImageSet:
         """Return the same images, read with another `bit_depth`.
 
         Raises ConfigError unless it is None or a whole number of 9 to 16.
         """
-        return ImageSet(self._items, check_bit_depth(depth))
+        return replace(self, bit_depth=check_bit_depth(depth))
+
+    def masked(self, masks: Masks | None) -> ImageSet:
+        """Return the same images, of which other parts are left out; None leaves out nothing.
+
+        Those pixels are decoded as the mean colour of the others of their image, so that what they
+        showed has no influence on anything.
+        """
+        return replace(self, masks=None if masks is None else masks.fresh())
+
+    def looked_at(self, index: int, grid: tuple[int, int]) -> NDArray[np.bool_] | None:
+        """Return the places of a grid at which an image is looked at; None without masks.
+
+        `grid` is rows and columns, the result bool of that shape. Raises ConfigError if the mask
+        cannot be used or leaves no place.
+        """
+        return None if self.masks is None else self.masks.places(self.names[index], grid)

@@ -12,9 +12,10 @@ from PIL import Image, ImageFile, ImageOps
 from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
-from twofold.errors import ImageError, UsageError
+from twofold.errors import ConfigError, ImageError, UsageError
 from twofold.images.colour import to_rgb
 from twofold.images.deep import DeepPixels, read_deep
+from twofold.images.mask import SIDEWAYS, Mask
 from twofold.images.opening import (
     TiffFile,
     channel_bits,
@@ -30,7 +31,10 @@ _STEPS: Final = {"L;2": 85, "L;4": 17}  # from one grey of a PNG of 2 or 4 bits 
 
 
 def decode(
-    content: bytes, min_side: int | None = None, bit_depth: int | None = None
+    content: bytes,
+    min_side: int | None = None,
+    bit_depth: int | None = None,
+    mask: Mask | None = None,
 ) -> Image.Image:
     """Decode the content of a PNG, JPEG, BMP, TIFF or WebP file to an upright 8-bit RGB image.
 
@@ -38,34 +42,48 @@ def decode(
     several pictures (MPO, as telephones write them) and of a TIFF with several pages the first is
     taken. With `min_side`, in pixels, a JPEG at least twice as large on both sides is scaled down
     while it is decoded, by a power of two up to 8, and neither side gets shorter than `min_side`.
-    `bit_depth` says what integers of more than 8 bits mean; see `twofold.images.to_rgb`.
+    `bit_depth` says what integers of more than 8 bits mean; see `twofold.images.to_rgb`. What
+    `mask` leaves out of the upright image gets the mean colour of the rest.
 
     Raises ImageError, with a reason of one line, for whatever is not one such image of at least
-    8 x 8 pixels and at most `PIL.Image.MAX_IMAGE_PIXELS` pixels. No warning of Pillow gets out.
+    8 x 8 pixels and at most `PIL.Image.MAX_IMAGE_PIXELS` pixels; ConfigError for a mask of another
+    size. No warning of Pillow gets out.
     """
     if min_side is not None and min_side < 1:
         raise UsageError(f"min_side is {min_side}: it must be at least 1")
     with refusing():
         image = _open(content)
         if channel_bits(image) > 8:
-            eight = read_deep(image, content, lambda: _open(content))
-            return _turn(to_rgb(eight.to_image(bit_depth)), orientation(image))
+            deep = _deep(image, content, mask)
+            eight = _turn(to_rgb(deep.to_image(bit_depth)), orientation(image))
+            return eight if mask is None else mask.painted(eight)
+        whole = image.size
         if min_side is not None and isinstance(image, JpegImageFile):
             image.draft(None, (min_side, min_side))
+        smaller = image.size != whole
         _load(image)
-        return to_rgb(upright(image))
+        found, fitting = to_rgb(upright(image)), mask
+        if mask is not None and smaller:
+            mask.check(whole[::-1] if orientation(image) in SIDEWAYS else whole)
+            fitting = mask.resized(found.size)
+            if fitting is None:  # too little is looked at to be seen in a smaller image
+                return decode(content, mask=mask)
+        return found if fitting is None else fitting.painted(found)
 
 
-def deep_pixels(content: bytes) -> DeepPixels | None:
+def deep_pixels(content: bytes, mask: Mask | None = None) -> DeepPixels | None:
     """Return the numbers of an image file with more than 8 bits a channel; None for any other.
 
-    Raises ImageError as `decode` does.
+    What `mask` leaves out is 0. Raises ImageError and ConfigError as `decode` does.
     """
     with refusing():
         image = _open(content)
-        if channel_bits(image) <= 8:
-            return None
-        return read_deep(image, content, lambda: _open(content))
+        return None if channel_bits(image) <= 8 else _deep(image, content, mask)
+
+
+def _deep(image: ImageFile.ImageFile, content: bytes, mask: Mask | None) -> DeepPixels:
+    found = read_deep(image, content, lambda: _open(content))
+    return found if mask is None else found.only(mask, orientation(image))
 
 
 @contextmanager
@@ -74,7 +92,7 @@ def refusing() -> Iterator[None]:
     try:
         with quiet():
             yield
-    except ImageError:
+    except (ImageError, ConfigError):
         raise
     except MemoryError:
         raise ImageError("not enough memory to decode it") from None

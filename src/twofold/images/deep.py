@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from twofold.errors import ImageError
 from twofold.images.depth import FULL_DEPTH, least_depth, to_eight_bit
+from twofold.images.mask import Mask
 from twofold.images.opening import PNG, TiffFile, channel_bits, raw_mode, raw_modes, unpack_as
 
 __all__ = ["DEEP_MODES", "DeepPixels", "deep_grey", "read_deep"]
@@ -60,6 +61,20 @@ class DeepPixels:
     def colours(self) -> NDArray[Any]:
         """The values without those of alpha."""
         return self.values[..., :-1] if self.mode in _ALPHA else self.values
+
+    def only(self, mask: Mask, orientation: int = 1) -> DeepPixels:
+        """Return the image with 0 wherever a mask leaves something out.
+
+        Args:
+            mask: of the upright image.
+            orientation: of these numbers, as EXIF counts it.
+
+        Raises:
+            ConfigError: the mask has another size.
+        """
+        looked_at = mask.stored(self.values.shape[1::-1], orientation)
+        shape = looked_at.shape + (1,) * (self.values.ndim - 2)
+        return replace(self, values=self.values * looked_at.reshape(shape))
 
     def to_image(self, bit_depth: int | None) -> Image.Image:
         """Return the image with 8 bits a channel, in Pillow's mode `mode`.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twofold.errors import ConfigError
 from twofold.images.colour import to_rgb
 from twofold.images.decode import decode, deep_pixels, orientation, refusing
 from twofold.images.deep import DeepPixels
 from twofold.images.depth import FULL_DEPTH
+from twofold.images.mask import SIDEWAYS, Mask
 from twofold.images.opening import (
     channel_bits,
     has_several_pages,
@@ -24,9 +28,6 @@ from twofold.images.opening import (
 from twofold.images.reading import display_name, open_file, read_file
 
 __all__ = ["FileItem", "Header", "Item", "LoadedImage"]
-
-# Orientations of EXIF from which on width and height change places.
-_LYING = 5
 
 
 @dataclass(frozen=True)
@@ -56,45 +57,72 @@ class LoadedImage:
         pixels: None for a file; else a uint8 array (h, w), (h, w, 3) or (h, w, 4), or pixels with
             more bits.
         bit_depth: of integers of more than 8 bits a channel; None stands for 16.
+        mask: what of it is left out; None leaves out nothing.
+        name: what to call it where the mask does not fit.
     """
 
     content: bytes
     pixels: NDArray[np.uint8] | DeepPixels | None = None
     bit_depth: int | None = None
+    mask: Mask | None = None
+    name: str = ""
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what decides about the decoded pixels, 64 hexadecimal digits.
 
-        That is the content alone, but for images of more than 8 bits also the bit depth.
+        That is the content alone, but for images of more than 8 bits also the bit depth, and for
+        those with a mask also that.
         """
         content = hashlib.sha256(self.content)
         if isinstance(self.pixels, DeepPixels) or (
             self.pixels is None and is_deep_file(self.content)
         ):
             content.update(f"\nread with {self.bit_depth or FULL_DEPTH} bits".encode())
+        if self.mask is not None:
+            content.update(f"\nlooked at through {self.mask.digest}".encode())
         return content.hexdigest()
 
     def decode(self, min_side: int | None = None) -> Image.Image:
         """Return the image as 8-bit RGB; see `twofold.images.decode` for `min_side` and errors.
 
-        An image in memory has nothing to gain from `min_side` and ignores it.
+        An image in memory has nothing to gain from `min_side` and ignores it. What the mask leaves
+        out has the mean colour of the rest. Raises ConfigError if the mask has another size.
         """
-        if self.pixels is None:
-            return decode(self.content, min_side, self.bit_depth)
-        with refusing():
-            if isinstance(self.pixels, DeepPixels):
-                return to_rgb(self.pixels.to_image(self.bit_depth))
-            return to_rgb(Image.fromarray(self.pixels))
+        with self._naming():
+            if self.pixels is None:
+                return decode(self.content, min_side, self.bit_depth, self.mask)
+            with refusing():
+                deep = self._deep_in_memory()
+                if deep is not None:
+                    image = to_rgb(deep.to_image(self.bit_depth))
+                else:
+                    assert isinstance(self.pixels, np.ndarray)
+                    image = to_rgb(Image.fromarray(self.pixels))
+                return image if self.mask is None else self.mask.painted(image)
 
     def deep(self) -> DeepPixels | None:
         """Return the numbers as they are stored if they have more than 8 bits a channel, or None.
 
-        Raises ImageError as `decode` does.
+        What the mask leaves out is 0. Raises ImageError and ConfigError as `decode` does.
         """
-        if self.pixels is None:
-            return deep_pixels(self.content)
-        return self.pixels if isinstance(self.pixels, DeepPixels) else None
+        with self._naming():
+            if self.pixels is None:
+                return deep_pixels(self.content, self.mask)
+            return self._deep_in_memory()
+
+    def _deep_in_memory(self) -> DeepPixels | None:
+        if not isinstance(self.pixels, DeepPixels):
+            return None
+        return self.pixels if self.mask is None else self.pixels.only(self.mask)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Say of a mask that does not fit whose it is."""
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError(f"{self.name}: {error}") from error
 
 
 class Item(Protocol):
@@ -138,6 +166,6 @@ def file_header(file: Any) -> Header:
         image = open_image(file)
         deep, pages = channel_bits(image) > 8, has_several_pages(image)
         width, height = image.size
-        if orientation(image) >= _LYING:
+        if orientation(image) in SIDEWAYS:
             width, height = height, width
         return Header(width, height, deep, pages)

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.synthetic._checks import Pixels, check_image
 from twofold.synthetic.defects import DEFECTS, Defective, add_defect
 
 __all__ = ["GRADES", "LEAST_SIDE", "flaw_pixels", "graded_flaws"]
+
+Mask = NDArray[np.bool_]
 
 GRADES = (0.00005, 0.00015, 0.0005, 0.0015, 0.005, 0.015, 0.05)
 """Shares of an image's area: three decades in half decades, so that no size has the whole say.
@@ -25,6 +28,9 @@ LEAST_SIDE = 16
 _ROOM = 4
 # Pixels of the largest window's side: a larger flaw tells nothing more, and takes seconds to paint.
 _MOST_SIDE = 2048
+# A flaw that is hidden in part is a smaller one.
+_NEARLY_ALL = 0.9
+_ATTEMPTS = 10
 
 
 def flaw_pixels(height: int, width: int, share: float) -> int:
@@ -34,7 +40,11 @@ def flaw_pixels(height: int, width: int, share: float) -> int:
 
 
 def graded_flaws(
-    image: Pixels, first: int, rng: np.random.Generator, donor: Pixels | None = None
+    image: Pixels,
+    first: int,
+    rng: np.random.Generator,
+    donor: Pixels | None = None,
+    looked_at: Mask | None = None,
 ) -> Iterator[Defective]:
     """The image with one flaw of each size of :data:`GRADES`, all kinds in turn.
 
@@ -45,6 +55,8 @@ def graded_flaws(
         first: number of the kind to begin with.
         rng: of every draw.
         donor: another image to cut patches from; without one they come from the image itself.
+        looked_at: bool (h, w), where flaws are painted; None for anywhere. One that reaches beyond
+            is painted anew, and after some attempts the one that does so least is taken.
 
     Raises:
         UsageError: an image or donor of another type or shape.
@@ -53,11 +65,41 @@ def graded_flaws(
     kinds = (*DEFECTS, "donor")
     for step, share in enumerate(GRADES):
         kind = kinds[(first + step) % len(kinds)]
-        yield _flawed(image, kind, flaw_pixels(image.shape[0], image.shape[1], share), rng, donor)
+        n = flaw_pixels(image.shape[0], image.shape[1], share)
+        if looked_at is None:
+            yield _flawed(image, kind, n, rng, donor)
+        else:
+            yield _best(image, kind, n, rng, donor, looked_at)
+
+
+def _best(
+    image: Pixels,
+    kind: str,
+    n: int,
+    rng: np.random.Generator,
+    donor: Pixels | None,
+    looked_at: Mask,
+) -> Defective:
+    """The first flaw nearly all of which is looked at, or the one of which the most is."""
+    best, most = None, -1.0
+    for _ in range(_ATTEMPTS):
+        found = _flawed(image, kind, n, rng, donor, looked_at)
+        share = float(looked_at[found.mask].mean())
+        if share > most:
+            best, most = found, share
+        if most >= _NEARLY_ALL:
+            break
+    assert best is not None
+    return best
 
 
 def _flawed(
-    image: Pixels, kind: str, n: int, rng: np.random.Generator, donor: Pixels | None
+    image: Pixels,
+    kind: str,
+    n: int,
+    rng: np.random.Generator,
+    donor: Pixels | None,
+    looked_at: Mask | None = None,
 ) -> Defective:
     """One flaw of ``n`` pixels, painted in a window at a random place."""
     side = max(LEAST_SIDE, _ROOM * math.ceil(math.sqrt(n)))
@@ -65,7 +107,7 @@ def _flawed(
         # A thin line is as long as it has pixels.
         side = max(side, min(n, _MOST_SIDE))
     height, width = (min(side, length) for length in image.shape[:2])
-    top, left = _corner(image, height, width, rng)
+    top, left = _corner(image, height, width, rng, looked_at)
     window = image[top : top + height, left : left + width]
     # A window of an image of few pixels may be all flaw.
     share = min(n / (height * width), 0.5)
@@ -82,8 +124,21 @@ def _flawed(
     return Defective(changed, mask, kind)
 
 
-def _corner(image: Pixels, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Top and left of a random window."""
+def _corner(
+    image: Pixels,
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    looked_at: Mask | None = None,
+) -> tuple[int, int]:
+    """Top and left of a random window, with a pixel that is looked at in its middle, if it can."""
+    if looked_at is not None:
+        pixels = np.flatnonzero(looked_at)
+        row, column = divmod(int(pixels[rng.integers(len(pixels))]), looked_at.shape[1])
+        return (
+            min(max(row - height // 2, 0), image.shape[0] - height),
+            min(max(column - width // 2, 0), image.shape[1] - width),
+        )
     return (
         int(rng.integers(image.shape[0] - height + 1)),
         int(rng.integers(image.shape[1] - width + 1)),

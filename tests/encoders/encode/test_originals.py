@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support import toy
 
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError, ImageSourceError
-from twofold.images import find_images
+from twofold.images import Masks, find_images
 
 
 @pytest.fixture
@@ -84,3 +85,31 @@ def test_large_images_are_reduced_to_a_longer_side(tiny: Encoder, folder: Path) 
     assert encoded.originals.pixels(0, 30).shape == (30, 20, 3)
     assert encoded.originals.pixels(0, 15).shape == (15, 10, 3)
     assert encoded.originals.pixels(1, 1).shape == (1, 1, 3)
+
+
+def test_places_that_are_looked_at() -> None:
+    images = toy.make_world(1, n_source=4, n_pool=4, n_test=2).source
+    mask = np.ones((toy.SIDE, toy.SIDE), dtype=np.bool_)
+    mask[:, 30:] = False
+    frozen = FrozenEncoder(toy.encoder(), ("patches@3", "pooled"), engine="torch")
+    plain = frozen.encode(find_images(images))
+    assert plain.looked_at("patches@3") is None
+    encoded = frozen.encode(find_images(images).masked(Masks.find(mask)))
+    found = encoded.looked_at("patches@3")
+    assert found is not None
+    assert found.shape == (4, 16)
+    assert found.reshape(4, 4, 4)[:, :, :2].all()
+    assert not found.reshape(4, 4, 4)[:, :, 2:].any()
+    part = encoded.subset(np.array([2])).looked_at("patches@3")
+    assert part is not None
+    assert part.shape == (1, 16)
+    assert encoded.subset(np.array([], dtype=np.int64)).looked_at("patches@3") is None
+    assert not set(encoded.digests) & set(plain.digests)
+    # Another output of the same images is of the same pixels.
+    again = frozen.with_outputs(["pooled"]).encode(find_images(images).masked(Masks.find(mask)))
+    assert np.array_equal(again["pooled"], encoded["pooled"])
+    assert not np.array_equal(again["pooled"], plain["pooled"])
+    white = np.ones((toy.SIDE, toy.SIDE), dtype=np.bool_)
+    assert (
+        frozen.encode(find_images(images).masked(Masks.find(white))).looked_at("patches@3") is None
+    )

@@ -83,3 +83,19 @@ def test_arrays_that_are_no_scale(position: int) -> None:
     array[position] = np.nan
     with pytest.raises(ValueError, match="row of finite numbers"):
         MapScale.from_array(array)
+
+
+def test_what_is_not_looked_at_has_no_say_in_the_scale() -> None:
+    """Neither in the floor of blank patches nor in the units or the regions."""
+    given = distances()
+    looked_at = np.zeros(given.shape, dtype=np.bool_)
+    looked_at[:, :8] = True
+    scale, high = (map_scale(np.where(looked_at, given, x), (4, 4), looked_at) for x in (0.0, 1e9))
+    assert scale == high
+    assert scale.floor == pytest.approx(0.01 * np.median(given[:, :8].mean(axis=1)))
+    assert scale.scale == scale_of(given[:, :8].ravel())
+    maps = scale.standardise(np.where(looked_at, given, 0.0), (4, 4)).reshape(given.shape)
+    assert (maps[~looked_at] == maps.min()).all()
+    assert (maps[looked_at] > maps.min()).all()
+    pool = pool_map_scale(np.where(looked_at, given, 0.0), (4, 4), looked_at)
+    assert pool.floor == pytest.approx(scale.floor, rel=0.02)

@@ -88,8 +88,10 @@ class Auto(Method):
         if views.local is None or views.maps is None:
             return super().anomaly_map(images)
         images = images.also_as(self.config.outputs())
-        patches = images.rows(self.config.patches())
-        return views.maps.standardise(views.local.squared_distances(patches), patches.shape[2:])
+        name = self.config.patches()
+        patches = images.rows(name)
+        distances = views.local.squared_distances(patches, images.looked_at(name))
+        return views.maps.standardise(distances, patches.shape[2:])
 
     def map_range(self) -> tuple[float, float]:
         """See :meth:`Method.map_range`."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
-from twofold.images import ImageSet
+from twofold.images import ImageSet, Masks
 from twofold.methods.auto.way import Way
 from twofold.methods.base import FitData
 from twofold.synthetic import GRADES, LEAST_SIDE, graded_flaws
@@ -81,7 +81,9 @@ class FlawTrial:
             assert self.pool.originals is not None
             frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
             self.seen.clear()
-            self.seen[outputs] = [frozen.encode(images, strict=True) for images in self._painted()]
+            self.seen[outputs] = [
+                _without_pixels(frozen.encode(images, strict=True)) for images in self._painted()
+            ]
         return self.seen[outputs]
 
     def sides(self) -> Array:
@@ -101,8 +103,17 @@ class FlawTrial:
         rng = np.random.default_rng(self.random_state)
         for step, (row, donor) in enumerate(zip(self.rows, self.donors, strict=True)):
             image, other = (originals.pixels(one, _MOST_SIDE) for one in (row, donor))
-            flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other)]
-            yield ImageSet.from_array(np.stack([image, *flaws]))
+            mask = originals.mask(row, (image.shape[1], image.shape[0]))
+            looked_at = None if mask is None else mask.looked_at
+            flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other, looked_at)]
+            painted = ImageSet.from_array(np.stack([image, *flaws]))
+            yield painted if mask is None else painted.masked(Masks(mask))
+
+
+def _without_pixels(images: EncodedImages) -> EncodedImages:
+    """Only what was encoded: pixels in memory would take more room; masks say what counts."""
+    masked = images.originals is not None and images.originals.images.masks is not None
+    return images if masked else replace(images, originals=None)
 
 
 def separation(clean: Array, flawed: Array) -> Array:

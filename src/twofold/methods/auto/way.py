@@ -65,7 +65,8 @@ class Way:
         if views.whole is not None:
             whole = views.whole.scores(_vectors(images, self.config))
         if views.local is not None:
-            local = local_scores(views.local, images.rows(self.config.patches()))
+            name = self.config.patches()
+            local = local_scores(views.local, images.rows(name), images.looked_at(name))
         return views.mix(whole, local)
 
     def without(self, group: int) -> Way:
@@ -109,13 +110,14 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     if config.locality != "global":
         fit_patches = _fit_bank if config.places == "none" else _fit_local
         found, distances = fit_patches(config, data.source, pool, random_state, tell)
-        local = top_mean(distances)
+        looked_at = pool.looked_at(config.patches())
+        local = top_mean(distances, looked_at=looked_at)
         views = replace(
             views,
             local_weight=_local_weight(config, found),
             local=found.model,
             local_scale=scale_of(local),
-            maps=pool_map_scale(distances, pool.rows(config.patches()).shape[2:]),
+            maps=pool_map_scale(distances, pool.rows(config.patches()).shape[2:], looked_at),
         )
         choices |= found.choices()
         owners = found.owners if isinstance(found, FreeFit) and config.locality == "local" else None
@@ -159,7 +161,13 @@ def _fit_local(
 ) -> tuple[LocalFit, Array]:
     """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
     name = config.patches()
-    patches = LocalData.of(source[name], pool[name], shared=config.places == "shared")
+    patches = LocalData.of(
+        source[name],
+        pool[name],
+        shared=config.places == "shared",
+        source_looked_at=source.looked_at(name),
+        looked_at=pool.looked_at(name),
+    )
     fit = fit_local(
         patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
     )
@@ -184,6 +192,8 @@ def _fit_bank(
         pool.grouping(),
         trim=config.trim,
         random_state=random_state,
+        source_looked_at=source.looked_at(name),
+        looked_at=pool.looked_at(name),
     )
     tell.step()
     tell.step()

@@ -34,6 +34,7 @@ __all__ = ["PatchConfig", "PatchMethod", "PatchModel"]
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 # Of two images each is as far from the other, and one alone varies nowhere: each fold's fit needs
 # two, and so the whole needs one more.
@@ -80,13 +81,19 @@ class PatchConfig(MethodConfig):
 
 
 class PatchModel(Protocol):
-    """What normal patches are like; each image is judged by itself, bit by bit."""
+    """What normal patches are like; each image is judged by itself, bit by bit.
 
-    def distances(self, patches: Floats) -> Array:
-        """How odd each patch of (n, c, g, g) is, float64 (n, g * g), none negative."""
+    ``looked_at`` is bool (n, g * g), the patches that count, some of each image; None for all.
+    """
+
+    def distances(self, patches: Floats, looked_at: Mask | None = None) -> Array:
+        """How odd each patch of (n, c, g, g) is, float64 (n, g * g), none negative.
+
+        What does not count is at 0.
+        """
         ...  # pragma: no cover
 
-    def scores(self, patches: Floats) -> Array:
+    def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
         """How odd each image of (n, c, g, g) is, float64 (n,), none negative."""
         ...  # pragma: no cover
 
@@ -106,8 +113,8 @@ class PatchMethod(Method):
     config: PatchConfig
 
     @abstractmethod
-    def _model(self, patches: Floats, random_state: int) -> PatchModel:
-        """Fit to normal images (n, c, g, g), n >= 2."""
+    def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> PatchModel:
+        """Fit to normal images (n, c, g, g), n >= 2, and to those patches alone that count."""
 
     @abstractmethod
     def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> PatchModel:
@@ -122,40 +129,45 @@ class PatchMethod(Method):
                 f"method {self.id} needs at least {_LEAST} images of the {self.config.fit_on}, "
                 f"got {len(patches)}"
             )
+        looked_at = self._looked_at(known)
         with one_thread():
-            self.model_ = self._model(patches, random_state)
+            self.model_ = self._model(patches, random_state, looked_at)
         tell.step()
-        scores, distances = self._by_folds(patches, known.grouping(), random_state, tell)
+        scores, distances = self._by_folds(known, random_state, tell)
         origin: Origin = "source" if self.config.fit_on == "source" else "target"
         scale = map_scale if origin == "source" else pool_map_scale
-        self.maps_ = scale(distances, patches.shape[2:])
+        self.maps_ = scale(distances, patches.shape[2:], looked_at)
         return Found(out_of_sample=OutOfSample(scores, origin, known.grouping(), "log"))
 
     def _patches(self, images: EncodedImages) -> Floats:
         return images[self.config.patches()]
 
+    def _looked_at(self, images: EncodedImages) -> Mask | None:
+        return images.looked_at(self.config.patches())
+
     def _by_folds(
-        self, patches: Floats, groups: Index, random_state: int, tell: Steps
+        self, known: EncodedImages, random_state: int, tell: Steps
     ) -> tuple[Array, Array]:
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
-        n = len(patches)
+        patches, looked_at, n = self._patches(known), self._looked_at(known), len(known)
         scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
-        for fold in folds(groups, _FOLDS, random_state):
+        for fold in folds(known.grouping(), _FOLDS, random_state):
+            rest, own = (None if looked_at is None else looked_at[rows] for rows in (~fold, fold))
             with one_thread():
-                model = self._model(patches[~fold], random_state)
-                scores[fold] = model.scores(patches[fold])
-                distances[fold] = model.distances(patches[fold])
+                model = self._model(patches[~fold], random_state, rest)
+                scores[fold] = model.scores(patches[fold], own)
+                distances[fold] = model.distances(patches[fold], own)
             tell.step()
         return scores, distances
 
     def _score(self, images: EncodedImages) -> Array:
-        return self.model_.scores(self._patches(images))
+        return self.model_.scores(self._patches(images), self._looked_at(images))
 
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
         self._require_fitted()
-        patches = self._patches(images)
-        return self.maps_.standardise(self.model_.distances(patches), patches.shape[2:])
+        patches, looked_at = self._patches(images), self._looked_at(images)
+        return self.maps_.standardise(self.model_.distances(patches, looked_at), patches.shape[2:])
 
     def map_range(self) -> tuple[float, float]:
         """See :meth:`Method.map_range`."""

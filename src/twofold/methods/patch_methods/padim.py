@@ -9,13 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from twofold.eyes import PatchGaussians, as_places, fit_patch_gaussians, patch_moments
+from twofold.errors import NotEnoughImagesError
+from twofold.eyes import (
+    PatchGaussians,
+    as_places,
+    filled,
+    fit_patch_gaussians,
+    judged_places,
+    patch_moments,
+)
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
 
 __all__ = ["Padim", "PadimConfig"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 class PadimConfig(PatchConfig):
@@ -32,11 +41,11 @@ class _Gaussians:
 
     model: PatchGaussians
 
-    def distances(self, patches: Floats) -> Array:
-        return self.model.squared_distances(patches)
+    def distances(self, patches: Floats, looked_at: Mask | None = None) -> Array:
+        return self.model.squared_distances(patches, looked_at)
 
-    def scores(self, patches: Floats) -> Array:
-        return np.asarray(self.distances(patches).max(axis=1))
+    def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
+        return np.asarray(self.distances(patches, looked_at).max(axis=1))
 
     def state(self) -> dict[str, NDArray[Any]]:
         return dict(self.model.state())
@@ -61,10 +70,20 @@ class Padim(PatchMethod):
     Config = PadimConfig
     config: PadimConfig
 
-    def _model(self, patches: Floats, random_state: int) -> _Gaussians:
+    def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> _Gaussians:
         del random_state
-        moments = patch_moments(as_places(patches))
-        return _Gaussians(fit_patch_gaussians(moments, regularisation=self.config.regularisation))
+        places = as_places(patches)
+        if looked_at is None:
+            return _Gaussians(self._gaussians(places))
+        judged = judged_places(looked_at)
+        if not judged.any():
+            raise NotEnoughImagesError("masks: no place is shown by at least 2 images")
+        places = filled(places[judged], looked_at[:, judged])
+        return _Gaussians(self._gaussians(places).at(judged))
+
+    def _gaussians(self, places: Floats) -> PatchGaussians:
+        regularisation = self.config.regularisation
+        return fit_patch_gaussians(patch_moments(places), regularisation=regularisation)
 
     def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> _Gaussians:
         return _Gaussians(PatchGaussians.from_state(state, channels))

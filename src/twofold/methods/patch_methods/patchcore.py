@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import softmax
 
+from twofold.eyes import only_looked_at
 from twofold.eyes.coreset import patch_coreset
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
 
@@ -19,6 +20,7 @@ __all__ = ["PatchBank", "Patchcore", "PatchcoreConfig"]
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 class PatchcoreConfig(PatchConfig):
@@ -49,20 +51,23 @@ class PatchBank:
     rows: Floats
     neighbours: int
 
-    def distances(self, patches: Floats) -> Array:
+    def distances(self, patches: Floats, looked_at: Mask | None = None) -> Array:
         """Euclidean distance of each patch to its nearest row, float64 (n, p).
 
         Args:
             patches: (n, c, g, g). Cost O(n p k c) time, ``4 p k`` bytes.
+            looked_at: bool (n, p), patches that count; the others are at 0.
         """
         found = np.empty((len(patches), math.prod(patches.shape[2:])))
         for image, rows in zip(found, _rows(patches), strict=True):
             image[:] = self._nearest(rows)[0]
-        return found
+        return only_looked_at(found, looked_at)
 
-    def scores(self, patches: Floats) -> Array:
-        """Distance of each image's oddest patch, weighted by eq. 7, float64 (n,)."""
-        return np.array([self._score(rows) for rows in _rows(patches)], dtype=np.float64)
+    def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
+        """Distance of each image's oddest patch that counts, weighted by eq. 7, float64 (n,)."""
+        shown = [None] * len(patches) if looked_at is None else list(looked_at)
+        each = zip(_rows(patches), shown, strict=True)
+        return np.array([self._score(*image) for image in each], dtype=np.float64)
 
     def _nearest(self, patches: Floats) -> tuple[Array, Index]:
         """Distance to the nearest row and its position; one image at a time, so that a product's
@@ -73,9 +78,9 @@ class PatchBank:
         # The expansion rounds where patches are near; the differences do not.
         return _lengths(patches - self.rows[nearest]), nearest
 
-    def _score(self, patches: Floats) -> float:
+    def _score(self, patches: Floats, looked_at: Mask | None) -> float:
         distances, nearest = self._nearest(patches)
-        oddest = int(distances.argmax())
+        oddest = int(only_looked_at(distances, looked_at).argmax())
         farthest, b = float(distances[oddest]), min(self.neighbours, len(self.rows))
         if b == 1:
             return farthest
@@ -110,12 +115,13 @@ class Patchcore(PatchMethod):
     Config = PatchcoreConfig
     config: PatchcoreConfig
 
-    def _model(self, patches: Floats, random_state: int) -> PatchBank:
-        config, total = self.config, patches[:, 0].size
+    def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> PatchBank:
+        config = self.config
+        total = patches[:, 0].size if looked_at is None else int(looked_at.sum())
         wanted = max(math.ceil(config.coreset_share * total), config.coreset_least)
         generator = np.random.default_rng(random_state)
         size = min(wanted, config.coreset_limit)
-        rows = patch_coreset(patches, size, config.candidates, generator)
+        rows = patch_coreset(patches, size, config.candidates, generator, looked_at)
         return PatchBank(rows, config.neighbours)
 
     def _model_from(self, state: dict[str, NDArray[Any]], channels: int) -> PatchBank:

@@ -16,11 +16,16 @@ from twofold.eyes import (
     PatchMoments,
     PatchSums,
     SourceWeight,
+    all_shown,
     as_places,
     choose_source_weight,
+    filled,
     fit_patch_gaussians,
     fit_trimmed_patches,
+    judged_places,
+    lend_common,
     most_like_source,
+    only_looked_at,
     patch_moments,
     place_weight,
     top_mean,
@@ -91,27 +96,89 @@ class FreeFit:
         return {}
 
 
-def local_scores(model: PatchGaussians | FreeBank, patches: NDArray[np.floating]) -> Array:
-    """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,)."""
+def local_scores(
+    model: PatchGaussians | FreeBank,
+    patches: NDArray[np.floating],
+    looked_at: Mask | None = None,
+) -> Array:
+    """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,).
+
+    Of those that are looked at, bool (n, g * g).
+    """
     # The products of a bank are large enough for several threads.
     with nullcontext() if isinstance(model, FreeBank) else one_thread():
-        return top_mean(model.squared_distances(patches))
+        return top_mean(model.squared_distances(patches, looked_at), looked_at=looked_at)
 
 
 @dataclass(frozen=True)
 class LocalData:
-    """What local fits share: the source's moments, the pool by place, and whether places count."""
+    """What local fits share.
+
+    Attributes:
+        source: its moments.
+        places: of the pool, float32 (p, n, c); without those that hardly any image shows.
+        shared: whether all places have one Gaussian.
+        judged: bool (g * g,), which places these are; None for all.
+        looked_at: bool (n, p), patches of the pool that count; None for all.
+    """
 
     source: PatchMoments
     places: Floats
     shared: bool = False
+    judged: Mask | None = None
+    looked_at: Mask | None = None
 
     @classmethod
-    def of(cls, source: Floats, pool: Floats, *, shared: bool = False) -> LocalData:
-        """From patch features (n, c, g, g); ``shared`` gives all places one Gaussian."""
+    def of(
+        cls,
+        source: Floats,
+        pool: Floats,
+        *,
+        shared: bool = False,
+        source_looked_at: Mask | None = None,
+        looked_at: Mask | None = None,
+    ) -> LocalData:
+        """From patch features (n, c, g, g).
+
+        Places that fewer than two images of the pool show are no part of the fit; other patches
+        that are not looked at have the mean of their place.
+
+        Args:
+            source: of the source.
+            pool: of the pool.
+            shared: gives all places one Gaussian.
+            source_looked_at: bool (m, g * g), patches of the source that count; None for all.
+            looked_at: bool (n, g * g), the same of the pool.
+
+        Raises:
+            NotEnoughImagesError: no place is shown by two images of the pool.
+        """
+        if source_looked_at is None and looked_at is None:
+            with one_thread():
+                moments = patch_moments(as_places(source), shared=shared)
+            return cls(moments, as_places(pool), shared)
+        lent, own = all_shown(source, source_looked_at), all_shown(pool, looked_at)
+        judged = judged_places(own)
+        if not judged.any():
+            raise NotEnoughImagesError("masks: no place is shown by at least 2 target images")
+        lent, own = lent[:, judged], own[:, judged]
         with one_thread():
-            moments = patch_moments(as_places(source), shared=shared)
-        return cls(moments, as_places(pool), shared)
+            moments = patch_moments(filled(as_places(source)[judged], lent), shared=shared)
+        if not shared:
+            moments = lend_common(moments, lent)
+        return cls(moments, filled(as_places(pool)[judged], own), shared, judged, own)
+
+    def model(self, fitted: PatchGaussians) -> PatchGaussians:
+        """A model of the places that are judged as one of the whole grid."""
+        return fitted if self.judged is None or self.shared else fitted.at(self.judged)
+
+    def distances(self, found: Array) -> Array:
+        """Distances (n, p) at the places that are judged, on the whole grid, (n, g * g)."""
+        if self.judged is None:
+            return found
+        whole = np.zeros((len(found), len(self.judged)))
+        whole[:, self.judged] = only_looked_at(found, self.looked_at)
+        return whole
 
 
 def fit_local(
@@ -146,7 +213,7 @@ def _fit_local(
             data.source, data.places, trim=trim, source_weight=source_weight, shared=data.shared
         )
     share, local_weight = place_weight(patch_moments(data.places, kept))
-    return LocalFit(model, kept, chosen, share, local_weight)
+    return LocalFit(data.model(model), kept, chosen, share, local_weight)
 
 
 def _fit_chosen(
@@ -193,7 +260,7 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
 def cross_fit_local(
     fit: LocalFit, data: LocalData, groups: NDArray[np.int64], *, random_state: int
 ) -> Array:
-    """The pool's patch distances, float64 (n, p), each from a fit that has not seen its image.
+    """The pool's patch distances, float64 (n, g * g), each from a fit that has not seen its image.
 
     Fits to the presumed normals of the whole fit, less those of the fold: their moments are the
     whole's less the fold's.
@@ -212,4 +279,4 @@ def cross_fit_local(
             )
             model = fit_patch_gaussians(moments, data.source, source_weight=fit.source_weight.value)
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
-    return distances
+    return data.distances(distances)

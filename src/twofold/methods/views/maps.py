@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.eyes import RegionScale, region_scale
+from twofold.eyes import RegionScale, only_looked_at, region_scale
 from twofold.methods.views.scale import Scale, scale_of
 from twofold.thresholds import fit_tail
 
@@ -15,6 +15,7 @@ __all__ = ["Grid", "MapScale", "map_scale", "pool_map_scale"]
 
 Array = NDArray[np.float64]
 Grid = tuple[int, int]
+Mask = NDArray[np.bool_]
 
 # Of a hundred normal images one has a patch beyond the upper end of the colours' first half.
 _RARE = 0.99
@@ -67,14 +68,19 @@ class MapScale:
         return cls(Scale(center, spread), low, high, floor, RegionScale.from_array(array[5:]))
 
 
-def map_scale(distances: Array, grid: Grid) -> MapScale:
+def map_scale(distances: Array, grid: Grid, looked_at: Mask | None = None) -> MapScale:
     """The scale of out-of-sample patch distances of presumed normals.
 
     Args:
         distances: float64 (n, p), n >= 1, none negative.
         grid: places down and across.
+        looked_at: bool (n, p), patches that count, some of each image; None for all.
     """
-    floor = _BLANK * float(np.median(distances.mean(axis=1)))
+    means = distances.mean(axis=1)
+    if looked_at is not None:
+        distances = only_looked_at(distances, looked_at)
+        means = distances.sum(axis=1) / looked_at.sum(axis=1)
+    floor = _BLANK * float(np.median(means))
     told_apart = distances[distances > floor]
     # Nothing but copies: any scale will do.
     scale = scale_of(told_apart if len(told_apart) else distances.ravel())
@@ -91,7 +97,7 @@ def _standardised(distances: Array, grid: Grid, scale: Scale, floor: float) -> A
     return scale.standardise(np.maximum(distances, floor)).reshape(-1, *grid)
 
 
-def pool_map_scale(distances: Array, grid: Grid) -> MapScale:
+def pool_map_scale(distances: Array, grid: Grid, looked_at: Mask | None = None) -> MapScale:
     """A scale from a contaminated pool, whose oddest images count for as much as normals could.
 
     Of the peaks, those beyond the bound on the normals' tail are left out (see
@@ -101,10 +107,12 @@ def pool_map_scale(distances: Array, grid: Grid) -> MapScale:
     Args:
         distances: float64 (n, p), out of sample, n >= 1.
         grid: places down and across.
+        looked_at: bool (n, p), patches that count, some of each image; the others are at 0.
     """
     peaks = np.log(np.maximum(distances.max(axis=1), 1e-300))
     order = np.argsort(peaks, kind="stable")
     tail = fit_tail(peaks[order], np.ones(len(peaks)), least=0.0)
     if tail is None:
-        return map_scale(distances, grid)
-    return map_scale(distances[peaks <= tail.quantile(1.0 - _RARE)], grid)
+        return map_scale(distances, grid, looked_at)
+    usual = peaks <= tail.quantile(1.0 - _RARE)
+    return map_scale(distances[usual], grid, None if looked_at is None else looked_at[usual])
