@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -65,6 +66,10 @@ def seconds_to_read(frozen: FrozenEncoder, images: ImageSet) -> float:
 
 def peak_bytes() -> int | None:
     """The most memory that this process has used so far; None where the system does not tell."""
+    with suppress(OSError, StopIteration, ValueError):
+        # What ``getrusage`` tells on Linux begins with the parent's.
+        status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line for line in status if line.startswith("VmHWM:")).split()[1])
     with suppress(ImportError):
         import resource  # noqa: PLC0415 - not on Windows
 
