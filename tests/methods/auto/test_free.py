@@ -82,6 +82,30 @@ def test_saved_and_restored(locality: str) -> None:
     assert np.array_equal(again.anomaly_map(pool), model.anomaly_map(pool))
 
 
+@pytest.mark.parametrize("places", ["none", "each"])
+@pytest.mark.parametrize("image_score", ["oddest", "peak", "size"])
+def test_every_image_score_is_kept(places: str, image_score: str) -> None:
+    source, pool = world_of(patch_cases.patches(10, 1), patch_cases.patches(20, 2))
+    options = FREE | {"places": places, "image_score": image_score}
+    model = fitted(source, pool, **options)
+    again = Auto(toy.encoder(), parse_config(Auto, options)).restore(model.state())
+    assert np.array_equal(again.score(pool), model.score(pool))
+    oddest = fitted(source, pool, **(FREE | {"places": places}))
+    assert np.array_equal(again.score(pool), oddest.score(pool)) == (image_score == "oddest")
+    with pytest.raises(ConfigError, match="image_score"):
+        parse_config(Auto, options | {"image_score": "mean"})
+
+
+def test_windows_of_a_saved_model_are_checked() -> None:
+    source, pool = world_of(patch_cases.patches(10, 1), patch_cases.patches(20, 2))
+    options = FREE | {"image_score": "size"}
+    state = fitted(source, pool, **options).state()
+    with pytest.raises(ConfigError, match="scales of windows"):
+        Auto(toy.encoder(), parse_config(Auto, options)).restore(
+            state | {"windows": -state["windows"]}
+        )
+
+
 def test_patches_at_another_side() -> None:
     config = parse_config(Auto, {"image_size": 96, "scales": 1})
     assert config.outputs() == ("pooled", "patches@3/96")

@@ -10,6 +10,7 @@ from twofold.encoders.patches import patches_name
 from twofold.encoders.scales import pooled_name
 from twofold.encoders.sides import Side, at_side
 from twofold.methods.density import DensityConfig
+from twofold.methods.views.pooling import ImageScore
 
 __all__ = ["LEAST_SIDE", "MOST_SIDE", "AutoConfig", "Effort", "Locality", "Places"]
 
@@ -49,6 +50,9 @@ class AutoConfig(DensityConfig):
     source_weight: float | None = Field(default=None, ge=0, le=1)
     # None: by how much the place explains of a patch.
     local_weight: float | None = Field(default=None, ge=0, le=1)
+    # How patches make up the score of an image. "oddest": the mean of the three oddest; "peak": the
+    # oddest; "size": the window of 1, 2, 4 or 8 places a side that is oddest for its size.
+    image_score: ImageScore = "oddest"
     # What may be spent on a choice: "fast" makes none and knows no smallest flaw; "balanced" sees
     # patches without places at up to 1,024 pixels a side, "thorough" at up to 2,048.
     effort: Effort = "balanced"

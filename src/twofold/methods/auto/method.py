@@ -120,5 +120,6 @@ class Auto(Method):
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,
             free=config.places == "none",
+            image_score=config.image_score,
         )
         self._take(Way(config, views))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from twofold.methods.arrays import under
 from twofold.methods.density import check_gaussian
 from twofold.methods.views.global_view import GlobalView
 from twofold.methods.views.maps import MapScale
+from twofold.methods.views.pooling import ImageScore, Pooling
 from twofold.methods.views.scale import Scale
 
 __all__ = ["Views"]
@@ -33,6 +34,7 @@ class Views:
         whole_scale: of its scores.
         local: the local view, or None.
         local_scale: of its scores.
+        pooling: how its patches make up a score.
         maps: of its patches.
     """
 
@@ -41,6 +43,7 @@ class Views:
     whole_scale: Scale | None = None
     local: PatchGaussians | FreeBank | None = None
     local_scale: Scale | None = None
+    pooling: Pooling = field(default_factory=Pooling)
     maps: MapScale | None = None
 
     def mix(self, whole: Array | None, local: Array | None) -> Array:
@@ -68,6 +71,8 @@ class Views:
             arrays |= _prefixed("local.", self.local.state())
             arrays["local.scale"] = _pair(self.local_scale)
             arrays["local.maps"] = self.maps.to_array()
+            if self.pooling.kind == "size":
+                arrays["windows"] = self.pooling.to_array()
         return arrays
 
     @classmethod
@@ -78,6 +83,7 @@ class Views:
         dim: int | None,
         channels: int | None,
         free: bool = False,
+        image_score: ImageScore = "oddest",
     ) -> Views:
         """Inverse of :meth:`state`.
 
@@ -86,6 +92,7 @@ class Views:
             dim: of the global vectors; None for no global view.
             channels: of the patches; None for no local view.
             free: whether the local view is a bank without places.
+            image_score: how patches make up a score.
 
         Raises:
             ValueError, KeyError: they are not those of such views.
@@ -94,6 +101,7 @@ class Views:
         if not 0 <= local_weight <= 1:
             raise ValueError(f"the local weight must lie in [0, 1], not {local_weight}")
         whole = whole_scale = local = local_scale = maps = None
+        pooling = Pooling(image_score)
         if dim is not None:
             whole = _global(arrays, dim)
             whole_scale = _scale(arrays["whole.scale"])
@@ -102,7 +110,9 @@ class Views:
             local = kind.from_state(under(arrays, "local."), channels)
             local_scale = _scale(arrays["local.scale"])
             maps = MapScale.from_array(arrays["local.maps"])
-        return cls(local_weight, whole, whole_scale, local, local_scale, maps)
+            if image_score == "size":
+                pooling = Pooling.from_array(arrays["windows"])
+        return cls(local_weight, whole, whole_scale, local, local_scale, pooling, maps)
 
 
 def _global(arrays: dict[str, NDArray[Any]], dim: int) -> GlobalView:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.densities import Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.eyes import FreeBank, fit_bank, top_mean
+from twofold.eyes import FreeBank, fit_bank
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
@@ -27,9 +27,10 @@ from twofold.methods.views.local_view import (
     LocalFit,
     cross_fit_local,
     fit_local,
-    local_scores,
+    local_distances,
 )
 from twofold.methods.views.maps import pool_map_scale
+from twofold.methods.views.pooling import fit_pooling
 from twofold.methods.views.scale import scale_of
 from twofold.thresholds import ScoreScale
 
@@ -66,7 +67,9 @@ class Way:
             whole = views.whole.scores(_vectors(images, self.config))
         if views.local is not None:
             name = self.config.patches()
-            local = local_scores(views.local, images.rows(name), images.looked_at(name))
+            patches, looked_at = images.rows(name), images.looked_at(name)
+            distances = local_distances(views.local, patches, looked_at)
+            local = views.pooling.scores(distances, patches.shape[2:], looked_at)
         return views.mix(whole, local)
 
     def without(self, group: int) -> Way:
@@ -111,13 +114,16 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         fit_patches = _fit_bank if config.places == "none" else _fit_local
         found, distances = fit_patches(config, data.source, pool, random_state, tell)
         looked_at = pool.looked_at(config.patches())
-        local = top_mean(distances, looked_at=looked_at)
+        grid = pool.rows(config.patches()).shape[2:]
+        pooling = fit_pooling(config.image_score, distances, grid, looked_at)
+        local = pooling.scores(distances, grid, looked_at)
         views = replace(
             views,
             local_weight=_local_weight(config, found),
             local=found.model,
             local_scale=scale_of(local),
-            maps=pool_map_scale(distances, pool.rows(config.patches()).shape[2:], looked_at),
+            pooling=pooling,
+            maps=pool_map_scale(distances, grid, looked_at),
         )
         choices |= found.choices()
         owners = found.owners if isinstance(found, FreeFit) and config.locality == "local" else None

@@ -28,7 +28,6 @@ from twofold.eyes import (
     only_looked_at,
     patch_moments,
     place_weight,
-    top_mean,
 )
 from twofold.methods.base import FOLDS, folds
 from twofold.threads import one_thread
@@ -39,7 +38,7 @@ __all__ = [
     "LocalFit",
     "cross_fit_local",
     "fit_local",
-    "local_scores",
+    "local_distances",
 ]
 
 Array = NDArray[np.float64]
@@ -96,18 +95,18 @@ class FreeFit:
         return {}
 
 
-def local_scores(
+def local_distances(
     model: PatchGaussians | FreeBank,
     patches: NDArray[np.floating],
     looked_at: Mask | None = None,
 ) -> Array:
-    """Mean squared distance of each image's oddest patches (n, c, g, g), float64 (n,).
+    """Squared distances of the patches (n, c, g, h) of images, float64 (n, g * h).
 
-    Of those that are looked at, bool (n, g * g).
+    Those that are not looked at, bool (n, g * h), are at 0.
     """
     # The products of a bank are large enough for several threads.
     with nullcontext() if isinstance(model, FreeBank) else one_thread():
-        return top_mean(model.squared_distances(patches, looked_at), looked_at=looked_at)
+        return model.squared_distances(patches, looked_at)
 
 
 @dataclass(frozen=True)
