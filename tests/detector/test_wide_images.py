@@ -42,3 +42,13 @@ def test_images_are_seen_and_mapped_as_wide_as_they_are(
     np.testing.assert_array_equal(
         detector.decision_function(images), loaded.decision_function(images)
     )
+
+
+def test_shapes_that_differ_are_said(make: Callable[..., Detector]) -> None:
+    rng = np.random.default_rng(1)
+    wide: NDArray[np.uint8] = rng.integers(0, 256, (12, 32, 64, 3), dtype=np.uint8)
+    high: NDArray[np.uint8] = rng.integers(0, 256, (25, 64, 48, 3), dtype=np.uint8)
+    with pytest.warns(UserWarning, match="times") as caught:
+        make().fit(source=wide, target=high)
+    said = [str(warning.message) for warning in caught]
+    assert any("2.00 times as wide as high, target images 0.75 times" in note for note in said)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 from tests.images.writers import png16, tiff
 
 from twofold.images import Survey, find_images, survey
@@ -108,10 +109,12 @@ def test_pages_and_small_images(tmp_path: Path, photo: Image.Image) -> None:
     shallow(tmp_path, "b.png", (31, 200))
     shallow(tmp_path, "c.jpg", (200, 31))
     shallow(tmp_path, "d.png", (32, 32))
-    assert survey(find_images(tmp_path)).notes == (
+    *notes, shapes = survey(find_images(tmp_path)).notes
+    assert notes == [
         f"1 image with several pages, of which the first is used (first: {tmp_path}/a.tif)",
         f"2 images smaller than 32 pixels on a side, which tells little (first: {tmp_path}/b.png)",
-    )
+    ]
+    assert shapes.startswith("mixed shapes: ")
 
 
 def test_bad_files_are_not_counted(tmp_path: Path, support: ModuleType) -> None:
@@ -173,3 +176,34 @@ def test_headers_are_cheap(tmp_path: Path) -> None:
     started = time.process_time()
     survey(images)
     assert time.process_time() - started < 1.0  # 150 us an image, with room for a busy machine
+
+
+def saved(folder: Path, *sizes: tuple[int, int]) -> Path:
+    """Grey pictures of these widths and heights."""
+    for number, size in enumerate(sizes):
+        Image.new("L", size, 90).save(folder / f"{number}.png")
+    return folder
+
+
+def test_mixed_shapes_are_counted_and_named(tmp_path: Path) -> None:
+    found = survey(find_images(saved(tmp_path, *[(64, 48)] * 5, (128, 96), (48, 64), (200, 40))))
+    assert found.shape == pytest.approx(4 / 3)
+    (note,) = found.notes
+    assert note.startswith("mixed shapes: 6 images like 64 x 48 pixels and 2 of other shapes")
+    assert "6.png, 48 x 64)" in note
+
+
+def test_one_shape_in_many_sizes_is_no_mixture(tmp_path: Path) -> None:
+    sizes = [(64, 48), (128, 96), (65, 48), (1000, 760)]
+    assert survey(find_images(saved(tmp_path, *sizes))).notes == ()
+
+
+def test_a_lying_photograph_has_the_shape_that_it_is_seen_in(tmp_path: Path) -> None:
+    image, exif = Image.new("RGB", (64, 48)), Image.Exif()
+    exif[Base.Orientation] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    found = find_images(tmp_path)
+    header = found.header(0)
+    assert header is not None
+    assert (header.width, header.height) == (48, 64) == found.load(0).decode().size
+    assert survey(found).shape == pytest.approx(0.75)

@@ -13,7 +13,15 @@ from twofold.densities import power_normalise
 from twofold.detector.arguments import whole_labels
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
-from twofold.images import ImageInput, ImageSet, MaskInput, Masks, find_images, survey
+from twofold.images import (
+    ImageInput,
+    ImageSet,
+    MaskInput,
+    Masks,
+    find_images,
+    same_shape,
+    survey,
+)
 from twofold.images.manifest import read_column
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 from twofold.threads import one_thread
@@ -96,9 +104,11 @@ def find_fit_images(
     source_set, pool = find_images(source).masked(masks), found["target"]
     if pool is not None and whole is not None and len(whole) != len(pool):
         raise ConfigError(f"target_labels has {len(whole)} entries for {len(pool)} target images")
-    depth, notes = _look_over(source_set, bit_depth, "source")
-    pool_depth, pool_notes = (None, ()) if pool is None else _look_over(pool, bit_depth, "target")
-    notes += pool_notes
+    depth, notes, shape = _look_over(source_set, bit_depth, "source")
+    pool_depth, pool_notes, pool_shape = (
+        (None, (), None) if pool is None else _look_over(pool, bit_depth, "target")
+    )
+    notes += pool_notes + _shapes_differ(shape, pool_shape)
     if None not in (depth, pool_depth) and depth != pool_depth:
         notes += (
             f"source images are read with {depth} bits and target images with {pool_depth}: if "
@@ -166,16 +176,26 @@ def grouped(images: EncodedImages, given: NDArray[np.int64] | None = None) -> En
         return replace(images, groups=find_groups(vectors, images.names, images.digests, mine))
 
 
+def _shapes_differ(source: float | None, target: float | None) -> tuple[str, ...]:
+    """A note where images of the two domains have another ratio of width and height."""
+    if source is None or target is None or same_shape(source, target):
+        return ()
+    return (
+        f"source images are {source:.2f} times as wide as high, target images {target:.2f} times: "
+        "both are brought to one shape, and things look stretched in one of them",
+    )
+
+
 def _look_over(
     images: ImageSet, stated: int | None, name: str
-) -> tuple[int | None, tuple[str, ...]]:
-    """The bit depth of one set, if it has images with more than 8 bits, and notes on its files."""
+) -> tuple[int | None, tuple[str, ...], float | None]:
+    """The bit depth of one set, if it has images with more than 8 bits; notes; and its shape."""
     found = survey(images, find_depth=stated is None)
     depth = found.bit_depth if stated is None or not found.n_deep else stated
     notes = found.notes
     if images.masks is not None:
         notes += images.masks.notes(images.names)
-    return depth, tuple(f"{name}: {note}" for note in notes)
+    return depth, tuple(f"{name}: {note}" for note in notes), found.shape
 
 
 def check_given(

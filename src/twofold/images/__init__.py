@@ -13,7 +13,7 @@ from twofold.images.find import ImageInput, find_images
 from twofold.images.loaded import LoadedImage
 from twofold.images.mask import Mask
 from twofold.images.masks import MaskInput, Masks
-from twofold.images.survey import Survey, survey
+from twofold.images.survey import Survey, same_shape, survey
 
 __all__ = [
     "ImageInput",
@@ -27,6 +27,7 @@ __all__ = [
     "check_bit_depth",
     "decode",
     "find_images",
+    "same_shape",
     "survey",
     "to_rgb",
 ]

@@ -6,18 +6,22 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Final, TypeVar
 
 from twofold.errors import ImageError
 from twofold.images.collection import ImageSet
 from twofold.images.loaded import Header
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "same_shape", "survey"]
 
 _SMALL: Final = 32  # pixels on a side, below which an image tells little
 _PORTION: Final = 64  # images per task of a thread: handing over one costs as much as a header
 _DARK: Final = 16  # times below the largest value of the set's bit depth: 4 bits
+
+# Shapes that differ by less move nothing by more than a fortieth of the image.
+_ALIKE: Final = 1.05
 
 T = TypeVar("T")
 
@@ -36,6 +40,7 @@ class Survey:
             MaxSampleValue of TIFF), else the least of 10, 12, 14 and 16 that holds the largest
             value; None if there are none, or not looked for.
         notes: one line each of what may make the scores wrong, with counts and the first name.
+        shape: width over height of a median image; None if no header can be read.
     """
 
     n: int
@@ -44,6 +49,7 @@ class Survey:
     largest: int | None
     bit_depth: int | None
     notes: tuple[str, ...]
+    shape: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,9 @@ def survey(images: ImageSet, *, find_depth: bool = True) -> Survey:
             *_notes_on_mixture(images, headers, deep),
             *_notes_on_depth(images, values, depth),
             *_notes_on_headers(images, headers),
+            *_notes_on_shapes(images, headers),
         ),
+        shape=_shape(headers),
     )
 
 
@@ -166,6 +174,36 @@ def _notes_on_headers(images: ImageSet, headers: dict[int, Header]) -> Iterable[
             f"{_count(len(small))} smaller than {_SMALL} pixels on a side, which tells little "
             f"(first: {images.names[small[0]]})"
         )
+
+
+def _shape(headers: dict[int, Header]) -> float | None:
+    return median_low(h.width / h.height for h in headers.values()) if headers else None
+
+
+def _notes_on_shapes(images: ImageSet, headers: dict[int, Header]) -> Iterable[str]:
+    usual = _shape(headers)
+    if usual is None:
+        return
+    like: list[int] = []
+    others: list[int] = []
+    for row, header in headers.items():
+        alike = same_shape(header.width / header.height, usual)
+        (like if alike else others).append(row)
+    if not others:
+        return
+    sizes = Counter((headers[row].width, headers[row].height) for row in like or others)
+    (width, height), _ = sizes.most_common(1)[0]
+    odd = headers[others[0]]
+    yield (
+        f"mixed shapes: {_count(len(like))} like {width} x {height} pixels and {len(others)} of "
+        f"other shapes (first: {images.names[others[0]]}, {odd.width} x {odd.height}); all are "
+        "brought to one shape, so what lies at a place in one lies elsewhere in another"
+    )
+
+
+def same_shape(one: float, other: float) -> bool:
+    """Whether two ratios of width over height are the same but for rounding and cropping."""
+    return max(one, other) <= _ALIKE * min(one, other)
 
 
 def _count(n: int) -> str:
