@@ -49,8 +49,8 @@ _MOST_TOGETHER = 768 * 768
 # Raise it with every change of the engines that changes bits and shows in nothing below.
 ENGINE_VERSION = 1
 # Values of a part's input that one tile of a large image holds: 1,024 x 1,024 pixels, or as much
-# of a map. A call takes some 150 MB of activations then, and margins an eighth of the time; with half as
-# many it is 90 MB and a quarter.
+# of a map. A call takes some 150 MB of activations then, and margins an eighth of the time; with
+# half as many it is 90 MB and a quarter.
 TILE_VALUES = 3_200_000
 _SPLITS: tuple[Trainable, ...] = get_args(Trainable)
 
