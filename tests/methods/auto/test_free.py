@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -119,10 +120,20 @@ def test_patches_at_another_side() -> None:
     assert np.isfinite(model.score(images[1])).all()
 
 
-@pytest.mark.parametrize("size", [0, 63, 16385, "large", (640,), (640, 63)])
+@pytest.mark.parametrize(
+    "size", [0, 63, 16385, 640.5, True, "large", (640,), (640, 63), [96, 96, 3], {"side": 640}]
+)
 def test_impossible_sides(size: Any) -> None:
-    with pytest.raises(ConfigError, match="image_size"):
+    message = r"option image_size: must be auto, native, 64 to 16384 pixels, or \[width,height\]"
+    with pytest.raises(ConfigError, match=message):
         parse_config(Auto, {"image_size": size})
+
+
+@pytest.mark.parametrize("size", [None, "auto", "native", 64, 16384, (96, 64), [96, 64]])
+def test_possible_sides(size: Any) -> None:
+    found = parse_config(Auto, {"image_size": size})
+    assert found.model_dump()["image_size"] == (tuple(size) if isinstance(size, list) else size)
+    assert parse_config(Auto, json.loads(found.model_dump_json())) == found
 
 
 def test_whole_vectors_stay_those_of_the_encoders_side() -> None:

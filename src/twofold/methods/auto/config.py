@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from twofold.encoders.patches import patches_name
 from twofold.encoders.scales import pooled_name
@@ -56,6 +56,20 @@ class AutoConfig(DensityConfig):
     # What may be spent on a choice: "fast" makes none and knows no smallest flaw; "balanced" sees
     # patches without places at up to 1,024 pixels a side, "thorough" at up to 2,048.
     effort: Effort = "balanced"
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _known_size(cls, given: Any) -> Any:
+        """One message for all of its forms."""
+        if given is None or (isinstance(given, str) and given in ("auto", "native")):
+            return given
+        sides = given if isinstance(given, list | tuple) and len(given) == 2 else (given,)
+        whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+        if whole and all(LEAST_SIDE <= side <= MOST_SIDE for side in sides):
+            return given
+        raise ValueError(
+            f"must be auto, native, {LEAST_SIDE} to {MOST_SIDE} pixels, or [width,height]"
+        )
 
     def settled(self, places: Places = "each", side: Side | None = None) -> Self:
         """These options with ``places`` and ``side`` where nothing is given.
