@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.encoders import inference
+from twofold.encoders import inference, outputs
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
@@ -131,6 +131,17 @@ def test_an_image_does_not_depend_on_its_neighbours(tiny: Encoder, loaded: Encod
     whole = encode_pixels(tiny, pixels, "pooled", "torch")
     for n in (1, BATCH - 1, BATCH, BATCH + 1):
         assert np.array_equal(encode_pixels(tiny, pixels[-n:], "pooled", "torch"), whole[-n:])
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_large_pixels_go_one_by_one(
+    tiny: Encoder, loaded: EncodedImages, engine: EngineKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = as_uint8(loaded)[:3]
+    expected = encode_pixels(tiny, pixels, "pooled", engine)
+    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 0)
+    found = encode_pixels(tiny, pixels, "pooled", engine)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * float(np.abs(expected).max()))
 
 
 def test_an_unknown_output(tiny: Encoder, loaded: EncodedImages) -> None:

@@ -33,17 +33,12 @@ __all__ = ["Engine", "make_engine"]
 
 
 class Engine(Protocol):
-    """Runs batches of one size; may be called from several threads.
+    """Runs batches of exactly as many images as :func:`batch_of` says; safe in several threads.
 
     It has threads of its own, so it belongs to the process that made it.
-
-    Attributes:
-        outputs: their names.
-        batch: images of a call, see :func:`twofold.encoders.outputs.batch_of`.
     """
 
     outputs: tuple[str, ...]
-    batch: int
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """(batch, height, width, 3) uint8 RGB -> one float32 array per output, batch first."""
@@ -160,7 +155,6 @@ class _WholeEngine:
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...], kind: ResolvedEngine) -> None:
         self.outputs = outputs
         preprocessing = encoder.spec.preprocessing
-        self.batch = batch_of(preprocessing.shape)
         if kind == "torch":
             self._run: Runner = TorchRunner(_Outputs(encoder, outputs), preprocessing)
             return
@@ -171,7 +165,7 @@ class _WholeEngine:
             str(torch.__version__),
         )
         model = load_or_convert(key, lambda: to_openvino(encoder, outputs))
-        sample = np.zeros((self.batch, *preprocessing.shape, 3), dtype=np.uint8)
+        sample = np.zeros((batch_of(preprocessing.shape), *preprocessing.shape, 3), dtype=np.uint8)
         self._run = OpenVinoRunner(model, sample, n_streams())
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from twofold.encoders.encoded import LazyRows
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
-from twofold.encoders.outputs import BATCH, EngineKind
+from twofold.encoders.outputs import EngineKind, batch_of
 from twofold.encoders.runners import n_streams
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ImageError, ImageSourceError
@@ -151,7 +151,8 @@ def encode_pixels(
         float32 (n, ...).
     """
     run = make_engine(encoder, (output,), engine)
-    padded = np.zeros((-(-len(pixels) // BATCH) * BATCH, *pixels.shape[1:]), dtype=np.uint8)
+    batch = batch_of(encoder.spec.preprocessing.shape)
+    padded = np.zeros((-(-len(pixels) // batch) * batch, *pixels.shape[1:]), dtype=np.uint8)
     padded[: len(pixels)] = pixels
-    blocks = [run(padded[start : start + BATCH])[0] for start in range(0, len(padded), BATCH)]
+    blocks = [run(padded[start : start + batch])[0] for start in range(0, len(padded), batch)]
     return np.concatenate(blocks)[: len(pixels)]

@@ -129,7 +129,6 @@ class TiledEngine:
 
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...], kind: ResolvedEngine) -> None:
         self.outputs = outputs
-        self.batch = 1
         self._joins = [_join(encoder, output) for output in outputs]
         wanted = {stride for strides, _ in self._joins for stride in strides}
         self._parts = _parts(encoder, wanted, kind)
