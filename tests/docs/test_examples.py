@@ -116,8 +116,11 @@ def run_shell(example: Example, page: Path) -> None:
         assert result.exit_code == 0, f"{where}\n{result.output}"
 
 
-# Half a minute each: their commands go through fits, benchmarks and the demo.
-LONG = {"README.md", "adding.md", "cli.md", "evidence.md", "eyes.md", "thresholds.md"}
+# Ten seconds to half a minute each: their commands go through fits, benchmarks and the demo.
+LONG = {
+    *("README.md", "adding.md", "benchmark.md", "cli.md", "evidence.md", "eyes.md", "local.md"),
+    *("model-format.md", "thresholds.md"),
+}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,13 @@ def picture(height: int, width: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("kind", get_args(ResolvedEngine))
 @pytest.mark.parametrize(
-    "names", [("patches:8@1",), ("patches@3", "patches:4@1"), ("stride16", "stride32")], ids=str
+    "names",
+    [
+        ("patches:8@1",),
+        pytest.param(("patches@3", "patches:4@1"), marks=pytest.mark.slow),
+        pytest.param(("stride16", "stride32"), marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_joined_maps_are_those_of_the_whole_image(
     lite0: Encoder,
