@@ -90,6 +90,13 @@ def lite0() -> Encoder:
     return load_encoder("efficientnet_lite0")
 
 
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of 0.2 megapixels are large, and tiles have as many: several in each part."""
+    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
+    monkeypatch.setattr(tiled, "TILE_VALUES", 600_000)
+
+
 def picture(height: int, width: int) -> NDArray[np.uint8]:
     generator = np.random.default_rng(0)
     return generator.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
@@ -109,11 +116,9 @@ def test_joined_maps_are_those_of_the_whole_image(
     lite0: Encoder,
     kind: ResolvedEngine,
     names: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    small_tiles: None,
 ) -> None:
-    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
-    # Tiles of 0.2 megapixels: several in each part.
-    monkeypatch.setattr(tiled, "TILE_VALUES", 600_000)
+    del small_tiles
     height, width = 736, 608
     encoder = lite0.at_size(height, width)
     engine = make_engine(encoder, names, kind)
@@ -126,11 +131,8 @@ def test_joined_maps_are_those_of_the_whole_image(
         np.testing.assert_allclose(mine, whole, atol=1e-4 * float(whole.std()))
 
 
-def test_sides_that_are_no_multiple_of_the_stride(
-    lite0: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
-    monkeypatch.setattr(tiled, "TILE_VALUES", 600_000)
+def test_sides_that_are_no_multiple_of_the_stride(lite0: Encoder, small_tiles: None) -> None:
+    del small_tiles
     encoder = lite0.at_size(740, 605)
     names = ("patches:8@1",)
     (found,) = make_engine(encoder, names, "torch")(picture(740, 605))
@@ -139,18 +141,19 @@ def test_sides_that_are_no_multiple_of_the_stride(
 
 
 def test_a_network_that_sees_everything_at_once_is_not_cut(
-    lite0: Encoder, monkeypatch: pytest.MonkeyPatch
+    lite0: Encoder, small_tiles: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
-    monkeypatch.setattr(tiled, "TILE_VALUES", 600_000)
+    del small_tiles
     monkeypatch.setattr(tiled, "reach", lambda *_: None)
     engine = make_engine(lite0.at_size(736, 608), ("patches:8@1",), "torch")
     assert isinstance(engine, tiled.TiledEngine)
     assert [len(part.rows) * len(part.columns) for part in engine._parts] == [1]
 
 
-def test_blank_tiles_are_encoded_once(lite0: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "_MOST_TOGETHER", 200_000)
+def test_blank_tiles_are_encoded_once(
+    lite0: Encoder, small_tiles: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del small_tiles
     monkeypatch.setattr(tiled, "TILE_VALUES", 300_000)
     encoder = lite0.at_size(736, 608)
     engine = make_engine(encoder, ("patches:8@1",), "torch")

@@ -46,7 +46,7 @@ class Pooling:
         """
         if self.kind != "size":
             return top_mean(distances, looked_at=looked_at, **_PLACES[self.kind])
-        means = largest_means(only_looked_at(distances, looked_at).reshape(-1, *grid))
+        means = _means(distances, grid, looked_at)
         found = [scale.standardise(mean) for scale, mean in zip(self.scales, means.T, strict=True)]
         # Back from logarithms, on which all scores of patches are judged.
         return np.asarray(np.exp(np.max(found, axis=0)))
@@ -89,8 +89,13 @@ def fit_pooling(
     """
     if kind != "size":
         return Pooling(kind)
-    means = largest_means(only_looked_at(distances, looked_at).reshape(-1, *grid))
+    means = _means(distances, grid, looked_at)
     return Pooling(kind, tuple(scale_of(mean) for mean in means.T))
+
+
+def _means(distances: Array, grid: tuple[int, int], looked_at: Mask | None) -> Array:
+    """The largest means of the patches that count, float64 (n, k)."""
+    return largest_means(only_looked_at(distances, looked_at).reshape(-1, *grid))
 
 
 def largest_means(maps: Array) -> Array:
