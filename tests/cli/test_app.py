@@ -41,7 +41,8 @@ def test_help_answers_at_once() -> None:
         times.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
         assert result.returncode == 0
         assert all(name in result.stdout for name in COMMANDS)
-    assert min(times) < 0.3
+    # 0.2 to 0.4 s; importing torch alone takes 2.
+    assert min(times) < 0.6
 
 
 @pytest.mark.parametrize("module", ["twofold", "twofold.cli"])

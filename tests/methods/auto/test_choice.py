@@ -18,7 +18,7 @@ from twofold.methods import FitData, parse_config
 from twofold.methods.auto import choice, trial
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.method import Auto
-from twofold.methods.auto.size import chosen_size, native_size
+from twofold.methods.auto.size import chosen_size, native_size, places_agree
 from twofold.methods.auto.trial import LEAST_POOL, make_trial, separation
 from twofold.synthetic import GRADES
 
@@ -205,6 +205,59 @@ def test_aspect_ratios_are_kept_where_places_are_not_told_apart(
 ) -> None:
     config = AutoConfig(**options)
     assert chosen_size(config, sizes(640, 640, 640), toy.encoder()) == side
+
+
+@pytest.mark.parametrize(
+    ("sets", "agree"),
+    [
+        ([[(300, 200)] * 20, [(600, 400)] * 10], True),
+        ([[(300, 200)] * 20, [(600, 400)] * 9 + [(10, 4000)]], True),
+        ([[(300, 200)] * 20, [(600, 400)] * 8 + [(400, 600)] * 2], False),
+        ([[(300, 200)] * 8 + [(200, 300)] * 2, [(600, 400)] * 10], False),
+        ([[(300, 300)] * 20, [(600, 400)] * 10], False),
+        ([[(300, 290)] * 20, [(300, 300)] * 10], True),
+    ],
+)
+def test_places_agree_where_nine_of_ten_images_have_one_shape(
+    sets: list[list[tuple[int, int]]], agree: bool
+) -> None:
+    assert places_agree(*sets) is agree
+
+
+def shaped(images: NDArray[np.uint8], share: float) -> list[NDArray[np.uint8]]:
+    """The same, of a share of them the upper half alone."""
+    cut = round(share * len(images))
+    return [*(image[: toy.SIDE // 2] for image in images[:cut]), *images[cut:]]
+
+
+@pytest.mark.parametrize(
+    ("options", "share", "whole_decide"),
+    [
+        ({}, 0.3, True),
+        ({}, 0.05, False),
+        ({"places": "each"}, 0.3, False),
+        ({"local_weight": 0.7}, 0.3, False),
+    ],
+    ids=str,
+)
+def test_places_have_no_say_where_images_have_several_shapes(
+    options: dict[str, Any], share: float, whole_decide: bool
+) -> None:
+    world = toy.make_world(n_source=40, n_pool=40)
+    source, pool = (
+        FrozenEncoder(toy.encoder(), AutoConfig().outputs(), engine="torch").encode(
+            find_images(images)
+        )
+        for images in (list(world.source), shaped(world.pool, share))
+    )
+    data = FitData(source, pool)
+    config = parse_config(Auto, {"effort": "fast", **options})
+    model = Auto(toy.encoder(), config).fit(data, random_state=0).model
+    whole = Auto(toy.encoder(), AutoConfig(effort="fast", local_weight=0.0)).fit(data).model
+    assert np.array_equal(model.score(pool), whole.score(pool)) is whole_decide
+    # Where a flaw lies is still said.
+    assert np.isfinite(model.anomaly_map(pool)).all()
+    assert model.restore(model.state()).score(pool) == pytest.approx(model.score(pool), abs=0)
 
 
 @pytest.mark.parametrize(

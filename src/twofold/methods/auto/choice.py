@@ -100,7 +100,10 @@ def settle(
 
 def _other(way: Way, given: AutoConfig, encoder: Encoder, pool: EncodedImages) -> AutoConfig | None:
     """The bank that may take a way's place; None where the options or the place leave none."""
-    if given.places != "auto" or given.locality == "global" or way.place_share() >= _PLACED:
+    if given.places != "auto" or given.locality == "global":
+        return None
+    # Without a say of places there is none to give up.
+    if way.views.local_weight > 0 and way.place_share() >= _PLACED:
         return None
     assert pool.originals is not None
     side = native_size(pool.originals.sizes(), encoder, given.effort)

@@ -14,7 +14,7 @@ from twofold.eyes import RegionScale
 from twofold.methods.auto.choice import settle
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
-from twofold.methods.auto.size import chosen_size
+from twofold.methods.auto.size import chosen_size, places_agree
 from twofold.methods.auto.way import Way, fit_way
 from twofold.methods.base import Diagnostics, FitData, Found, Method, Progress
 from twofold.methods.progress import Steps
@@ -69,10 +69,19 @@ class Auto(Method):
         assert pool is not None
         sizes = None if pool.originals is None else pool.originals.sizes()
         config = self.config.settled(side=chosen_size(self.config, sizes, self.encoder))
+        if self._open_to_shapes() and not _places_agree(data.source, pool):
+            # Maps are still made of places; whole images decide, unless a bank is chosen.
+            config = config.model_copy(update={"local_weight": 0.0})
         outputs = config.outputs()
         return config, replace(
             data, source=data.source.seen_as(outputs), target_pool=pool.seen_as(outputs)
         )
+
+    def _open_to_shapes(self) -> bool:
+        """Whether a user left open what the places of an image say."""
+        given = self.config
+        left_open = given.places == "auto" and given.local_weight is None
+        return left_open and given.locality == "both"
 
     def _take(self, way: Way) -> None:
         """Score in this way; the options are what was settled."""
@@ -123,3 +132,10 @@ class Auto(Method):
             image_score=config.image_score,
         )
         self._take(Way(config, views))
+
+
+def _places_agree(source: EncodedImages, pool: EncodedImages) -> bool:
+    """Whether the images have one shape; also where nobody knows."""
+    if source.originals is None or pool.originals is None:
+        return True
+    return places_agree(source.originals.sizes(), pool.originals.sizes())

@@ -8,12 +8,16 @@ import numpy as np
 
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.sides import Side
+from twofold.images import same_shape
 from twofold.methods.auto.config import LEAST_SIDE, MOST_SIDE, AutoConfig, Effort
 
-__all__ = ["chosen_size", "native_size"]
+__all__ = ["chosen_size", "native_size", "places_agree"]
 
 # Sides are multiples of it, as the encoders' deepest maps.
 _STEP = 32
+# Of a hundred images ten may be of another shape, as many as may be anomalies; a source or pool of
+# two kinds has more of each.
+_OF_ONE_SHAPE = 0.9
 _BOUNDS: dict[Effort, int] = {"fast": 0, "balanced": 1024, "thorough": 2048}
 
 Sizes = Sequence[tuple[int, int]]
@@ -58,6 +62,24 @@ def chosen_size(config: AutoConfig, sizes: Sizes | None, encoder: Encoder) -> Si
         return None
     side = native_size(sizes, encoder, config.effort if given == "auto" else None)
     return side if free or side is None or isinstance(side, int) else max(side)
+
+
+def places_agree(*sets: Sizes) -> bool:
+    """Whether what lies at a place in one image lies there in the others, as far as shapes tell.
+
+    All images are brought to one square. That moves places where images have several shapes; one
+    shape in several sizes does not.
+
+    Args:
+        sets: width and height of each image of each set.
+
+    Returns:
+        Whether nine tenths of every set have the median shape of the last one.
+    """
+    ratios = [np.array([width / height for width, height in sizes]) for sizes in sets]
+    usual = float(np.median(ratios[-1]))
+    alike = [np.mean([same_shape(ratio, usual) for ratio in own]) for own in ratios]
+    return bool(min(alike) >= _OF_ONE_SHAPE)
 
 
 def _rectangle(longer: int, sizes: Sizes) -> Side:
