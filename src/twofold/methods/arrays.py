@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["load_arrays", "module_arrays", "under"]
+__all__ = ["load_arrays", "module_arrays", "prefixed", "under"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -35,3 +35,8 @@ def load_arrays(module: nn.Module, arrays: Arrays, prefix: str) -> None:
 def under(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
     """Those whose name starts with ``prefix``, without it."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def prefixed(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Inverse of :func:`under`."""
+    return {prefix + name: array for name, array in arrays.items()}

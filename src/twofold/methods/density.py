@@ -5,9 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from twofold.densities import Gaussian, Shrinkage
+from twofold.encoders.sides import at_side
 from twofold.methods.base import MethodConfig
 
-__all__ = ["DensityConfig", "check_gaussian"]
+__all__ = ["DensityConfig", "WholeConfig", "check_gaussian"]
 
 
 class DensityConfig(MethodConfig):
@@ -19,6 +20,21 @@ class DensityConfig(MethodConfig):
     trim: float = Field(default=0.25, ge=0, le=0.5)
     # Ledoit-Wolf makes no assumption on the distribution; OAS assumes a Gaussian.
     shrinkage: Shrinkage = "ledoit_wolf"
+
+
+class WholeConfig(MethodConfig):
+    """Options of methods that read one vector of the whole image."""
+
+    # Side in pixels of the square in which images are seen; None: the encoder's own.
+    image_size: int | None = Field(default=None, ge=64, le=2048)
+
+    def outputs(self) -> tuple[str, ...]:
+        """The vectors alone."""
+        return (self.vectors(),)
+
+    def vectors(self) -> str:
+        """Name of the vectors."""
+        return at_side("pooled", self.image_size)
 
 
 def check_gaussian(model: Gaussian, dim: int) -> None:

@@ -15,18 +15,18 @@ from twofold.methods.base import (
     FitData,
     Found,
     Method,
-    MethodConfig,
     OutOfSample,
     Progress,
     folds,
 )
+from twofold.methods.density import WholeConfig
 
 __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
 Array = NDArray[np.float64]
 
 
-class FrozenSourceConfig(MethodConfig):
+class FrozenSourceConfig(WholeConfig):
     """How the paper's Table 4 scores is not stated; the default is eq. 5's distance."""
 
     scoring: Literal["center", "cosine", "knn"] = "center"
@@ -47,7 +47,7 @@ class FrozenSource(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
-        rows = unit_rows(data.source["pooled"])
+        rows = unit_rows(data.source[self.config.vectors()])
         self.normals_ = self._model(rows)
         scores = np.empty(len(rows))
         for fold in folds(data.source.grouping(), FOLDS, random_state):
@@ -70,7 +70,7 @@ class FrozenSource(Method):
         return in_blocks(lambda block: _nearest(block, normals, k), rows)
 
     def _score(self, images: EncodedImages) -> Array:
-        return self._distances(unit_rows(images["pooled"]), self.normals_)
+        return self._distances(unit_rows(images[self.config.vectors()]), self.normals_)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"normals": self.normals_}

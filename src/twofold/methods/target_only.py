@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from twofold.densities import Gaussian, Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
-from twofold.methods.density import DensityConfig, check_gaussian
+from twofold.methods.density import DensityConfig, WholeConfig, check_gaussian
 from twofold.methods.views.global_view import GlobalView, cross_fit_global, fit_global
 
-__all__ = ["TargetOnly"]
+__all__ = ["TargetOnly", "TargetOnlyConfig"]
 
 Array = NDArray[np.float64]
+
+
+class TargetOnlyConfig(DensityConfig, WholeConfig):
+    """How the Gaussian is fitted, and to which vectors."""
 
 
 class TargetOnly(Method):
@@ -24,8 +28,8 @@ class TargetOnly(Method):
     id = "target_only"
     summary = "robust Gaussian on the unlabelled target alone; ignores the source"
 
-    Config = DensityConfig
-    config: DensityConfig
+    Config = TargetOnlyConfig
+    config: TargetOnlyConfig
     needs = frozenset({"target_pool"})
     revision = 2
 
@@ -33,7 +37,7 @@ class TargetOnly(Method):
         del progress
         pool = data.target_pool
         assert pool is not None
-        splits = Splits(None, power_normalise(pool["pooled"]), self.config.shrinkage)
+        splits = Splits(None, power_normalise(pool[self.config.vectors()]), self.config.shrinkage)
         fit = fit_global(
             splits, trim=self.config.trim, start=majority(splits.pool, trim=self.config.trim)
         )
@@ -43,7 +47,7 @@ class TargetOnly(Method):
         return Found(Diagnostics(presumed_normal={"whole": fit.kept[0]}), own)
 
     def _score(self, images: EncodedImages) -> Array:
-        return GlobalView((self.model_,)).scores(power_normalise(images["pooled"]))
+        return GlobalView((self.model_,)).scores(power_normalise(images[self.config.vectors()]))
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return dict(self.model_.state())

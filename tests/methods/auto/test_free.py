@@ -103,7 +103,7 @@ def test_windows_of_a_saved_model_are_checked() -> None:
     state = fitted(source, pool, **options).state()
     with pytest.raises(ConfigError, match="scales of windows"):
         Auto(toy.encoder(), parse_config(Auto, options)).restore(
-            state | {"windows": -state["windows"]}
+            state | {"local.windows": -state["local.windows"]}
         )
 
 

@@ -148,7 +148,7 @@ def _changed(
 
 def _tried(way: Way, trial: FlawTrial, data: FitData, state: int) -> tuple[float, MadeUpFlaws]:
     """Separation of a way that has not seen the held-out images, and its scores of the flaws."""
-    if way.owners is None:
+    if not way.separable:
         way = fit_way(way.config, trial.data(data), state, Steps(None, 4))
     clean, flawed = trial.scores(way)
     assert way.own is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, field_validator
 
@@ -12,13 +12,24 @@ from twofold.encoders.sides import Side, at_side
 from twofold.methods.density import DensityConfig
 from twofold.methods.views.pooling import ImageScore
 
-__all__ = ["LEAST_SIDE", "MOST_SIDE", "AutoConfig", "Effort", "Locality", "Places"]
+__all__ = [
+    "LEAST_SIDE",
+    "MOST_SIDE",
+    "STEP",
+    "AutoConfig",
+    "Effort",
+    "Locality",
+    "Places",
+    "halved",
+]
 
 Locality = Literal["global", "local", "both"]
 Places = Literal["each", "shared", "none"]
 Effort = Literal["fast", "balanced", "thorough"]
 LEAST_SIDE, MOST_SIDE = 64, 16384
 """Sides in pixels at which patches may see an image."""
+STEP = 32
+"""Sides that nobody gave are multiples of it, as the encoders' deepest maps."""
 Pixels = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE)]
 
 # With places a neighbourhood forgives a displacement by one, as in PatchCore; without them there is
@@ -38,6 +49,9 @@ class AutoConfig(DensityConfig):
     # images, as far as the effort goes, where patches are seen without places; else the encoder's
     # own, which None stands for. "native": that of the images. With places it is a square.
     image_size: Pixels | tuple[Pixels, Pixels] | Literal["auto", "native"] | None = "auto"
+    # Sizes at which patches without places see an image that is larger than the encoder's own, an
+    # octave apart. Small flaws show at its own size, large ones or other parts at half of it.
+    patch_scales: int = Field(default=2, ge=1, le=4)
     # None: the stage maps of strides 8 and 16, or all an encoder has.
     layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     # Side of the square of places that patches are averaged over; None: 3, without places 1.
@@ -97,7 +111,7 @@ class AutoConfig(DensityConfig):
 
     def outputs(self) -> tuple[str, ...]:
         """Whole vectors, patches, or both."""
-        whole, local = self.pooled(), (self.patches(),)
+        whole, local = self.pooled(), self.patch_sizes()
         return {"global": whole, "local": local}.get(self.locality, whole + local)
 
     def has_maps(self) -> bool:
@@ -109,8 +123,37 @@ class AutoConfig(DensityConfig):
         return tuple(pooled_name(step) for step in range(self.scales))
 
     def patches(self) -> str:
-        """Name of the patch features."""
+        """Name of the patch features, at the finest size."""
+        return self.patch_sizes()[0]
+
+    def patch_sizes(self) -> tuple[str, ...]:
+        """Names of the patch features at each size, finest first."""
         own = self.settled()
         assert own.neighbourhood is not None
-        assert not isinstance(own.image_size, str)
-        return at_side(patches_name(own.layers, own.neighbourhood), own.image_size)
+        name = patches_name(own.layers, own.neighbourhood)
+        return tuple(at_side(name, side) for side in own.sides())
+
+    def sides(self) -> tuple[Side | None, ...]:
+        """Sizes in pixels at which patches are seen, of settled options, finest first.
+
+        None is the encoder's own. With places, and under ``effort=fast``, there is one.
+        """
+        side = self.image_size
+        assert not isinstance(side, str)
+        if self.places != "none" or self.effort == "fast" or side is None:
+            return (side,)
+        sides: list[Side] = [side]
+        while len(sides) < self.patch_scales and (half := halved(sides[-1])) is not None:
+            sides.append(half)
+        return tuple(sides)
+
+
+def halved(side: Side) -> Side | None:
+    """A size an octave below, rounded to a multiple of 32; None where it would be too small."""
+    if isinstance(side, int):
+        half = round(side / 2 / STEP) * STEP
+        return half if half >= LEAST_SIDE else None
+    width, height = halved(side[0]), halved(side[1])
+    if width is None or height is None:
+        return None
+    return cast(tuple[int, int], (width, height))

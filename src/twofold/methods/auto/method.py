@@ -48,10 +48,10 @@ class Auto(Method):
     config: AutoConfig
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
-        # Three more of a trial with made-up flaws: this way, a bank, and what was chosen.
-        steps = (4 if self.config.locality == "both" else 2) + 3 * (self.config.effort != "fast")
-        tell = Steps(progress, steps)
         config, data = self._first_look(data)
+        views = (config.locality != "local") + (config.locality != "global") * len(config.sides())
+        # Three more of a trial with made-up flaws: this way, a bank, and what was chosen.
+        tell = Steps(progress, 2 * views + 3 * (config.effort != "fast"))
         way = fit_way(config, data, random_state, tell)
         settled = settle(way, self.config, self.encoder, data, random_state, tell)
         tell.finish()
@@ -94,12 +94,12 @@ class Auto(Method):
         """See :meth:`Method.anomaly_map`."""
         self._require_fitted()
         views = self.way_.views
-        if views.local is None or views.maps is None:
+        if not views.local or views.maps is None:
             return super().anomaly_map(images)
         images = images.also_as(self.config.outputs())
         name = self.config.patches()
         patches = images.rows(name)
-        distances = views.local.squared_distances(patches, images.looked_at(name))
+        distances = views.local[0].model.squared_distances(patches, images.looked_at(name))
         return views.maps.standardise(distances, patches.shape[2:])
 
     def map_range(self) -> tuple[float, float]:
@@ -128,6 +128,7 @@ class Auto(Method):
             state,
             dim=None if locality == "local" else encoder.spec.feature_dim,
             channels=None if locality == "global" else channels,
+            sizes=len(config.sides()),
             free=config.places == "none",
             image_score=config.image_score,
         )

@@ -9,12 +9,10 @@ import numpy as np
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.sides import Side
 from twofold.images import same_shape
-from twofold.methods.auto.config import LEAST_SIDE, MOST_SIDE, AutoConfig, Effort
+from twofold.methods.auto.config import LEAST_SIDE, MOST_SIDE, STEP, AutoConfig, Effort
 
 __all__ = ["chosen_size", "native_size", "places_agree"]
 
-# Sides are multiples of it, as the encoders' deepest maps.
-_STEP = 32
 # Of a hundred images ten may be of another shape, as many as may be anomalies; a source or pool of
 # two kinds has more of each.
 _OF_ONE_SHAPE = 0.9
@@ -38,7 +36,7 @@ def native_size(sizes: Sizes, encoder: Encoder, effort: Effort | None = None) ->
     own = encoder.spec.preprocessing.size
     longest = float(np.median(np.max(np.asarray(sizes), axis=1)))
     bound = MOST_SIDE if effort is None else _BOUNDS[effort]
-    side = min(-(-round(longest) // _STEP) * _STEP, bound)
+    side = min(-(-round(longest) // STEP) * STEP, bound)
     return _rectangle(side, sizes) if encoder.spec.any_size and side > own else None
 
 
@@ -86,7 +84,7 @@ def _rectangle(longer: int, sizes: Sizes) -> Side:
     """Width and height with the median aspect ratio of the images; one number for a square."""
     array = np.asarray(sizes, dtype=np.float64)
     ratio = float(np.exp(np.median(np.log(array[:, 0] / array[:, 1]))))
-    shorter = round(longer * min(ratio, 1.0 / ratio) / _STEP) * _STEP
+    shorter = round(longer * min(ratio, 1.0 / ratio) / STEP) * STEP
     shorter = min(max(shorter, LEAST_SIDE), longer)
     if shorter == longer:
         return longer

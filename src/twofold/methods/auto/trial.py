@@ -68,7 +68,7 @@ class FlawTrial:
         """
         groups = self.pool.grouping()[self.rows]
         found = [
-            (way if way.owners is None else way.without(int(group))).score(images)
+            (way.without(int(group)) if way.separable else way).score(images)
             for group, images in zip(groups, self._seen_as(way.config.outputs()), strict=True)
         ]
         scores = np.stack(found, axis=1)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from twofold.densities import Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
-from twofold.eyes import FreeBank, fit_bank
+from twofold.eyes import fit_bank
+from twofold.methods.auto.at_size import AtSize, joined
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
@@ -27,9 +28,8 @@ from twofold.methods.views.local_view import (
     LocalFit,
     cross_fit_local,
     fit_local,
-    local_distances,
 )
-from twofold.methods.views.maps import pool_map_scale
+from twofold.methods.views.maps import MapScale, pool_map_scale
 from twofold.methods.views.pooling import fit_pooling
 from twofold.methods.views.scale import scale_of
 from twofold.thresholds import ScoreScale
@@ -50,7 +50,7 @@ class Way:
         own: out-of-sample scores of the pool; None of a model that was loaded.
         choices: what was settled, by name.
         normal: the presumed normals that each model inside rests on, bool (n,).
-        owners: int64 (k,), the group that each row of a bank is of; None without a bank.
+        separable: whether images can be taken out of the fit by :meth:`without`.
     """
 
     config: AutoConfig
@@ -58,30 +58,29 @@ class Way:
     own: OutOfSample | None = None
     choices: Mapping[str, float] = field(default_factory=dict)
     normal: Mapping[str, Mask] = field(default_factory=dict)
-    owners: NDArray[np.int64] | None = None
+    separable: bool = False
 
     def score(self, images: EncodedImages) -> Array:
         """Scores of images with the outputs of these options, float64 (n,)."""
         views, whole, local = self.views, None, None
         if views.whole is not None:
             whole = views.whole.scores(_vectors(images, self.config))
-        if views.local is not None:
-            name = self.config.patches()
-            patches, looked_at = images.rows(name), images.looked_at(name)
-            distances = local_distances(views.local, patches, looked_at)
-            local = views.pooling.scores(distances, patches.shape[2:], looked_at)
+        if views.local:
+            names = self.config.patch_sizes()
+            found = [
+                patches.scores(images, name)
+                for patches, name in zip(views.local, names, strict=True)
+            ]
+            local = joined(found, [patches.scale for patches in views.local])
         return views.mix(whole, local)
 
     def without(self, group: int) -> Way:
-        """The same without the patches of one group, as if the bank had not seen it.
+        """The same without the patches of one group, as if the banks had not seen it.
 
-        Only where a bank alone is looked at: of a Gaussian nothing can be taken off.
+        Only where banks alone are looked at: of a Gaussian nothing can be taken off.
         """
-        local = self.views.local
-        assert isinstance(local, FreeBank)
-        assert self.owners is not None
-        views = replace(self.views, local=local.only(self.owners != group))
-        return replace(self, views=views)
+        local = tuple(patches.without(group) for patches in self.views.local)
+        return replace(self, views=replace(self.views, local=local))
 
     def place_share(self) -> float:
         """How much the place explains of a patch, R^2 in [0, 1]; 0 where nobody asked."""
@@ -104,35 +103,71 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     pool = data.target_pool
     assert pool is not None
     views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
-    whole = local = owners = None
+    whole = local = None
     if config.locality != "local":
         fit, whole = _fit_whole(config, data.source, pool, random_state, tell)
         views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
         choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
         normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
     if config.locality != "global":
-        fit_patches = _fit_bank if config.places == "none" else _fit_local
-        found, distances = fit_patches(config, data.source, pool, random_state, tell)
-        looked_at = pool.looked_at(config.patches())
-        grid = pool.rows(config.patches()).shape[2:]
-        pooling = fit_pooling(config.image_score, distances, grid, looked_at)
-        local = pooling.scores(distances, grid, looked_at)
+        sizes = [
+            _fit_size(config, name, data.source, pool, random_state, tell)
+            for name in config.patch_sizes()
+        ]
+        local = joined([size.scores for size in sizes], [size.patches.scale for size in sizes])
         views = replace(
             views,
-            local_weight=_local_weight(config, found),
-            local=found.model,
+            local_weight=_local_weight(config, sizes[0].fit),
+            local=tuple(size.patches for size in sizes),
             local_scale=scale_of(local),
-            pooling=pooling,
-            maps=pool_map_scale(distances, grid, looked_at),
+            maps=sizes[0].maps,
         )
-        choices |= found.choices()
-        owners = found.owners if isinstance(found, FreeFit) and config.locality == "local" else None
-        normal["local"] = found.kept
+        choices |= sizes[0].fit.choices()
+        normal |= {
+            f"local-{step}" if step else "local": size.fit.kept for step, size in enumerate(sizes)
+        }
     choices["local_weight"] = views.local_weight
     # Two views are mixed on a logarithmic scale already.
     scale: ScoreScale = "linear" if config.locality == "both" else "log"
     own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
-    return Way(config, views, own, choices, normal, owners)
+    separable = config.places == "none" and config.locality == "local"
+    return Way(config, views, own, choices, normal, separable)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Patches at one size, as they were fitted.
+
+    Attributes:
+        patches: what scores images.
+        fit: of the model.
+        scores: of the pool, out of sample, float64 (n,).
+        maps: the scale of its maps.
+    """
+
+    patches: AtSize
+    fit: LocalFit | FreeFit
+    scores: Array
+    maps: MapScale
+
+
+def _fit_size(
+    config: AutoConfig,
+    name: str,
+    source: EncodedImages,
+    pool: EncodedImages,
+    random_state: int,
+    tell: Steps,
+) -> _Size:
+    """Fit to the patches of one output."""
+    fit_patches = _fit_bank if config.places == "none" else _fit_local
+    found, distances = fit_patches(config, name, source, pool, random_state, tell)
+    looked_at, grid = pool.looked_at(name), pool.rows(name).shape[2:]
+    pooling = fit_pooling(config.image_score, distances, grid, looked_at)
+    scores = pooling.scores(distances, grid, looked_at)
+    owners = found.owners if isinstance(found, FreeFit) else None
+    patches = AtSize(found.model, pooling, scale_of(scores), owners)
+    return _Size(patches, found, scores, pool_map_scale(distances, grid, looked_at))
 
 
 def _fit_whole(
@@ -160,13 +195,13 @@ def _fit_whole(
 
 def _fit_local(
     config: AutoConfig,
+    name: str,
     source: EncodedImages,
     pool: EncodedImages,
     random_state: int,
     tell: Steps,
 ) -> tuple[LocalFit, Array]:
     """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
-    name = config.patches()
     patches = LocalData.of(
         source[name],
         pool[name],
@@ -185,13 +220,13 @@ def _fit_local(
 
 def _fit_bank(
     config: AutoConfig,
+    name: str,
     source: EncodedImages,
     pool: EncodedImages,
     random_state: int,
     tell: Steps,
 ) -> tuple[FreeFit, Array]:
     """Fit the local view without places; distances to rows of other images."""
-    name = config.patches()
     fit = fit_bank(
         None if config.source_weight == 0 else source.rows(name),
         pool.rows(name),

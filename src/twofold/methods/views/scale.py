@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,22 @@ class Scale:
     def standardise(self, scores: Array) -> Array:
         """Positive scores in units of normal spreads above the normal median."""
         return np.asarray((np.log(np.maximum(scores, 1e-300)) - self.center) / self.spread)
+
+    def to_array(self) -> Array:
+        """Center and spread, float64 (2,)."""
+        return np.array([self.center, self.spread])
+
+    @classmethod
+    def from_array(cls, array: NDArray[Any]) -> Scale:
+        """Inverse of :meth:`to_array`.
+
+        Raises:
+            ValueError: not two finite numbers with a positive spread.
+        """
+        center, spread = (float(value) for value in array)
+        if not spread > 0 or not np.isfinite([center, spread]).all():
+            raise ValueError(f"a scale of center {center} and spread {spread}")
+        return cls(center, spread)
 
 
 def scale_of(scores: Array) -> Scale:
