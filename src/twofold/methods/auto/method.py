@@ -43,7 +43,7 @@ class Auto(Method):
     id = "auto"
     summary = "recommended: robust Gaussian on the moved source and the target's dominant mode"
     needs = frozenset({"target_pool"})
-    revision = 5
+    revision = 6
     Config = AutoConfig
     config: AutoConfig
 
