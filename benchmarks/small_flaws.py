@@ -37,7 +37,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "no places, 224 px, stride 8": ("auto", FREE | {"layers": (8,)}),
     "no places, 640 px, stride 16": ("auto", FREE | AT_640 | {"layers": (16,)}),
     "no places, 640 px, stride 8": ("auto", FREE | AT_640 | {"layers": (8,)}),
-    "no places, 640 px, strides 8 and 16": ("auto", FREE | AT_640),
+    "no places, 640 px alone, strides 8 and 16": ("auto", FREE | AT_640),
     "with whole images, 640 px, stride 16": (
         "auto",
         FAST | {"places": "none", "layers": (16,)} | AT_640,

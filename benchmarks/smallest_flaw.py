@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,15 +108,21 @@ def print_table(found: Sequence[dict[str, Any]]) -> None:
 
 
 def draw(found: Sequence[dict[str, Any]], path: Path) -> None:
-    """A panel each direction."""
+    """A panel each direction, a row each dataset."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in found:
         name = f"{row['dataset']} {direction(row['direction'])}"
         groups.setdefault(name, []).append(row)
+    across = max(Counter(own[0]["dataset"] for own in groups.values()).values())
+    down = len({own[0]["dataset"] for own in groups.values()})
     figure, panels = plt.subplots(
-        1, len(groups), figsize=(4 * len(groups), 3.4), sharey=True, squeeze=False
+        down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False
     )
-    for panel, (name, own) in zip(panels[0], groups.items(), strict=True):
+    left = {
+        own[0]["dataset"]: iter(line) for own, line in zip(_firsts(groups), panels, strict=True)
+    }
+    for name, own in groups.items():
+        panel = next(left[own[0]["dataset"]])
         sides = [row["side"] for row in own]
         low, high = ([row[end] for row in own] for end in ("low", "high"))
         panel.fill_between(sides, low, high, color="tab:blue", alpha=0.2, linewidth=0)
@@ -128,10 +135,21 @@ def draw(found: Sequence[dict[str, Any]], path: Path) -> None:
         panel.set(xscale="log", xlabel="side of the flaw, px", title=name, ylim=(-0.02, 1.02))
         panel.set_xticks(sides, [f"{side:.0f}" for side in sides])
         panel.minorticks_off()
-    panels[0][0].set_ylabel("share flagged")
-    panels[0][-1].legend(loc="upper left", frameon=False)
-    figure.tight_layout()
+    for line in panels:
+        line[0].set_ylabel("share flagged")
+    for panel in (panel for rest in left.values() for panel in rest):
+        panel.axis("off")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="upper center", ncols=4)
+    figure.tight_layout(rect=(0, 0, 1, 0.96))
     figure.savefig(path, dpi=100)
+
+
+def _firsts(groups: dict[str, list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """The first direction of each dataset."""
+    firsts: dict[str, list[dict[str, Any]]] = {}
+    for own in groups.values():
+        firsts.setdefault(own[0]["dataset"], own)
+    return list(firsts.values())
 
 
 def main() -> None:
