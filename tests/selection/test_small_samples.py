@@ -20,12 +20,14 @@ from twofold.selection.gmm import select_gmm
 from twofold.selection.kmeans import select_kmeans
 from twofold.selection.meanshift import select_meanshift
 from twofold.selection.projection import project
+from twofold.selection.trimmed import select_trimmed
 
 SELECT: dict[str, tuple[Any, dict[str, Any]]] = {
     "kmeans": (select_kmeans, {}),
     "gmm": (select_gmm, {}),
     "gmm_full": (select_gmm, {"covariance": "full"}),
     "meanshift": (select_meanshift, {}),
+    "trimmed": (select_trimmed, {}),
 }
 
 
@@ -56,7 +58,7 @@ def run(name: str, kind: str, n: int, k: int, state: int) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "meanshift (made|kept)", UserWarning)
         found = end(select, rows, n_clusters=k, random_state=state, **options)
-    assert (found is None) == (n < (1 if name == "meanshift" else k))
+    assert (found is None) == (n < (1 if name in ("meanshift", "trimmed") else k))
     if found is not None:
         check(found, rows)
 

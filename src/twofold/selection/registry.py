@@ -32,5 +32,6 @@ SELECTORS: Registry[Selector] = Registry(
         "kmeans": "twofold.selection.kmeans:select_kmeans",
         "gmm": "twofold.selection.gmm:select_gmm",
         "meanshift": "twofold.selection.meanshift:select_meanshift",
+        "trimmed": "twofold.selection.trimmed:select_trimmed",
     },
 )

@@ -241,7 +241,7 @@ def _selection_panel(
                 continue
             style: dict[str, Any] = {"color": f"C{i % 10}", "linestyle": _DASHES[j % len(_DASHES)]}
             label = f"{selector}, psi {psi}"
-            if selector == "meanshift":  # it takes no K
+            if selector in ("meanshift", "trimmed"):  # they take no K
                 axes.axhline(found[0][1], label=label, **style)
             else:
                 marker = _MARKERS[j % len(_MARKERS)]
