@@ -67,7 +67,8 @@ def test_fit_in_words_and_options(world: Path, run: Run, tmp_path: Path) -> None
     assert "target_only fitted on 40 source and 44 target images" in result.stdout
     assert "10% false alarms" in result.stdout
     saved = json.loads((tmp_path / "m" / "detector.json").read_text(encoding="utf-8"))
-    assert saved["configuration"] == {"trim": 0.1, "shrinkage": "oas"}
+    options = {"trim": 0.1, "shrinkage": "oas", "image_size": None}
+    assert saved["configuration"] == options
     assert saved["random_state"] == 3
 
 
