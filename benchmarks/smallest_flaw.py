@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,47 +108,38 @@ def print_table(found: Sequence[dict[str, Any]]) -> None:
 
 def draw(found: Sequence[dict[str, Any]], path: Path) -> None:
     """A panel each direction, a row each dataset."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    datasets: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in found:
-        name = f"{row['dataset']} {direction(row['direction'])}"
-        groups.setdefault(name, []).append(row)
-    across = max(Counter(own[0]["dataset"] for own in groups.values()).values())
-    down = len({own[0]["dataset"] for own in groups.values()})
+        datasets.setdefault(row["dataset"], {}).setdefault(row["direction"], []).append(row)
+    across, down = max(map(len, datasets.values())), len(datasets)
     figure, panels = plt.subplots(
         down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False
     )
-    left = {
-        own[0]["dataset"]: iter(line) for own, line in zip(_firsts(groups), panels, strict=True)
-    }
-    for name, own in groups.items():
-        panel = next(left[own[0]["dataset"]])
-        sides = [row["side"] for row in own]
-        low, high = ([row[end] for row in own] for end in ("low", "high"))
-        panel.fill_between(sides, low, high, color="tab:blue", alpha=0.2, linewidth=0)
-        panel.plot(sides, [row["said"] for row in own], "o-", color="tab:blue", label="said")
-        measured = [row["measured"] for row in own]
-        panel.plot(sides, measured, "s--", color="tab:red", label="measured, same kinds")
-        other = [row["other"] for row in own]
-        panel.plot(sides, other, "^:", color="tab:orange", label="measured, other kinds")
-        panel.axhline(own[0]["false_alarms"], color="grey", linewidth=0.8, label="normal images")
-        panel.set(xscale="log", xlabel="side of the flaw, px", title=name, ylim=(-0.02, 1.02))
-        panel.set_xticks(sides, [f"{side:.0f}" for side in sides])
-        panel.minorticks_off()
-    for line in panels:
+    for line, (dataset, directions) in zip(panels, datasets.items(), strict=True):
         line[0].set_ylabel("share flagged")
-    for panel in (panel for rest in left.values() for panel in rest):
-        panel.axis("off")
+        for panel, (name, own) in zip(line, directions.items(), strict=False):
+            draw_panel(panel, f"{dataset} {direction(name)}", own)
+        for panel in line[len(directions) :]:
+            panel.axis("off")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="upper center", ncols=4)
     figure.tight_layout(rect=(0, 0, 1, 0.96))
     figure.savefig(path, dpi=100)
 
 
-def _firsts(groups: dict[str, list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """The first direction of each dataset."""
-    firsts: dict[str, list[dict[str, Any]]] = {}
-    for own in groups.values():
-        firsts.setdefault(own[0]["dataset"], own)
-    return list(firsts.values())
+def draw_panel(panel: Any, title: str, own: Sequence[dict[str, Any]]) -> None:
+    """Shares flagged over sizes, of one direction."""
+    sides = [row["side"] for row in own]
+    low, high = ([row[end] for row in own] for end in ("low", "high"))
+    panel.fill_between(sides, low, high, color="tab:blue", alpha=0.2, linewidth=0)
+    panel.plot(sides, [row["said"] for row in own], "o-", color="tab:blue", label="said")
+    measured = [row["measured"] for row in own]
+    panel.plot(sides, measured, "s--", color="tab:red", label="measured, same kinds")
+    other = [row["other"] for row in own]
+    panel.plot(sides, other, "^:", color="tab:orange", label="measured, other kinds")
+    panel.axhline(own[0]["false_alarms"], color="grey", linewidth=0.8, label="normal images")
+    panel.set(xscale="log", xlabel="side of the flaw, px", title=title, ylim=(-0.02, 1.02))
+    panel.set_xticks(sides, [f"{side:.0f}" for side in sides])
+    panel.minorticks_off()
 
 
 def main() -> None:

@@ -88,11 +88,11 @@ def test_duplicates_of_the_pool_select_the_same(name: str) -> None:
 @each_selector
 @pytest.mark.parametrize("sizes", [(30, 12), (12, 30)])
 def test_two_blobs_of_unit_rows_are_told_apart(name: str, sizes: tuple[int, int]) -> None:
-    sizes = planted(name, *sizes)  # type: ignore[assignment]
-    pool = blobs(sizes)
+    made = planted(name, *sizes)
+    pool = blobs(made)
     pool /= np.linalg.norm(pool, axis=1, keepdims=True)
     selection = SELECTORS.load(name)(pool, n_clusters=2, random_state=0)
-    np.testing.assert_array_equal(selection.dominant, np.repeat(np.array(sizes) == 30, sizes))
+    np.testing.assert_array_equal(selection.dominant, np.repeat(np.array(made) == 30, made))
 
 
 @each_selector

@@ -9,14 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from tests.support.small_samples import KINDS, SIZES, STATES, end, finite, partner, sample, within
 
-from twofold.densities import unit_rows
+from twofold.densities import lower_spread, unit_rows
 from twofold.thresholds import (
     Calibration,
     benjamini_hochberg,
     find_groups,
     fit_threshold,
     images_needed,
-    lower_spread,
     p_values,
     percentiles,
 )

@@ -18,11 +18,13 @@ from twofold.densities.modes import (
 )
 from twofold.densities.robust import central, concentrate, fit_trimmed, majority, n_central
 from twofold.densities.rows import in_blocks, power_normalise, unit_rows
+from twofold.densities.scale import Scale, lower_spread, scale_of
 
 __all__ = [
     "TWO_MODES",
     "Gaussian",
     "Multimodality",
+    "Scale",
     "Shrinkage",
     "Splits",
     "central",
@@ -35,10 +37,12 @@ __all__ = [
     "leading_components",
     "lesser_mode",
     "likeliest",
+    "lower_spread",
     "majority",
     "multimodality",
     "n_central",
     "power_normalise",
+    "scale_of",
     "shrinkage_intensity",
     "thinned",
     "unit_rows",

@@ -2,6 +2,6 @@
 
 from twofold.selection.base import Selection, dominant_selection
 from twofold.selection.refine import Partition, refine
-from twofold.selection.registry import SELECTORS
+from twofold.selection.registry import SELECTORS, WITHOUT_K
 
-__all__ = ["SELECTORS", "Partition", "Selection", "dominant_selection", "refine"]
+__all__ = ["SELECTORS", "WITHOUT_K", "Partition", "Selection", "dominant_selection", "refine"]

@@ -26,6 +26,9 @@ class Selector(Protocol):
         ...  # pragma: no cover
 
 
+WITHOUT_K = frozenset({"meanshift", "trimmed"})
+"""Those that find the number of clusters themselves: ``n_clusters`` has no effect."""
+
 SELECTORS: Registry[Selector] = Registry(
     "selector",
     {

@@ -6,28 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from twofold.densities import Splits, concentrate, majority, power_normalise
+from twofold.densities import Splits, concentrate, majority, power_normalise, scale_of
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
 from twofold.selection.base import Selection, dominant_selection
 
 __all__ = ["select_trimmed"]
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 # Share of the pool that the Gaussian leaves out, as `auto` does: FAST-MCD's usual compromise.
 _TRIM = 0.25
 # Of a hundred normal images one lies farther out than this many spreads.
 _CUT = float(norm.isf(0.01))
-# Of the median down to the point that one sixth lies below: one standard deviation of a normal
-# distribution, from the side that anomalies hardly touch.
-_SIXTH = float(norm.cdf(-1.0))
 # Distances of rows that a fit has seen are too small, so each comes from a fit without its tenth.
 _FOLDS = 10
 # Fewer images have no spread that could be told.
 _LEAST = 8
-# Equal distances still need a spread to be divided by.
-_LEAST_SPREAD = 1e-6
 
 
 def select_trimmed(
@@ -63,7 +57,7 @@ def select_trimmed(
     if n >= _LEAST:
         try:
             distances = _distances(power_normalise(embeddings), random_state)
-            stragglers = (_standardised(distances) > _CUT).astype(np.int64)
+            stragglers = (scale_of(distances).standardise(distances) > _CUT).astype(np.int64)
         except CollapseError:
             pass  # All images are the same.
     return dominant_selection(stragglers)
@@ -81,10 +75,3 @@ def _distances(rows: Array, random_state: int) -> Array:
         if held.any():
             distances[held], _ = splits.score(kept & ~held, held)
     return distances
-
-
-def _standardised(distances: Array) -> Array:
-    logs = np.log(np.maximum(distances, 1e-300))
-    center = float(np.median(logs))
-    spread = center - float(np.quantile(logs, _SIXTH))
-    return np.asarray((logs - center) / max(spread, _LEAST_SPREAD))

@@ -7,7 +7,6 @@ from twofold.thresholds.conformal import (
     conformal_quantile,
     fit_threshold,
     images_needed,
-    lower_spread,
     percentiles,
     realised_rate_interval,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "fit_tail",
     "fit_threshold",
     "images_needed",
-    "lower_spread",
     "p_values",
     "percentiles",
     "realised_rate_interval",

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
+from scipy.stats import beta
 
-from twofold.errors import NotEnoughImagesError
 from twofold.thresholds._rates import check_rate
 from twofold.thresholds.calibration import Calibration, Origin, Rule
 
@@ -19,7 +18,6 @@ __all__ = [
     "conformal_quantile",
     "fit_threshold",
     "images_needed",
-    "lower_spread",
     "percentiles",
     "realised_rate_interval",
 ]
@@ -167,23 +165,6 @@ def fit_threshold(calibration: Calibration, false_alarm_rate: float) -> Threshol
         n_groups=calibration.n_groups,
         n_kept=kept.n_groups,
     )
-
-
-def lower_spread(values: Array) -> tuple[float, float]:
-    """Median, and the distance down to the point that one sixth lies below.
-
-    One standard deviation of a normal distribution, from the side that anomalies hardly touch.
-
-    Args:
-        values: float64 (n,), most of them of normals.
-
-    Raises:
-        NotEnoughImagesError: no value.
-    """
-    if not len(values):
-        raise NotEnoughImagesError("the spread of scores needs at least 1 image, got 0")
-    center = float(np.median(values))
-    return center, center - float(np.quantile(values, norm.cdf(-1.0)))
 
 
 def percentiles(scores: NDArray[np.floating], calibration: Calibration) -> Array:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.support import toy
 
+from twofold.densities import Scale, scale_of
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.errors import ConfigError
 from twofold.images import find_images
@@ -16,7 +17,6 @@ from twofold.methods import FitData, parse_config
 from twofold.methods.auto.at_size import joined
 from twofold.methods.auto.config import AutoConfig, halved
 from twofold.methods.auto.method import Auto
-from twofold.methods.views.scale import Scale, scale_of
 
 FREE: dict[str, Any] = {"locality": "local", "places": "none", "image_size": 128}
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from twofold.densities import scale_of
 from twofold.methods.views.maps import MapScale, map_scale, pool_map_scale
-from twofold.methods.views.scale import scale_of
 
 
 def distances(n: int = 300, p: int = 16, seed: int = 0) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from twofold.benchmark.tables.published import published
 from twofold.benchmark.tables.results import Results
 from twofold.benchmark.tables.study_tables import DIAGNOSTICS, diagnostic, slug
 from twofold.errors import MissingExtraError
+from twofold.selection import WITHOUT_K
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -241,7 +242,7 @@ def _selection_panel(
                 continue
             style: dict[str, Any] = {"color": f"C{i % 10}", "linestyle": _DASHES[j % len(_DASHES)]}
             label = f"{selector}, psi {psi}"
-            if selector in ("meanshift", "trimmed"):  # they take no K
+            if selector in WITHOUT_K:
                 axes.axhline(found[0][1], label=label, **style)
             else:
                 marker = _MARKERS[j % len(_MARKERS)]

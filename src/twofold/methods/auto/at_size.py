@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import Scale
 from twofold.encoders.encode import EncodedImages
 from twofold.eyes import FreeBank, PatchGaussians
 from twofold.methods.arrays import prefixed, under
 from twofold.methods.views.local_view import local_distances
 from twofold.methods.views.pooling import ImageScore, Pooling
-from twofold.methods.views.scale import Scale
 
-__all__ = ["AtSize", "joined"]
+__all__ = ["SIZES", "AtSize", "joined"]
 
 Array = NDArray[np.float64]
+
+SIZES = ("local", "local-1", "local-2", "local-3")
+"""Names of the sizes, finest first, in saved models and diagnostics."""
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian
+from twofold.densities import Gaussian, Scale
 from twofold.methods.arrays import prefixed, under
-from twofold.methods.auto.at_size import AtSize
+from twofold.methods.auto.at_size import SIZES, AtSize
 from twofold.methods.density import check_gaussian
 from twofold.methods.views.global_view import GlobalView
 from twofold.methods.views.maps import MapScale
 from twofold.methods.views.pooling import ImageScore
-from twofold.methods.views.scale import Scale
 
 __all__ = ["Views"]
 
 Array = NDArray[np.float64]
 # The global view's fits, in the order of its weights.
 _WHOLE = ("whole.", "chosen.")
-# Of the patches, finest size first.
-_SIZES = ("local", "local-1", "local-2", "local-3")
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Views:
                 arrays |= prefixed(name, model.state())
         if self.whole_scale is not None:
             arrays["whole.scale"] = self.whole_scale.to_array()
-        for prefix, patches in zip(_SIZES, self.local, strict=False):
+        for prefix, patches in zip(SIZES, self.local, strict=False):
             arrays |= patches.state(prefix)
         if self.local_scale is not None and self.maps is not None:
             arrays["local.maps"] = self.maps.to_array()
@@ -111,7 +108,7 @@ class Views:
         if channels is not None:
             local = tuple(
                 AtSize.from_state(arrays, name, channels, free=free, image_score=image_score)
-                for name in _SIZES[:sizes]
+                for name in SIZES[:sizes]
             )
             # Of one size it is that of its scores.
             local_scale = Scale.from_array(arrays.get("sizes.scale", arrays["local.scale"]))

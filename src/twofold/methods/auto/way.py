@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Splits, majority, power_normalise
+from twofold.densities import Splits, majority, power_normalise, scale_of
 from twofold.encoders.encode import EncodedImages
 from twofold.eyes import fit_bank
-from twofold.methods.auto.at_size import AtSize, joined
+from twofold.methods.auto.at_size import SIZES, AtSize, joined
 from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
@@ -31,7 +31,6 @@ from twofold.methods.views.local_view import (
 )
 from twofold.methods.views.maps import MapScale, pool_map_scale
 from twofold.methods.views.pooling import fit_pooling
-from twofold.methods.views.scale import scale_of
 from twofold.thresholds import ScoreScale
 
 __all__ = ["Way", "fit_way"]
@@ -123,9 +122,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
             maps=sizes[0].maps,
         )
         choices |= sizes[0].fit.choices()
-        normal |= {
-            f"local-{step}" if step else "local": size.fit.kept for step, size in enumerate(sizes)
-        }
+        normal |= {name: size.fit.kept for name, size in zip(SIZES, sizes, strict=False)}
     choices["local_weight"] = views.local_weight
     # Two views are mixed on a logarithmic scale already.
     scale: ScoreScale = "linear" if config.locality == "both" else "log"
@@ -142,13 +139,13 @@ class _Size:
         patches: what scores images.
         fit: of the model.
         scores: of the pool, out of sample, float64 (n,).
-        maps: the scale of its maps.
+        maps: the scale of its maps, of the finest size alone.
     """
 
     patches: AtSize
     fit: LocalFit | FreeFit
     scores: Array
-    maps: MapScale
+    maps: MapScale | None
 
 
 def _fit_size(
@@ -167,7 +164,9 @@ def _fit_size(
     scores = pooling.scores(distances, grid, looked_at)
     owners = found.owners if isinstance(found, FreeFit) else None
     patches = AtSize(found.model, pooling, scale_of(scores), owners)
-    return _Size(patches, found, scores, pool_map_scale(distances, grid, looked_at))
+    finest = name == config.patches()
+    maps = pool_map_scale(distances, grid, looked_at) if finest else None
+    return _Size(patches, found, scores, maps)
 
 
 def _fit_whole(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import Scale, scale_of
 from twofold.eyes import RegionScale, only_looked_at, region_scale
-from twofold.methods.views.scale import Scale, scale_of
 from twofold.thresholds import fit_tail
 
 __all__ = ["Grid", "MapScale", "map_scale", "pool_map_scale"]

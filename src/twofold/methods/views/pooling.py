@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import Scale, scale_of
 from twofold.eyes import only_looked_at, top_mean
-from twofold.methods.views.scale import Scale, scale_of
 
 __all__ = ["WINDOWS", "ImageScore", "Pooling", "fit_pooling", "largest_means"]
 

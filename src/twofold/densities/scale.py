@@ -1,4 +1,4 @@
-"""The scale of a view's scores."""
+"""Where normal scores lie, read off a sample with anomalies in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
-from twofold.thresholds import lower_spread
+from twofold.errors import NotEnoughImagesError
 
-__all__ = ["Scale", "scale_of"]
+__all__ = ["Scale", "lower_spread", "scale_of"]
 
 Array = NDArray[np.float64]
 
@@ -50,6 +51,23 @@ class Scale:
         if not spread > 0 or not np.isfinite([center, spread]).all():
             raise ValueError(f"a scale of center {center} and spread {spread}")
         return cls(center, spread)
+
+
+def lower_spread(values: Array) -> tuple[float, float]:
+    """Median, and the distance down to the point that one sixth lies below.
+
+    One standard deviation of a normal distribution, from the side that anomalies hardly touch.
+
+    Args:
+        values: float64 (n,), most of them of normals.
+
+    Raises:
+        NotEnoughImagesError: no value.
+    """
+    if not len(values):
+        raise NotEnoughImagesError("the spread of scores needs at least 1 image, got 0")
+    center = float(np.median(values))
+    return center, center - float(np.quantile(values, norm.cdf(-1.0)))
 
 
 def scale_of(scores: Array) -> Scale:
