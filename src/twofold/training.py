@@ -78,6 +78,7 @@ class TrainingConfig(BaseModel):
     # adaptation ("joint"; "separate" also normalises each domain by itself).
     batch_norm: Literal["frozen", "joint", "separate"] = "frozen"
     epochs: int = Field(default=20, ge=1)
+    min_steps: int = Field(default=0, ge=0)  # More epochs, where a small source has short ones.
     max_steps: int | None = Field(default=None, ge=1)  # Bounds the time of a large source.
     batch_source: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -147,7 +148,7 @@ def optimise(
     Raises:
         CollapseError: the loss stopped being finite.
     """
-    total = config.epochs * steps_per_epoch
+    total = max(config.epochs * steps_per_epoch, config.min_steps)
     if config.max_steps is not None:
         total = min(total, config.max_steps)
     fabric = _fabric(config)

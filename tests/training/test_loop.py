@@ -163,6 +163,22 @@ def test_steps_and_epochs(limit: int | None, epochs: list[int]) -> None:
     assert log.losses == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "at_least", "at_most", "steps"),
+    [(3, 0, None, 12), (3, 10, None, 12), (3, 30, None, 30), (3, 30, 20, 20), (3, 8, 9, 9)],
+)
+def test_a_small_source_gets_more_epochs(
+    epochs: int, at_least: int, at_most: int | None, steps: int
+) -> None:
+    def loss(module: nn.Module, step: Step) -> Tensor:
+        return 0.0 * module(torch.ones(1, 1)).sum() + float(step.index)
+
+    config = TrainingConfig(epochs=epochs, min_steps=at_least, max_steps=at_most)
+    log = optimise(Line(), loss, config, steps_per_epoch=4)
+    assert log.steps == steps
+    assert len(log.losses) == -(-steps // 4)
+
+
 def test_the_head_learns_faster() -> None:
     line = Line()
     descend(line, learning_rate=0.01, head_learning_rate_factor=7.0)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -32,6 +33,7 @@ class OracleConfig(AdaptationConfig):
     # "align": eq. 10 with the true partition. "classifier": a linear logit trained with balanced
     # binary cross-entropy on the labelled pool.
     mode: Literal["align", "classifier"] = "align"
+    debias: float = Field(default=0.0, ge=0, lt=1)  # No normal image is among its negatives.
 
 
 class _Classifier(nn.Module):
