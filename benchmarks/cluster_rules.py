@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from auto_tables import table
@@ -44,14 +44,22 @@ def parts_put_together(rows: Array, state: int) -> tuple[int, Mask]:
     return found.chosen or 1, ~found.dominant
 
 
+@lru_cache(maxsize=16)
+def clustered(content: bytes, shape: tuple[int, int], k: int, state: int) -> Selection:
+    """K-means of float64 rows, once for both rules that ask for it."""
+    rows = np.frombuffer(content).reshape(shape)
+    return select_kmeans(rows, n_clusters=k, random_state=state)
+
+
 def whole_complement(
     rows: Array, state: int, *, apart: Callable[[Array, Mask, Mask, Mask], bool]
 ) -> tuple[int, Mask]:
     """Every cluster but the largest must lie apart by itself, and all hold a quarter at most."""
+    rows = np.asarray(rows, dtype=np.float64)
     half = np.random.default_rng(state).permutation(len(rows)) % 2 == 0
     best: tuple[int, Selection] | None = None
     for k in range(2, min(MOST_CLUSTERS, len(rows)) + 1):
-        found = select_kmeans(rows, n_clusters=k, random_state=state)
+        found = clustered(rows.tobytes(), rows.shape, k, state)
         others = [found.labels == c for c in np.unique(found.labels[~found.dominant])]
         if 1.0 - found.share > MOST_APART or not others:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal, Protocol
@@ -18,12 +19,16 @@ __all__ = ["choose_clusters", "select"]
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Order = NDArray[np.intp]
 
 # The paper's largest K; its Figure 4 sees nothing gained beyond.
 _MOST_CLUSTERS = 10
 # Share of the pool that may lie apart: what the robust Gaussian leaves out too, FAST-MCD's usual
 # compromise. A larger group is rather a second kind of normal images than a set of anomalies.
 _MOST_APART = 0.25
+# How groups of few rows are halved is a toss-up; the median over some halvings hardly is, and errs
+# at most twice as often as one (Meinshausen et al. 2009, on p-values).
+_HALVINGS = 5
 # Relative to the rows' length: what copies differ by is rounding, and must not be clustered.
 _ROUNDING = 1e-9
 
@@ -71,11 +76,12 @@ def choose_clusters(
     """The K at which most of the pool, but a quarter at most, lies apart from its dominant mode.
 
     K goes from 2 to 10. At each, the clusters that are not shown to lie apart from the dominant one
-    (:func:`twofold.selection.unimodality.separation`) are put together with it, the least apart
-    first, since they may well be parts of the same mode (Hennig 2010 merges components of a mixture
-    by the dip test likewise). What remains are the negatives, and counts unless it is more than a
-    quarter of the pool. Where no K leaves any, the pool has one mode: K is 1, and the negatives are
-    its stragglers (:func:`twofold.selection.trimmed.select_trimmed`).
+    (:func:`twofold.selection.unimodality.separation`, the median over five ways of halving the
+    rows) are put together with it, the least apart first, since they may well be parts of the same
+    mode (Hennig 2010 merges components of a mixture by the dip test likewise). What remains are the
+    negatives, and counts unless it is more than a quarter of the pool. Where no K leaves any, the
+    pool has one mode: K is 1, and the negatives are its stragglers
+    (:func:`twofold.selection.trimmed.select_trimmed`).
 
     Of several K the one with most negatives, since each is shown to lie apart and the lowest K
     stops at the first of several kinds of anomalies; of equal ones the lowest. Distinct rows alone
@@ -100,9 +106,10 @@ def choose_clusters(
     best: Selection | None = None
     if len(rows) and _spread(rows) > _ROUNDING * float(np.linalg.norm(rows)):
         distinct, place = np.unique(rows, axis=0, return_inverse=True)
-        order = np.random.default_rng(random_state).permutation(len(distinct))
+        rng = np.random.default_rng(random_state)
+        orders = [rng.permutation(len(distinct)) for _ in range(_HALVINGS)]
         for k in range(2, min(_MOST_CLUSTERS, len(distinct)) + 1):
-            labels = _put_together(distinct, cluster(distinct, n_clusters=k).labels, order)
+            labels = _put_together(distinct, cluster(distinct, n_clusters=k).labels, orders)
             labels = labels[place.ravel()]
             if not 0 < (labels > 0).mean() <= _MOST_APART:
                 continue
@@ -119,15 +126,20 @@ def _spread(rows: Array) -> float:
     return float(np.linalg.norm(rows - rows.mean(axis=0)))
 
 
-def _put_together(rows: Array, labels: Labels, order: NDArray[np.intp]) -> Labels:
+def _put_together(rows: Array, labels: Labels, orders: Sequence[Order]) -> Labels:
     """0 for the largest cluster and all that may be parts of its mode, 1, 2, ... for the others."""
     dominant = dominant_selection(labels).dominant
-    half = _halves(labels, order)
+    halves = [_half(labels, order) for order in orders]
+
+    def apart(cluster: int) -> float:
+        found = [separation(rows, dominant, labels == cluster, half) for half in halves]
+        return float(np.median(found))
+
     rest = [int(cluster) for cluster in np.unique(labels[~dominant])]
     while rest:
-        apart = [separation(rows, dominant, labels == cluster, half) for cluster in rest]
-        least = int(np.argmin(apart))
-        if apart[least] > APART:
+        gaps = [apart(cluster) for cluster in rest]
+        least = int(np.argmin(gaps))
+        if gaps[least] > APART:
             break
         dominant |= labels == rest.pop(least)
     made = np.zeros_like(labels)
@@ -136,7 +148,7 @@ def _put_together(rows: Array, labels: Labels, order: NDArray[np.intp]) -> Label
     return made
 
 
-def _halves(labels: Labels, order: NDArray[np.intp]) -> Mask:
+def _half(labels: Labels, order: Order) -> Mask:
     """Every other row of each cluster, in the given order of the rows."""
     half = np.zeros(len(labels), dtype=np.bool_)
     for cluster in np.unique(labels):
