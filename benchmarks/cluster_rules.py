@@ -9,13 +9,14 @@ share of the normal and of the anomalous rows it pushes away. Markdown on stdout
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
 from auto_tables import table
 from numpy.typing import NDArray
-from scipy.stats import anderson
+from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 
 from twofold.densities import unit_rows
@@ -83,11 +84,15 @@ def is_no_gaussian(rows: Array, dominant: Mask, cluster: Mask, half: Mask) -> bo
         near, far = rows[dominant & fit].mean(axis=0), rows[cluster & fit].mean(axis=0)
         axis = (far - near) / np.square(far - near).sum()
         places.append((rows[(dominant | cluster) & ~fit] - (near + far) / 2.0) @ axis)
-    line = np.concatenate(places)
+    line = np.sort(np.concatenate(places))
     n = len(line)
     if n < 8:
         return False
-    return bool(anderson(line).statistic * (1.0 + 4.0 / n - 25.0 / n**2) > GAUSSIAN)
+    # The Anderson-Darling statistic, corrected for the estimated mean and spread.
+    z = (line - line.mean()) / line.std(ddof=1)
+    weights = (2.0 * np.arange(n) + 1.0) / n
+    statistic = -n - weights @ (norm.logcdf(z) + norm.logsf(z[::-1]))
+    return bool(statistic * (1.0 + 4.0 / n - 25.0 / n**2) > GAUSSIAN)
 
 
 def held_out_likelihood(rows: Array, state: int) -> tuple[int, Mask]:
@@ -209,6 +214,7 @@ def cells(pool: str, states: int) -> list[list[str]]:
         found = f"{100 * np.mean(anomalous):.0f}" if anomalous else "none"
         shares = [f"{100 * np.mean(several):.0f}", f"{100 * np.mean(normal):.1f}", found]
         body.append([pool, name, *shares])
+        print(*body[-1], sep=", ", file=sys.stderr)
     return body
 
 
