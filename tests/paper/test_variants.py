@@ -126,9 +126,10 @@ def test_refinements_reach_the_partition() -> None:
 
 def test_a_chosen_number_of_clusters_reaches_the_partition() -> None:
     world, options = toy.clouds(), {"training": {"trainable": "head", "epochs": 1}}
-    found = toy.fitting("paper", world, n_clusters="auto", **options).diagnostics.partition
-    normal = world.pool_labels == 0
+    diagnostics = toy.fitting("paper", world, n_clusters="auto", **options).diagnostics
+    found, normal = diagnostics.partition, world.pool_labels == 0
     assert found.chosen == 2
+    assert diagnostics.choices == {"n_clusters": 2.0}
     assert normal[found.dominant].all()
     assert not normal[found.others].any()
     assert toy.fitting("paper", world, **options).diagnostics.partition.chosen is None
