@@ -211,6 +211,14 @@ def test_the_choice_of_the_dominant_cluster_is_judged(tree: Path, tmp_path: Path
     assert set(found["paper"]) == set(found["oracle"])
 
 
+def test_a_chosen_number_of_clusters_is_told(tree: Path, tmp_path: Path) -> None:
+    run(plan(tree, ("paper",), options={"n_clusters": "auto"}), tmp_path)
+    (row,) = rows(tmp_path)
+    # Seven images are one mode.
+    assert row["diagnostics"]["chosen_clusters"] == 1.0
+    assert row["configuration"]["n_clusters"] == "auto"
+
+
 def test_a_second_encoder_selects(tree: Path, tmp_path: Path) -> None:
     second = replace(toy.encoder(), weights_sha256="0" * 64)
     first, _ = (

@@ -18,6 +18,7 @@ Options = dict[str, Any]
 VARIANTS: dict[str, tuple[str, Options]] = {
     "psi self": ("paper", {"psi": "self"}),
     "gmm": ("paper", {"selector": "gmm"}),
+    "chosen K": ("paper", {"n_clusters": "auto"}),
     "refined": (
         "paper",
         {"n_clusters": 5, "merge_cosine": 0.9, "trim_dominant": 0.1, "weigh_negatives": True},
@@ -121,6 +122,23 @@ def test_refinements_reach_the_partition() -> None:
     split = partition(n_clusters=4)
     merged = partition(n_clusters=4, merge_cosine=0.9)
     assert len(split.dominant) < len(merged.dominant) == n_normal
+
+
+def test_a_chosen_number_of_clusters_reaches_the_partition() -> None:
+    world, options = toy.clouds(), {"training": {"trainable": "head", "epochs": 1}}
+    diagnostics = toy.fitting("paper", world, n_clusters="auto", **options).diagnostics
+    found, normal = diagnostics.partition, world.pool_labels == 0
+    assert found.chosen == 2
+    assert diagnostics.choices == {"n_clusters": 2.0}
+    assert normal[found.dominant].all()
+    assert not normal[found.others].any()
+    assert toy.fitting("paper", world, **options).diagnostics.partition.chosen is None
+
+
+@pytest.mark.parametrize("value", ["two", 0, -1, 2.5, None])
+def test_a_number_of_clusters_that_is_none_names_the_choices(value: Any) -> None:
+    with pytest.raises(ConfigError, match="n_clusters: give auto or a whole number of at least 1"):
+        parse_config(METHODS.load("paper"), {"n_clusters": value})
 
 
 # --- impossible options ---------------------------------------------------------------------------

@@ -22,7 +22,8 @@ def diagnostics(fit: Fit[Method], split: Split) -> dict[str, float]:
 
     ``dominant_precision``: share of normals among the positives. ``dominant_recall``: share of the
     pool's normals that are positives. ``negatives_normal``: share of normals among the negatives.
-    ``dominant_share``: share of the pool that is positive.
+    ``dominant_share``: share of the pool that is positive. ``chosen_clusters``: K, where a rule
+    chose it.
     """
     partition, model = fit.diagnostics.partition, fit.model
     known = len(split.pool) and (split.pool_labels >= 0).all()
@@ -31,6 +32,8 @@ def diagnostics(fit: Fit[Method], split: Split) -> dict[str, float]:
     normal = split.pool_labels == 0
     inside, outside = normal[partition.dominant], normal[partition.others]
     found = {"dominant_share": len(inside) / len(normal)}
+    if partition.chosen is not None:
+        found["chosen_clusters"] = float(partition.chosen)
     if len(inside):
         found["dominant_precision"] = float(inside.mean())
     if normal.any():

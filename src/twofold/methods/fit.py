@@ -82,7 +82,9 @@ class Diagnostics:
         cls, losses: tuple[float, ...], steps: int, partition: Partition | None = None
     ) -> Diagnostics:
         """Of a training in one phase: its mean loss of each epoch, and its steps."""
-        return cls(partition=partition, losses={"training": losses}, steps=steps)
+        chosen = None if partition is None else partition.chosen
+        choices = {} if chosen is None else {"n_clusters": float(chosen)}
+        return cls(choices=choices, partition=partition, losses={"training": losses}, steps=steps)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from twofold.densities import unit_rows
 from twofold.encoders.registry import ENCODERS
 from twofold.methods.base import FitData
 from twofold.paper.adaptation import AdaptationMethod
 from twofold.paper.options import AdaptationConfig
-from twofold.selection import SELECTORS, Partition, refine
+from twofold.selection import SELECTORS, Partition, refine, select
 
 __all__ = ["Paper", "PaperConfig"]
 
@@ -36,12 +36,22 @@ class PaperConfig(AdaptationConfig):
     # The paper's K-means is "chosen for simplicity"; it cuts the normal mode itself and pushes half
     # of it away. By scarcity, only the stragglers of the one large mode can be anomalies.
     selector: str = "trimmed"
-    n_clusters: int = Field(default=2, ge=1)  # The paper's K everywhere but on VisDA-2017 (10).
+    # The paper's K everywhere but on VisDA-2017 (10); "auto" chooses it by scarcity.
+    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = 2
     merge_cosine: float | None = Field(default=None, ge=-1, le=1)
     trim_dominant: float = Field(default=0.0, ge=0, lt=1)
     negatives: Literal["outside", "farthest"] = "outside"
     negative_share: float = Field(default=0.1, gt=0, lt=1)
     weigh_negatives: bool = False
+
+    @field_validator("n_clusters", mode="wrap")
+    @classmethod
+    def _number_or_auto(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:  # It says one thing for each of the two kinds.
+            problem = f"give auto or a whole number of at least 1, not {value!r}"
+            raise ValueError(problem) from None
 
     @field_validator("psi")
     @classmethod
@@ -82,8 +92,11 @@ class Paper(AdaptationMethod):
         self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int
     ) -> Partition:
         vectors = unit_rows(self._psi(data, features))
-        selection = SELECTORS.load(self.config.selector)(
-            vectors, n_clusters=self.config.n_clusters, random_state=random_state
+        selection = select(
+            self.config.selector,
+            vectors,
+            n_clusters=self.config.n_clusters,
+            random_state=random_state,
         )
         return refine(
             selection,

@@ -19,10 +19,13 @@ class Selection:
     Attributes:
         labels: int64 (n,), the cluster of each image.
         dominant: bool (n,), True for the images of the largest cluster (eq. 6).
+        chosen: K, the number of clusters asked for, where a rule chose it; 1 is one mode with its
+            stragglers. None where K was given, or where there is none.
     """
 
     labels: NDArray[np.int64]
     dominant: NDArray[np.bool_]
+    chosen: int | None = None
 
     @property
     def share(self) -> float:

@@ -30,11 +30,13 @@ class Partition:
         dominant: (p,) ascending indices of the rows to align with, at least one.
         others: (m,) ascending indices of the rows to push away, disjoint from them.
         weights: (m,) how strongly, >= 0 with mean 1; None: all equally.
+        chosen: K, where a rule chose it; see :class:`twofold.selection.Selection`.
     """
 
     dominant: NDArray[np.intp]
     others: NDArray[np.intp]
     weights: NDArray[np.float32] | None = None
+    chosen: int | None = None
 
 
 def refine(
@@ -84,7 +86,7 @@ def refine(
         positive &= ~negative
     others = np.flatnonzero(negative)
     weights = _mean_one(distances[others]) if weigh else None
-    return Partition(np.flatnonzero(positive), others, weights)
+    return Partition(np.flatnonzero(positive), others, weights, selection.chosen)
 
 
 def _check(merge_cosine: float | None, trim: float, negatives: str, negative_share: float) -> None:

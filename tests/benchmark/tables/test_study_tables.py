@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from twofold.benchmark.tables.curves import component_curves, selection_points, sweeps
+from twofold.benchmark.tables.curves import (
+    chosen_components,
+    component_curves,
+    figure4_table,
+    selection_points,
+    sweeps,
+)
 from twofold.benchmark.tables.layout import Cell, Number, Share, Table
 from twofold.benchmark.tables.results import Results
 from twofold.benchmark.tables.study_tables import study_tables
@@ -125,6 +131,41 @@ def test_the_curve_over_components_varies_nothing_else(
         ("gmm", "frozen", 8),
     }
     assert selection_points(results(lines[:2]), "pacs") == []
+
+
+def test_a_chosen_number_of_components_stands_beside_the_curve(
+    line: MakeLine, results: MakeResults
+) -> None:
+    def auto(name: str, k: float | None, **changes: Any) -> dict[str, Any]:
+        told = {} if k is None else {"chosen_clusters": k}
+        return line(options={"n_clusters": "auto"}, **{"class": name}, diagnostics=told, **changes)
+
+    lines = [line(**{"class": name}) for name in ("a", "b", "c")]
+    lines += [auto("a", 1.0, auroc=0.9), auto("b", 4.0, auroc=0.7), auto("c", 1.0, auroc=0.8)]
+    found = results(lines)
+    (chosen,) = chosen_components(found)
+    assert (chosen.y, chosen.counts, chosen.mean) == (pytest.approx(0.8), ((1, 2), (4, 1)), 2.0)
+    assert str(chosen) == "auto: K is 1 in 2, 4 in 1 of the cells"
+    # A single K has no curve by itself, but is something to compare the choice with.
+    (curve,) = component_curves(found)
+    assert [point.x for point in curve.points] == [2]
+    assert component_curves(results(lines[:3])) == []
+    assert chosen_components(results(lines[:3])) == []
+    row = figure4_table(found, with_published=False).rows[-1]
+    assert row[:3] == ("pacs photo->sketch", "ours", str(chosen))
+    selected = made(found)["selection"]
+    assert as_dict(selected)["K chosen"] == Number(2.0)
+
+
+def test_rows_that_do_not_tell_the_choice_have_an_average_still(
+    line: MakeLine, results: MakeResults
+) -> None:
+    options = {"n_clusters": "auto"}
+    lines = [line(), line(options=options, auroc=0.6), line(options=options | {"psi": "self"})]
+    (chosen,) = chosen_components(results(lines))
+    assert (chosen.y, chosen.counts, chosen.mean, str(chosen)) == (0.6, (), None, "auto")
+    failed = [line(), line(options=options, auroc=None)]
+    assert chosen_components(results(failed)) == []
 
 
 def test_sweeps_vary_one_part_of_the_setting(line: MakeLine, results: MakeResults) -> None:

@@ -89,6 +89,21 @@ def test_the_page_holds_tables_notes_and_pictures(folder: Path) -> None:
     assert "the plotted points are not readable" in figure
 
 
+def test_a_chosen_number_of_clusters_is_marked_in_figure_4(
+    tmp_path: Path, line: MakeLine, write: Write
+) -> None:
+    told = {"chosen_clusters": 3.0}
+    lines = [line(), line(options={"n_clusters": 5}, auroc=0.7)]
+    lines.append(line(options={"n_clusters": "auto"}, auroc=0.9, diagnostics=told))
+    write(tmp_path / "out" / "results.jsonl", lines)
+    write_tables(tmp_path / "out", False)
+    figure = (tmp_path / "out" / "tables" / "figure4.svg").read_text(encoding="utf-8")
+    assert "auto: K is 3 in 1 of the cells" in figure
+    assert "dashed: K chosen for each cell" in figure
+    rows = (tmp_path / "out" / "tables" / "figure4.csv").read_text(encoding="utf-8")
+    assert "auto: K is 3 in 1 of the cells" in rows
+
+
 def test_averages_come_back_as_fractions(folder: Path) -> None:
     averages = write_tables(folder, False)["averages"]
     assert len(averages) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,10 +23,12 @@ from twofold.benchmark.tables.published import published
 from twofold.benchmark.tables.results import Results, Summary, System
 
 __all__ = [
+    "ChosenComponents",
     "Line",
     "Point",
     "SelectionPoint",
     "Swept",
+    "chosen_components",
     "component_curves",
     "figure4_table",
     "selection_points",
@@ -55,6 +58,31 @@ class Line:
 
 
 @dataclass(frozen=True)
+class ChosenComponents:
+    """AUROC (fraction) where a rule chooses K for each cell; the spread as of a point.
+
+    Attributes:
+        counts: of each chosen K the cells, in ascending K; empty where the rows do not tell.
+    """
+
+    dataset: str
+    direction: str
+    y: float
+    spread: float | None
+    counts: tuple[tuple[int, int], ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the chosen K over cells."""
+        cells = sum(count for _, count in self.counts)
+        return sum(k * count for k, count in self.counts) / cells if cells else None
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{k} in {count}" for k, count in self.counts)
+        return f"auto: K is {told} of the cells" if told else "auto"
+
+
+@dataclass(frozen=True)
 class SelectionPoint:
     """One choice of selector, K and psi in one direction, and what came of it."""
 
@@ -66,8 +94,13 @@ class SelectionPoint:
     summary: Summary
 
 
-def _family(results: Results, dataset: str, free: frozenset[str]) -> list[System]:
-    """The paper's method in all variants that differ from its main one in ``free`` options only."""
+def _family(
+    results: Results, dataset: str, free: frozenset[str], *, auto: bool = False
+) -> list[System]:
+    """The paper's method in all variants that differ from its main one in ``free`` options only.
+
+    Those of a given number of clusters, or those with a chosen one.
+    """
     main = results.choose(dataset, Wanted("paper"))
     if main is None:
         return []
@@ -79,8 +112,19 @@ def _family(results: Results, dataset: str, free: frozenset[str]) -> list[System
     return [
         system
         for system in sorted(results.of(dataset), key=lambda s: -s.n_ok)
-        if fixed(system) == fixed(main) and isinstance(system.configuration.get("n_clusters"), int)
+        if fixed(system) == fixed(main) and _has_k(system, auto)
     ]
+
+
+def _has_k(system: System, auto: bool) -> bool:
+    k = system.configuration.get("n_clusters")
+    return k == "auto" if auto else isinstance(k, int)
+
+
+def _kmeans(results: Results, dataset: str, *, auto: bool = False) -> list[System]:
+    """The family over K of K-means, all else as in the main configuration."""
+    family = _family(results, dataset, frozenset({"selector", "n_clusters"}), auto=auto)
+    return [s for s in family if s.configuration.get("selector", "kmeans") == "kmeans"]
 
 
 def _point(x: float, summary: Summary | None) -> Point | None:
@@ -99,17 +143,47 @@ def _line(dataset: str, direction: str, name: str, points: Iterable[Point | None
 
 
 def component_curves(results: Results) -> list[Line]:
-    """Figure 4: the paper's method over K of K-means; a line each direction with two or more K."""
+    """Figure 4: the paper's method over K of K-means; a line each direction with two or more K.
+
+    A direction where K was chosen too has its line from one K on.
+    """
+    chosen = {(entry.dataset, entry.direction) for entry in chosen_components(results)}
     lines = []
     for dataset in results.datasets:
-        family = _family(results, dataset, frozenset({"selector", "n_clusters"}))
-        kmeans = [s for s in family if s.configuration.get("selector", "kmeans") == "kmeans"]
+        systems = _kmeans(results, dataset)
         for direction in results.directions(dataset):
             points = (
-                _point(s.configuration["n_clusters"], results.get(s, direction)) for s in kmeans
+                _point(s.configuration["n_clusters"], results.get(s, direction)) for s in systems
             )
-            lines.append(_line(dataset, direction, "paper", points))
-    return [line for line in lines if len(line.points) > 1]
+            line = _line(dataset, direction, "paper", points)
+            least = 1 if (dataset, direction) in chosen else 2
+            lines += [line] if len(line.points) >= least else []
+    return lines
+
+
+def chosen_components(results: Results) -> list[ChosenComponents]:
+    """Figure 4 where ``n_clusters`` is "auto": an entry each direction."""
+    found = []
+    for dataset in results.datasets:
+        for direction in results.directions(dataset):
+            summaries = (
+                results.get(system, direction) for system in _kmeans(results, dataset, auto=True)
+            )
+            summary = next((s for s in summaries if s is not None and s.average is not None), None)
+            if summary is None or summary.average is None:
+                continue
+            told = [row.diagnostics.get("chosen_clusters") for row in summary.rows]
+            counts = Counter(round(k) for k in told if k is not None)
+            found.append(
+                ChosenComponents(
+                    dataset,
+                    direction,
+                    summary.average,
+                    summary.run_spread,
+                    tuple(sorted(counts.items())),
+                )
+            )
+    return found
 
 
 def figure4_table(results: Results, *, with_published: bool) -> Table:
@@ -123,6 +197,13 @@ def figure4_table(results: Results, *, with_published: bool) -> Table:
             (place, OURS, f"{point.x:g}", Share(point.y), share(point.spread))
             for point in line.points
         ]
+    chosen = chosen_components(results)
+    rows += [
+        (f"{one.dataset} {one.direction}", OURS, str(one), Share(one.y), share(one.spread))
+        for one in chosen
+    ]
+    if chosen:
+        notes += ("auto: the rule chooses K for each cell; 1 is one mode with its stragglers.",)
     if with_published:
         printed = published().figure4
         place = f"{printed.dataset} {printed.direction}"
@@ -131,7 +212,7 @@ def figure4_table(results: Results, *, with_published: bool) -> Table:
         rows.append((place, PUBLISHED, f"{best}: about, from", Share(low), ""))
         rows.append((place, PUBLISHED, f"{best}: about, to", Share(high), ""))
         notes += (f"published: the best range of K. {printed.trend}. Basis: {printed.basis}.",)
-    datasets = [line.dataset for line in lines]
+    datasets = [line.dataset for line in lines] + [one.dataset for one in chosen]
     systems = [results.choose(dataset, Wanted("paper")) for dataset in datasets]
     return Table(
         id="figure4",

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twofold.benchmark.tables.curves import (
+    ChosenComponents,
     Line,
     SelectionPoint,
     Swept,
+    chosen_components,
     component_curves,
     selection_points,
     sweeps,
@@ -56,7 +58,7 @@ def draw_figures(results: Results, *, with_published: bool) -> dict[str, bytes]:
 
 def _figures(results: Results, with_published: bool) -> dict[str, Figure]:
     made: dict[str, Figure | None] = {
-        "figure4": _figure4(component_curves(results), with_published),
+        "figure4": _figure4(component_curves(results), chosen_components(results), with_published),
         "table5": _table5(results, with_published),
     }
     for dataset in results.datasets:
@@ -98,24 +100,42 @@ def _percent(values: Sequence[float | None]) -> list[float]:
     return [100 * (value or 0.0) for value in values]
 
 
-def _figure4(lines: Sequence[Line], with_published: bool) -> Figure | None:
-    if not lines and not with_published:
+def _figure4(
+    lines: Sequence[Line], chosen: Sequence[ChosenComponents], with_published: bool
+) -> Figure | None:
+    if not lines and not chosen and not with_published:
         return None
     figure, ((axes,),) = _panels(1, 1, 6.5)
-    for place, line in enumerate(lines):
+    names = [f"{line.dataset} {line.direction}" for line in lines]
+    theirs = [f"{entry.dataset} {entry.direction}" for entry in chosen]
+    places = list(dict.fromkeys(names + theirs))
+    for name, line in zip(names, lines, strict=True):
+        place = places.index(name)
         axes.errorbar(
             [point.x for point in line.points],
             _percent([point.y for point in line.points]),
             yerr=_percent([point.spread for point in line.points]),
             marker=_MARKERS[place % len(_MARKERS)],
+            color=f"C{place % 10}",
             capsize=3,
-            label=f"{line.dataset} {line.direction}",
+            label=name,
         )
+    for name, entry in zip(theirs, chosen, strict=True):
+        _mark_chosen(axes, entry, f"{name}, {entry}", f"C{places.index(name) % 10}")
     if with_published:
         _shade_published(axes)
     axes.set(xlabel="K-means components K", ylabel="AUROC %")
-    axes.set_title("Effect of the number of components (bars: ± over runs)", fontsize=9)
+    title = "Effect of the number of components (bars: ± over runs)"
+    axes.set_title(f"{title}\ndashed: K chosen for each cell" if chosen else title, fontsize=9)
     return _with_legend(figure)
+
+
+def _mark_chosen(axes: Axes, entry: ChosenComponents, label: str, color: str) -> None:
+    """A line across, since K differs between cells, with a star at its mean."""
+    height = 100 * entry.y
+    axes.axhline(height, color=color, linestyle="--", linewidth=1, label=label)
+    if entry.mean is not None:
+        axes.plot([entry.mean], [height], marker="*", markersize=11, color=color)
 
 
 def _shade_published(axes: Axes) -> None:

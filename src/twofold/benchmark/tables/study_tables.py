@@ -190,16 +190,19 @@ def _selection(results: Results) -> Table:
     for (system, direction, setting), summary in results.summaries.items():
         if setting == results.setting(system.dataset) and any(r.diagnostics for r in summary.rows):
             values = (share(diagnostic(summary.rows, name)) for name in DIAGNOSTICS)
-            rows.append((system.dataset, direction, system.name, share(summary.average), *values))
+            who = (system.dataset, direction, system.name, share(summary.average))
+            chosen = diagnostic(summary.rows, "chosen_clusters")
+            rows.append((*who, *values, None if chosen is None else Number(chosen)))
     return Table(
         id="selection",
         title="Selection of the dominant cluster, and AUROC (%)",
-        header=("dataset", "direction", "method", "AUROC", *DIAGNOSTICS.values()),
+        header=("dataset", "direction", "method", "AUROC", *DIAGNOSTICS.values(), "K chosen"),
         rows=tuple(sorted(rows, key=lambda row: (str(row[0]), str(row[1])))),
         notes=(
             "Means over classes. Precision: normals in the dominant cluster; recall: share of the "
             "pool's normals that are in it; normals among negatives: share of the rest that is "
-            "normal; dominant share: of the pool. They need labels and decide nothing.",
+            "normal; dominant share: of the pool. They need labels and decide nothing. K chosen: "
+            "with `n_clusters=auto`, 1 for one mode with its stragglers; it needs none.",
             *(f"{dataset}: {results.setting(dataset)}." for dataset in results.datasets),
         ),
     )
