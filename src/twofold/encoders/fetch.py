@@ -10,13 +10,11 @@ import safetensors.torch
 from twofold.encoders.encoder import random_network
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights
-from twofold.encoders.weights import load_weights, state_digest, weights_folder
+from twofold.encoders.weights import SUFFIXES, load_weights, state_digest, weights_folder
 from twofold.errors import WeightsError
 from twofold.files import write_whole
 
 __all__ = ["Fetched", "fetch_weights"]
-
-_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -74,16 +72,16 @@ def _chosen(spec: EncoderSpec, source: Path) -> Path:
     """
     if not source.is_dir():
         return source
-    files = sorted(path for path in source.iterdir() if path.suffix in _SUFFIXES)
+    files = sorted(path for path in source.iterdir() if path.suffix in SUFFIXES)
     if isinstance(spec.weights, HubWeights):
         own = spec.weights.file
         files = [path for path in files if path.name == own] or files
-    files = [path for path in files if path.suffix == _SUFFIXES[0]] or files
+    files = [path for path in files if path.suffix == SUFFIXES[0]] or files
     if len(files) == 1:
         return files[0]
     if not files:
         raise WeightsError(
-            f"{source} holds no weights, no file that ends in {', '.join(_SUFFIXES)}: "
+            f"{source} holds no weights, no file that ends in {', '.join(SUFFIXES)}: "
             "name the file itself after --from"
         )
     names = ", ".join(path.name for path in files[:4])

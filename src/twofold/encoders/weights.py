@@ -25,6 +25,7 @@ from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeig
 from twofold.errors import MissingExtraError, WeightsError
 
 __all__ = [
+    "SUFFIXES",
     "LoadedWeights",
     "load_weights",
     "state_digest",
@@ -32,6 +33,8 @@ __all__ = [
     "weights_folder",
 ]
 
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""How names of files of weights end, the preferred one first."""
 # Kinds of numbers that checkpoints are published in and every operation here understands.
 _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32}
 # A reachable hub answers well within this; without it a machine that is offline would sit through
@@ -53,7 +56,7 @@ class LoadedWeights:
 
 
 def weights_folder() -> Path:
-    """Where local weight files are looked for as ``<encoder id>.safetensors`` or ``.pth``."""
+    """Where local weight files are looked for, as the encoder's id with one of the suffixes."""
     given = os.environ.get("TWOFOLD_WEIGHTS")
     return Path(given) if given else Path.home() / ".config" / "twofold" / "weights"
 
@@ -106,7 +109,7 @@ def load_weights(
 
 
 def _local_file(spec: EncoderSpec) -> Path | None:
-    for suffix in (".safetensors", ".pth", ".pt"):
+    for suffix in SUFFIXES:
         path = weights_folder() / f"{spec.id}{suffix}"
         if path.is_file():
             return path
