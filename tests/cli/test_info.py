@@ -1,4 +1,4 @@
-"""``methods``, ``encoders`` and ``doctor``."""
+"""``methods`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typer.testing import Result
 
 from twofold import __version__
 from twofold.defaults import DEFAULT_ENCODER
-from twofold.encoders.registry import ENCODERS
 from twofold.errors import WeightsError
 from twofold.method_table import METHODS
 from twofold.methods import Need
@@ -44,24 +43,10 @@ def test_methods_as_json(run: Run, as_object: Parse) -> None:
         assert row["summary"]
 
 
-def test_encoders_as_json(run: Run, as_object: Parse) -> None:
-    result = run("encoders", "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    content = as_object(result.stdout)
-    assert set(content) == {"encoders"}
-    assert [row["id"] for row in content["encoders"]] == list(ENCODERS.ids())
-    for row in content["encoders"]:
-        assert isinstance(row["available"], bool)
-        assert row["feature_dim"] > 0
-        assert row["licence"]
-    assert next(r for r in content["encoders"] if r["id"] == DEFAULT_ENCODER)["available"]
-
-
-@pytest.mark.parametrize(("command", "registry"), [("methods", METHODS), ("encoders", ENCODERS)])
-def test_tables_name_every_id(run: Run, command: str, registry: Any) -> None:
-    result = run(command)
+def test_the_table_names_every_method(run: Run) -> None:
+    result = run("methods")
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in registry.ids())
+    assert all(name in result.stdout for name in METHODS.ids())
 
 
 def test_doctor_as_json(run: Run, as_object: Parse, tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_tokens_become_a_square_map() -> None:
     assert torch.equal(grid[1, :, 2, 1], tokens[1, 1 + 3 * 2 + 1])
 
 
+def test_tokens_become_a_map_of_any_grid() -> None:
+    tokens = torch.arange(2 * 11 * 3).reshape(2, 11, 3)
+    grid = as_map(tokens, (2, 3))
+    assert grid.shape == (2, 3, 2, 3)
+    # Five tokens lead: the class token and four registers.
+    assert torch.equal(grid[0, :, 1, 2], tokens[0, 5 + 3 * 1 + 2])
+
+
 def test_maps_are_returned_as_they_are() -> None:
     maps = torch.randn(2, 3, 4, 5)
     assert as_map(maps) is maps

@@ -183,3 +183,5 @@ def test_vectors_and_networks_of_one_size_are_never_cut(lite0: Encoder) -> None:
     assert not tiled.is_large(lite0, ("patches@3",))
     fixed = replace(large, spec=replace(large.spec, any_size=False))
     assert not tiled.is_large(fixed, ("patches@3",))
+    attentive = replace(large, spec=replace(large.spec, patch=16))
+    assert not tiled.is_large(attentive, ("patches@3",))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import bench, check, demo, info, score, tables, work
+from twofold.cli import bench, check, demo, encoders, info, score, tables, work
 
 __all__ = ["app", "main"]
 
@@ -44,7 +44,7 @@ app.command()(score.score)
 app.command()(work.evaluate)
 app.command()(check.check)
 app.command()(info.methods)
-app.command()(info.encoders)
+app.add_typer(encoders.app, name="encoders")
 app.command()(info.doctor)
 app.command()(bench.bench)
 app.command()(tables.tables)

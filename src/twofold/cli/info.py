@@ -1,4 +1,4 @@
-"""``methods``, ``encoders`` and ``doctor``."""
+"""``methods`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from twofold import __version__
 from twofold.cli.output import command, print_json
 from twofold.errors import TwofoldError
 
-__all__ = ["doctor", "encoders", "methods"]
+__all__ = ["Json", "doctor", "methods", "table"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-def _table(headers: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def table(headers: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """A table of text, on stdout."""
     from rich.console import Console  # noqa: PLC0415 - slow to import
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(*headers)
+    shown = Table(*headers)
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        shown.add_row(*row)
+    Console().print(shown)
 
 
 @command
@@ -54,49 +55,12 @@ def methods(
         lines += [(f"`{r['id']}`", r["group"], _in_words(r), r["summary"]) for r in rows]
         typer.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))
     else:
-        _table(headers, [(r["id"], r["group"], _in_words(r), r["summary"]) for r in rows])
+        table(headers, [(r["id"], r["group"], _in_words(r), r["summary"]) for r in rows])
 
 
 def _in_words(row: dict[str, Any]) -> str:
     options = [f"{name} (optional)" for name in row["may_need"]]
     return ", ".join([*row["needs"], *options]).replace("_", " ") or "-"
-
-
-@command
-def encoders(as_json: Json = False) -> None:
-    """List the encoders and whether their weights are on this machine."""
-    from twofold.encoders.registry import ENCODERS  # noqa: PLC0415 - imports torch
-    from twofold.encoders.weights import weights_available  # noqa: PLC0415
-
-    rows: list[dict[str, Any]] = []
-    for name in ENCODERS.ids():
-        spec = ENCODERS.load(name)
-        rows.append(
-            {
-                "id": name,
-                "available": weights_available(spec),
-                "feature_dim": spec.feature_dim,
-                "input_size": spec.preprocessing.size,
-                "licence": spec.licence,
-                "summary": spec.summary,
-            }
-        )
-    if as_json:
-        print_json({"encoders": rows})
-    else:
-        _table(
-            ("encoder", "here", "features", "licence", "summary"),
-            [
-                (
-                    r["id"],
-                    "yes" if r["available"] else "no",
-                    str(r["feature_dim"]),
-                    r["licence"],
-                    r["summary"],
-                )
-                for r in rows
-            ],
-        )
 
 
 @command

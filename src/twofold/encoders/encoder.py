@@ -20,7 +20,7 @@ from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
 from twofold.errors import ConfigError, WeightsError
 
-__all__ = ["Encoder", "encoder_key", "load_encoder"]
+__all__ = ["Encoder", "encoder_key", "load_encoder", "random_network"]
 
 # Named anew whenever decoding or resizing changes what pixels a file yields.
 _DECODING = "whole image, draft at twice the side, antialiased uint8 resize"
@@ -59,13 +59,16 @@ class Encoder:
         """The same network for inputs of another size, in pixels.
 
         Args:
-            height: of the input.
-            width: None, or equal to the height, is a square.
+            height: of the input; a transformer takes the nearest multiple of its patch.
+            width: likewise; None, or equal to the height, is a square.
 
         Raises:
-            ConfigError: the network takes one size only (transformers, attention pooling).
+            ConfigError: the network takes one size only (CLIP's).
         """
-        own = self.spec.preprocessing
+        own, patch = self.spec.preprocessing, self.spec.patch
+        if patch is not None:
+            height = max(round(height / patch), 1) * patch
+            width = None if width is None else max(round(width / patch), 1) * patch
         preprocessing = replace(own, size=height, width=None if width == height else width)
         if preprocessing == own:
             return self
@@ -88,7 +91,7 @@ class Encoder:
         return self.__dict__ | {"network": arrays}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        network = _random_network(state["spec"])
+        network = random_network(state["spec"])
         # Copied: what another process shares may be for reading only.
         tensors = {name: torch.from_numpy(array.copy()) for name, array in state["network"].items()}
         network.native.load_state_dict(tensors)
@@ -131,7 +134,7 @@ def load_encoder(
         WeightsError, MissingExtraError: see :func:`twofold.encoders.weights.load_weights`.
     """
     spec = ENCODERS.load(name)
-    network = _random_network(spec)
+    network = random_network(spec)
     if isinstance(weights, Mapping):
         _load_tensors(spec, network, weights)
     elif weights != "random":
@@ -154,7 +157,8 @@ def _frozen(network: Network) -> Network:
     return network
 
 
-def _random_network(spec: EncoderSpec) -> Network:
+def random_network(spec: EncoderSpec) -> Network:
+    """The network of an encoder with its fixed random initialisation."""
     # The libraries initialise from torch's global generator; leave that as it was found.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

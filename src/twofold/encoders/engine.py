@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Trainable, as_map
+from twofold.encoders.backbone import SizedStem, Trainable, as_map
 from twofold.encoders.converted import convert, load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import (
@@ -30,6 +30,8 @@ from twofold.encoders.tiled import TiledEngine, is_large
 from twofold.errors import ConfigError
 
 __all__ = ["Engine", "make_engine"]
+
+Grid = tuple[int, int]
 
 
 class Engine(Protocol):
@@ -76,29 +78,33 @@ class _Outputs(nn.Module):
 
     def __init__(self, encoder: Encoder, outputs: Sequence[str]) -> None:
         super().__init__()
-        backbone = encoder.network.backbone
-        self.segments = nn.ModuleList(backbone.segments.values())
+        stem, *rest = encoder.network.backbone.segments.values()
         self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
         # Output -> numbers of segments run before its parts are read off.
         self.depths = [_depths(encoder, output) for output in outputs]
         self.shapes = [shape_of(output, encoder) for output in outputs]
+        self.stems = nn.ModuleList(
+            stem.fixed(shape) if isinstance(stem, SizedStem) else stem
+            for shape in dict.fromkeys(self.shapes)
+        )
+        self.rest = nn.ModuleList(rest)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         states = {
-            shape: self._states(resized(images, shape), shape)
-            for shape in dict.fromkeys(self.shapes)
+            shape: self._states(resized(images, shape), shape, stem)
+            for shape, stem in zip(dict.fromkeys(self.shapes), self.stems, strict=True)
         }
         return tuple(
             reader([states[shape][depth] for depth in depths])
             for reader, depths, shape in zip(self.readers, self.depths, self.shapes, strict=True)
         )
 
-    def _states(self, images: Tensor, shape: tuple[int, int]) -> list[Tensor]:
+    def _states(self, images: Tensor, shape: tuple[int, int], stem: nn.Module) -> list[Tensor]:
         """The images and what each segment makes of them, as far as it is asked for."""
         asked = zip(self.depths, self.shapes, strict=True)
         deepest = max(max(depths) for depths, at in asked if at == shape)
         states = [images]
-        for segment in self.segments[:deepest]:
+        for segment in [stem, *self.rest][:deepest]:
             states.append(segment(states[-1]))
         return states
 
@@ -123,30 +129,40 @@ def _reader(encoder: Encoder, output: str) -> nn.Module:
     if is_patches(output):
         strides, neighbourhood = patch_strides(output, encoder)
         channels = [encoder.spec.map_channels[stride] for stride in strides]
-        return _Maps(PatchGrid(channels, neighbourhood))
-    return _Only(output.startswith("stride"))
+        grids = [_grid(encoder, stride) for stride in strides]
+        return _Maps(PatchGrid(channels, neighbourhood), grids)
+    is_map = output.startswith("stride")
+    return _Only(_grid(encoder, int(output.removeprefix("stride"))) if is_map else None)
+
+
+def _grid(encoder: Encoder, stride: int) -> Grid:
+    """Rows and columns of a stage map."""
+    height, width = encoder.spec.preprocessing.shape
+    return -(-height // stride), -(-width // stride)
 
 
 class _Only(nn.Module):
-    """The one state there is, as a map or as it is."""
+    """The one state there is, as a map on a grid or, without one, as it is."""
 
-    def __init__(self, is_map: bool) -> None:
+    def __init__(self, grid: Grid | None) -> None:
         super().__init__()
-        self._is_map = is_map
+        self._grid = grid
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
-        return as_map(states[0]) if self._is_map else states[0]
+        return states[0] if self._grid is None else as_map(states[0], self._grid)
 
 
 class _Maps(nn.Module):
-    """Several states as maps, joined."""
+    """Several states as maps, each on its grid, joined."""
 
-    def __init__(self, join: nn.Module) -> None:
+    def __init__(self, join: nn.Module, grids: Sequence[Grid]) -> None:
         super().__init__()
         self.join = join
+        self._grids = list(grids)
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
-        return self.join([as_map(state) for state in states])  # type: ignore[no-any-return]
+        maps = [as_map(state, grid) for state, grid in zip(states, self._grids, strict=True)]
+        return self.join(maps)  # type: ignore[no-any-return]
 
 
 class _WholeEngine:

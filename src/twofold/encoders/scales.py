@@ -34,16 +34,18 @@ def shape_of(name: str, encoder: Encoder) -> tuple[int, int]:
     """Height and width in pixels at which an output sees the image.
 
     The encoder's own; for those of this family divided by the root of two for each step and rounded
-    to a multiple of 32, unless the encoder takes images of one size only.
+    to a multiple of 32 (of its patches, for a transformer), unless the encoder takes images of one
+    size only.
     """
     match = _NAME.fullmatch(name)
     height, width = encoder.spec.preprocessing.shape
     if match is None or match[1] is None or not encoder.spec.any_size:
         return height, width
     factor = 2 ** (int(match[1]) / 2)
+    step = encoder.spec.patch or _STRIDE
 
     def smaller(side: int) -> int:
-        return min(max(round(side / factor / _STRIDE), 1) * _STRIDE, side)
+        return min(max(round(side / factor / step), 1) * step, side)
 
     return smaller(height), smaller(width)
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from twofold.encoders.backbone import Backbone
+from twofold.encoders.layouts import Layout
 
-__all__ = ["Adapt", "EncoderSpec", "HubWeights", "Network", "PackagedWeights", "Preprocessing"]
+__all__ = ["EncoderSpec", "HubWeights", "Network", "PackagedWeights", "Preprocessing"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,6 @@ class Preprocessing:
         return fields
 
 
-Adapt = Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]
-"""Published tensors and the native module -> the same tensors under the native names."""
-
-
-def _unchanged(tensors: Mapping[str, Tensor], native: nn.Module) -> Mapping[str, Tensor]:
-    del native
-    return tensors
-
-
 @dataclass(frozen=True)
 class PackagedWeights:
     """Weights that an installed Python package carries, so that no network is needed.
@@ -66,14 +58,14 @@ class PackagedWeights:
         module: import name.
         file: path of the weights inside the module's folder.
         sha256: of that file.
-        adapt: published names -> this architecture's names.
+        layouts: of checkpoints besides that of the native names.
     """
 
     distribution: str
     module: str
     file: str
     sha256: str
-    adapt: Adapt = field(default=_unchanged, compare=False)
+    layouts: tuple[Layout, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,12 +75,12 @@ class HubWeights:
     Attributes:
         repository: e.g. ``timm/resnet18.a1_in1k``.
         file: the file in it.
-        adapt: published names -> this architecture's names.
+        layouts: of checkpoints besides that of the native names.
     """
 
     repository: str
     file: str = "model.safetensors"
-    adapt: Adapt = field(default=_unchanged, compare=False)
+    layouts: tuple[Layout, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -123,6 +115,9 @@ class EncoderSpec:
         build: makes the network with random weights.
         summary: one line for people.
         any_size: whether other input sizes than the preprocessing's work.
+        patch: side in pixels of a transformer's patches, of which sides of inputs are multiples and
+            each of which sees the whole image; None for convolutions.
+        layout: name of the layout that checkpoints with the native names have.
     """
 
     id: str
@@ -135,3 +130,5 @@ class EncoderSpec:
     build: Callable[[], Network] = field(compare=False)
     summary: str = ""
     any_size: bool = True
+    patch: int | None = None
+    layout: str = "timm"

@@ -45,10 +45,14 @@ _HUGE = 8_000_000
 
 
 def is_large(encoder: Encoder, outputs: Sequence[str]) -> bool:
-    """Whether these outputs are made in parts: stage maps of images of which a call takes one."""
+    """Whether these outputs are made in parts: stage maps of images of which a call takes one.
+
+    Never those of a transformer, each token of which depends on the whole image.
+    """
     spec = encoder.spec
     maps = all(is_patches(name) or name.startswith("stride") for name in outputs)
-    return maps and spec.any_size and batch_of(spec.preprocessing.shape) == 1
+    local = spec.any_size and spec.patch is None
+    return maps and local and batch_of(spec.preprocessing.shape) == 1
 
 
 def _is_huge(encoder: Encoder) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
+import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +20,21 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from twofold.encoders.layouts import Layout, layout_of
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeights
 from twofold.errors import MissingExtraError, WeightsError
 
-__all__ = ["load_weights", "state_digest", "weights_available", "weights_folder"]
+__all__ = [
+    "SUFFIXES",
+    "LoadedWeights",
+    "load_weights",
+    "state_digest",
+    "weights_available",
+    "weights_folder",
+]
 
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""How names of files of weights end, the preferred one first."""
 # Kinds of numbers that checkpoints are published in and every operation here understands.
 _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32}
 # A reachable hub answers well within this; without it a machine that is offline would sit through
@@ -29,8 +42,21 @@ _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.in
 _PROBE_SECONDS = 3.0
 
 
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What a network was filled with.
+
+    Attributes:
+        path: the file.
+        layout: the name of its layout.
+    """
+
+    path: Path
+    layout: str
+
+
 def weights_folder() -> Path:
-    """Where local weight files are looked for as ``<encoder id>.safetensors`` or ``.pth``."""
+    """Where local weight files are looked for, as the encoder's id with one of the suffixes."""
     given = os.environ.get("TWOFOLD_WEIGHTS")
     return Path(given) if given else Path.home() / ".config" / "twofold" / "weights"
 
@@ -54,31 +80,36 @@ def weights_available(spec: EncoderSpec) -> bool:
     return _hub_cached(spec.weights) is not None
 
 
-def load_weights(spec: EncoderSpec, network: Network, file: str | Path | None = None) -> None:
+def load_weights(
+    spec: EncoderSpec, network: Network, file: str | Path | None = None
+) -> LoadedWeights:
     """Fill ``network`` with the weights of ``spec``.
 
     Args:
         spec: the encoder.
         network: freshly built by ``spec.build()``.
-        file: a local .safetensors, .pth or .pt file that takes precedence over everything else.
+        file: a local .safetensors, .bin, .pth or .pt file that takes precedence over everything
+            else.
+
+    Returns:
+        Where they came from.
 
     Raises:
         WeightsError: missing, altered, not a plain tensor file, or of another architecture.
         MissingExtraError: the package that carries the weights is not installed.
     """
-    if file is None:
-        file = _local_file(spec)
-    if file is not None:
-        tensors = _read_tensors(Path(file))
-    elif isinstance(spec.weights, PackagedWeights):
-        tensors = _read_tensors(packaged_file(spec.weights), sha256=spec.weights.sha256)
-    else:
-        tensors = _read_tensors(_hub_file(spec, spec.weights))
-    _fill(spec, network, tensors, str(file) if file is not None else spec.id)
+    path = _local_file(spec) if file is None else Path(file)
+    sha256 = None
+    if path is None and isinstance(spec.weights, PackagedWeights):
+        path, sha256 = packaged_file(spec.weights), spec.weights.sha256
+    elif path is None and isinstance(spec.weights, HubWeights):
+        path = _hub_file(spec, spec.weights)
+    assert path is not None
+    return LoadedWeights(path, _fill(spec, network, _read_tensors(path, sha256), path))
 
 
 def _local_file(spec: EncoderSpec) -> Path | None:
-    for suffix in (".safetensors", ".pth", ".pt"):
+    for suffix in SUFFIXES:
         path = weights_folder() / f"{spec.id}{suffix}"
         if path.is_file():
             return path
@@ -116,8 +147,9 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
             pass  # Whatever the reason, the way out is the same and is said below.
     raise WeightsError(
         f"the weights of {spec.id} are not on this machine and the model hub cannot be reached: "
-        f"fetch {weights.file} of {weights.repository} from the Hugging Face hub, then pass "
-        f"--weights FILE or put it at {weights_folder() / f'{spec.id}.safetensors'}"
+        f"fetch {weights.file} of {weights.repository} from the Hugging Face hub, then run "
+        f"twofold encoders fetch {spec.id} --from FILE, pass --weights FILE or put it at "
+        f"{weights_folder() / f'{spec.id}.safetensors'}"
     )
 
 
@@ -156,11 +188,15 @@ def _read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a TorchScript archive is one
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an untrusted file can fail in any way there is
         # Never a retry without weights_only: an attacker would only have to make this fail.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} is not a plain file of tensors: {reason}") from error
+        raise WeightsError(
+            f"{path} is not a plain file of tensors: {_why_not(error)}; take the .safetensors file "
+            "of the same weights, or save the network's state_dict() alone"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -171,12 +207,23 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
+def _why_not(error: Exception) -> str:
+    """Why a file could not be read; PyTorch's own text advises to run what is in it."""
+    code = re.search(r"GLOBAL (\S+)", str(error))
+    if code is not None:
+        return f"it holds code ({code[1]}), which is never run"
+    if "TorchScript" in str(error):
+        return "it is a TorchScript archive, and code is never run"
+    return "it is damaged or of another kind"
+
+
+def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: Path) -> str:
+    """Fill the network, and return the name of the layout that the tensors had."""
     wanted = network.native.state_dict()
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    # Names alone do not tell: DINOv2 is published under timm's, with positions for larger images.
-    if any(name not in tensors or tensors[name].shape != wanted[name].shape for name in wanted):
-        tensors = _adapted(spec, network, tensors, origin)
+    layout = layout_of(tensors, spec.weights.layouts)
+    if layout is not None:
+        tensors = _converted(spec, network, tensors, layout, origin)
     given = (
         {name: tensor for name, tensor in tensors.items() if not name.startswith(network.ignored)}
         if network.ignored
@@ -193,20 +240,41 @@ def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], or
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise WeightsError(
-                f"{origin} does not fit {spec.id}: it {what} {', '.join(names[:3])}{more}"
+                f"{origin} does not fit {spec.id}: it {what} {', '.join(names[:3])}{more}; "
+                f"{_what_fits(spec)}"
             )
     if not all(bool(torch.isfinite(t).all()) for t in given.values() if t.is_floating_point()):
         raise WeightsError(f"{origin} holds values that are not finite")
     network.native.load_state_dict(given, strict=False)
+    return spec.layout if layout is None else layout.name
 
 
-def _adapted(
-    spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: str
+def _converted(
+    spec: EncoderSpec,
+    network: Network,
+    tensors: Mapping[str, Tensor],
+    layout: Layout,
+    origin: Path,
 ) -> Mapping[str, Tensor]:
     try:
-        return spec.weights.adapt(tensors, network.native)
+        return layout.convert(tensors, network.native)
     except Exception as error:  # Whatever a conversion meant for one file does on another.
-        raise WeightsError(f"{origin} does not fit {spec.id}: {error!r}") from error
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise WeightsError(
+            f"{origin} does not fit {spec.id}: its layout is that of {layout.name}, but {reason}; "
+            f"{_what_fits(spec)}"
+        ) from error
+
+
+def _what_fits(spec: EncoderSpec) -> str:
+    """The file that fits an encoder, and the layouts in which it may come."""
+    own = spec.weights
+    if isinstance(own, PackagedWeights):
+        where = f"in the package {own.distribution}"
+    else:
+        where = f"{own.file} of {own.repository} on the Hugging Face hub"
+    layouts = dict.fromkeys([spec.layout, *(layout.name for layout in own.layouts)])
+    return f"what fits is {where}, or the same weights in another layout of {', '.join(layouts)}"
 
 
 def _is_plain(tensor: Tensor) -> bool:

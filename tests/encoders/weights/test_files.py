@@ -144,32 +144,6 @@ def test_half_precision_weights_are_widened(resnet18: Encoder, tmp_path: Path) -
     assert torch.equal(loaded["conv1.weight"], half["conv1.weight"].float())
 
 
-def test_a_whole_clip_checkpoint_gives_its_image_tower(tmp_path: Path) -> None:
-    network = ENCODERS.load("clip_rn50").build()
-    state = {name: torch.zeros_like(tensor) for name, tensor in network.native.state_dict().items()}
-    whole = {f"visual.{name}": tensor for name, tensor in state.items()}
-    whole |= {"logit_scale": torch.ones(()), "transformer.resblocks.0.ln_1.bias": torch.ones(3)}
-    path = saved(whole, tmp_path / "clip.safetensors")
-    load_weights(ENCODERS.load("clip_rn50"), network, path)
-    assert state_digest(network.native.state_dict()) == state_digest(state)
-
-
-def test_positions_of_dinov2_are_resampled(tmp_path: Path) -> None:
-    spec = ENCODERS.load("dinov2_vits14")
-    network = spec.build()
-    state = network.native.state_dict()
-    # As published: timm's names, trained at 518 pixels, a grid of 37 x 37 and the class token.
-    state |= {"pos_embed": torch.ones(1, 1 + 37 * 37, 384), "cls_token": torch.ones(1, 1, 384)}
-    load_weights(spec, network, saved(state, tmp_path / "dino.safetensors"))
-    loaded = network.native.state_dict()
-    torch.testing.assert_close(loaded["pos_embed"], torch.ones(1, 1 + 16 * 16, 384))
-    assert torch.equal(loaded["cls_token"], state["cls_token"])
-    for wrong in (torch.ones(3), torch.ones(1, 1 + 37 * 37, 7), torch.empty(0)):
-        path = saved(state | {"pos_embed": wrong}, tmp_path / "wrong.safetensors")
-        with pytest.raises(WeightsError, match=r"wrong\.safetensors does not fit dinov2_vits14"):
-            load_weights(spec, network, path)
-
-
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize(
     ("change", "words"),
