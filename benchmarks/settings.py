@@ -46,7 +46,7 @@ from twofold.training import forward_all
 
 Options = Mapping[str, Any]
 
-SPHERE: Options = {"selector": "kmeans", "debias": 0.0}
+SPHERE: Options = {"recipe": "reasoned", "selector": "kmeans", "debias": 0.0}
 FARTHEST: Options = {**SPHERE, "negatives": "farthest"}
 # One change at a time from the letter of the paper, then ways of choosing whom to push away.
 SETTINGS: Mapping[str, tuple[str, Options]] = {
@@ -62,12 +62,12 @@ SETTINGS: Mapping[str, tuple[str, Options]] = {
     "farthest tenth, debias 0.5": ("paper", {**FARTHEST, "debias": 0.5}),
     "farthest tenth, debias 0.8": ("paper", {**FARTHEST, "debias": 0.8}),
     "farthest tenth, K = 5": ("paper", {**FARTHEST, "n_clusters": 5, "debias": 0.5}),
-    "stragglers": ("paper", {"selector": "trimmed", "debias": 0.0}),
-    "stragglers, debias 0.5": ("paper", {"selector": "trimmed", "debias": 0.5}),
-    "stragglers, debias 0.8": ("paper", {"selector": "trimmed", "debias": 0.8}),
-    "no negatives": ("paper", {"selector": "trimmed", "batch_others": 0}),
-    "everything positive": ("align_all", {}),
-    "source alone": ("source_only", {}),
+    "stragglers": ("paper", {"recipe": "reasoned", "debias": 0.0}),
+    "stragglers, debias 0.5": ("paper", {"recipe": "reasoned", "debias": 0.5}),
+    "stragglers, debias 0.8": ("paper", {"recipe": "reasoned", "debias": 0.8}),
+    "no negatives": ("paper", {"recipe": "reasoned", "batch_others": 0}),
+    "everything positive": ("align_all", {"recipe": "reasoned"}),
+    "source alone": ("source_only", {"recipe": "reasoned"}),
 }
 CRITERIA: Mapping[str, str] = {
     "shuffled": "made-up outliers",

@@ -125,7 +125,8 @@ def test_refinements_reach_the_partition() -> None:
 
 
 def test_a_chosen_number_of_clusters_reaches_the_partition() -> None:
-    world, options = toy.clouds(), {"training": {"trainable": "head", "epochs": 1}}
+    world = toy.clouds()
+    options: Options = {"training": {"trainable": "head", "epochs": 1}}
     diagnostics = toy.fitting("paper", world, n_clusters="auto", **options).diagnostics
     found, normal = diagnostics.partition, world.pool_labels == 0
     assert found.chosen == 2

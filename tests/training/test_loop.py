@@ -171,7 +171,8 @@ def test_a_small_source_gets_more_epochs(
     epochs: int, at_least: int, at_most: int | None, steps: int
 ) -> None:
     def loss(module: nn.Module, step: Step) -> Tensor:
-        return 0.0 * module(torch.ones(1, 1)).sum() + float(step.index)
+        result: Tensor = 0.0 * module(torch.ones(1, 1)).sum() + float(step.index)
+        return result
 
     config = TrainingConfig(epochs=epochs, min_steps=at_least, max_steps=at_most)
     log = optimise(Line(), loss, config, steps_per_epoch=4)
