@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import entr, softmax
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -54,10 +54,7 @@ def neighbourhood_density(features: Array, temperature: float = _TEMPERATURE) ->
     rows = unit_rows(features)
     logits = rows @ rows.T / temperature
     np.fill_diagonal(logits, -np.inf)
-    log_shares = logits - logsumexp(logits, axis=1, keepdims=True)
-    shares = np.exp(log_shares)
-    terms = np.where(shares > 0, shares * np.where(shares > 0, log_shares, 0.0), 0.0)
-    return float(-terms.sum(axis=1).mean())
+    return float(entr(softmax(logits, axis=1)).sum(axis=1).mean())
 
 
 def effective_rank(features: Array) -> float:
@@ -73,8 +70,7 @@ def effective_rank(features: Array) -> float:
         In [1, min(n, d)], 1 for a collapsed representation. Cost O(n d min(n, d)).
     """
     values = np.linalg.svd(unit_rows(features), compute_uv=False)
-    shares = values[values > 0] / values.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return float(np.exp(entr(values / values.sum()).sum()))
 
 
 def proxy_distance(source: Array, target: Array) -> float:
