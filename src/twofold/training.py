@@ -263,10 +263,12 @@ def forward_all(module: nn.Module, activations: NDArray[np.float32]) -> NDArray[
     modes = [(child, child.training) for child in module.modules()]
     module.eval()
     try:
-        rows = [
-            module(batch)[:size].double().cpu().numpy()
-            for batch, size in _padded_batches(activations, device)
-        ]
+        # Not in the generator: one that an exception leaves suspended would keep the mode on.
+        with torch.inference_mode():
+            rows = [
+                module(batch)[:size].double().cpu().numpy()
+                for batch, size in _padded_batches(activations, device)
+            ]
     finally:
         for child, training in modes:
             child.training = training
@@ -274,12 +276,11 @@ def forward_all(module: nn.Module, activations: NDArray[np.float32]) -> NDArray[
 
 
 def _padded_batches(activations: NDArray[np.float32], device: Any) -> Iterator[tuple[Tensor, int]]:
-    with torch.inference_mode():
-        for start in range(0, len(activations), _FORWARD_BATCH):
-            chunk = activations[start : start + _FORWARD_BATCH]
-            batch = np.zeros((_FORWARD_BATCH, *activations.shape[1:]), dtype=np.float32)
-            batch[: len(chunk)] = chunk
-            yield as_batch(batch, device), len(chunk)
+    for start in range(0, len(activations), _FORWARD_BATCH):
+        chunk = activations[start : start + _FORWARD_BATCH]
+        batch = np.zeros((_FORWARD_BATCH, *activations.shape[1:]), dtype=np.float32)
+        batch[: len(chunk)] = chunk
+        yield as_batch(batch, device), len(chunk)
 
 
 def as_batch(values: NDArray[np.float32], device: Any = "cpu") -> Tensor:

@@ -84,7 +84,7 @@ def test_options_come_after_the_preset_and_only_where_they_exist() -> None:
     assert paper.label == "paper [n_clusters=5, training.max_steps=7]"
     dumped = paper.config.model_dump()
     assert (dumped["n_clusters"], dumped["training"]["max_steps"]) == (5, 7)
-    assert dumped["training"]["trainable"] == "last_stage"
+    assert dumped["training"]["trainable"] == "head"
     assert mmd.config.model_dump()["alignment"] == "mmd"
 
 
@@ -133,8 +133,19 @@ def test_names_of_directions_and_classes(pacs: Dataset) -> None:
 
 
 def test_an_unknown_preset_names_the_known() -> None:
-    with pytest.raises(ConfigError, match="smoke, cpu, paper"):
-        load_preset("gpu")
+    with pytest.raises(ConfigError, match="smoke, cpu, as_printed, thorough, gpu"):
+        load_preset("night")
+
+
+def test_the_first_name_of_a_preset_is_known() -> None:
+    assert load_preset("paper") is load_preset("gpu")
+
+
+def test_the_letter_trains_what_it_always_trained() -> None:
+    (paper,) = make_variants(["paper"], load_preset("as_printed"), {}, {})
+    dumped = paper.config.model_dump()
+    assert (dumped["recipe"], dumped["geometry"]) == ("as_printed", "euclidean")
+    assert (dumped["training"]["trainable"], dumped["training"]["max_steps"]) == ("last_stage", 80)
 
 
 def test_a_configuration_is_named_by_all_of_it() -> None:

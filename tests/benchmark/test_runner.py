@@ -96,7 +96,7 @@ def test_rows_of_an_older_algorithm_do_not_count_as_done(
 
 
 def test_a_failed_cell_is_a_row_and_the_run_goes_on(tree: Path, tmp_path: Path) -> None:
-    whole = plan(tree, ("paper", "target_only"), options={"n_clusters": 500})
+    whole = plan(tree, ("paper", "target_only"), options={"selector": "kmeans", "n_clusters": 500})
     counts, _ = run(whole, tmp_path)
     assert (counts["ok"], counts["failed"]) == (1, 1)
     failed, fine = rows(tmp_path)
@@ -212,7 +212,7 @@ def test_the_choice_of_the_dominant_cluster_is_judged(tree: Path, tmp_path: Path
 
 
 def test_a_chosen_number_of_clusters_is_told(tree: Path, tmp_path: Path) -> None:
-    run(plan(tree, ("paper",), options={"n_clusters": "auto"}), tmp_path)
+    run(plan(tree, ("paper",), options={"selector": "kmeans", "n_clusters": "auto"}), tmp_path)
     (row,) = rows(tmp_path)
     # Seven images are one mode.
     assert row["diagnostics"]["chosen_clusters"] == 1.0

@@ -23,9 +23,8 @@ def test_only_the_attraction_remains() -> None:
     """Eq. 8 has no denominator: the first loss is minus the mean cosine over the temperature."""
     world = toy.clouds()
     one_step = {"trainable": "head", "max_steps": 1, "batch_source": len(world.source)}
-    fit = toy.fitting(
-        "align_all", world, lambda_ad=0, batch_dominant=len(world.pool), training=one_step
-    )
+    options: dict[str, Any] = {"lambda_ad": 0, "lambda_uda": 0.1, "training": one_step}
+    fit = toy.fitting("align_all", world, batch_dominant=len(world.pool), **options)
     source, pool = (torch.from_numpy(part["pooled"]) for part in (world.source, world.pool))
     cosines = torch.nn.functional.cosine_similarity(source[:, None], pool[None], dim=2)
     expected = -0.1 * cosines.mean().item() / 0.1

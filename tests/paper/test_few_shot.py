@@ -40,7 +40,7 @@ def colours(image: NDArray[np.uint8]) -> set[tuple[int, ...]]:
 def test_views_of_the_shots_and_a_pseudo_anomaly_of_each(
     encoded: list[NDArray[np.uint8]],
 ) -> None:
-    fit = toy.fitting("paper_few_shot", toy.encoded_world(), views=3, **QUICK)
+    fit = toy.fitting("paper_few_shot", toy.encoded_world(), views=3, batch_others=4, **QUICK)
     (images,) = encoded
     n = 3 * toy.N_SHOTS
     assert images.shape == (2 * n, 32, 32, 3)
@@ -50,6 +50,15 @@ def test_views_of_the_shots_and_a_pseudo_anomaly_of_each(
     assert len({image.tobytes() for image in images}) == 2 * n
     for view, shuffled in zip(images[:n], images[n:], strict=True):
         assert colours(shuffled) <= colours(view)
+
+
+def test_no_pseudo_anomaly_is_made_where_none_is_used(
+    encoded: list[NDArray[np.uint8]],
+) -> None:
+    fit = toy.fitting("paper_few_shot", toy.encoded_world(), views=3, **QUICK)
+    assert len(encoded[0]) == 3 * toy.N_SHOTS
+    assert fit.diagnostics.partition.dominant.tolist() == list(range(3 * toy.N_SHOTS))
+    assert not len(fit.diagnostics.partition.others)
 
 
 def test_views_belong_to_their_shot(encoded: list[NDArray[np.uint8]]) -> None:
@@ -70,8 +79,9 @@ def test_options_reach_the_images(
     encoded: list[NDArray[np.uint8]], options: dict[str, Any]
 ) -> None:
     world = toy.encoded_world()
-    toy.fit("paper_few_shot", world, views=2, **QUICK)
-    toy.fit("paper_few_shot", world, views=2, **QUICK, **options)
+    quick = QUICK | {"views": 2, "batch_others": 4}
+    toy.fit("paper_few_shot", world, **quick)
+    toy.fit("paper_few_shot", world, **quick, **options)
     assert not np.array_equal(encoded[0], encoded[1])
 
 
@@ -108,10 +118,19 @@ def test_one_shot_is_enough(trainable: str) -> None:
     assert np.isfinite(model.score(world.test)).all()
 
 
-def test_it_ranks_the_toy_world() -> None:
+def test_shots_help() -> None:
     for seed in range(2):
         world = toy.encoded_world(seed)
-        assert toy.area(toy.fit("paper_few_shot", world, seed), world) > 0.9
+        area = toy.area(toy.fit("paper_few_shot", world, seed), world)
+        assert area > 0.95
+        assert area > toy.area(toy.fit("source_only", world, seed), world)
+
+
+def test_shuffled_patches_turn_a_weak_encoder_from_what_matters() -> None:
+    """Why none are made by default."""
+    world = toy.encoded_world()
+    areas = [toy.area(toy.fit("paper_few_shot", world, batch_others=n), world) for n in (0, 32)]
+    assert areas[0] > areas[1] + 0.1, areas
 
 
 def test_the_threshold_rests_on_the_source() -> None:

@@ -40,21 +40,21 @@ def norms(module: nn.Module) -> list[Any]:
 
 def test_the_discriminator_stays_behind(made: list[nn.Module]) -> None:
     """It trains beside the network and is neither kept nor saved."""
-    model = toy.fit("paper_grl", toy.encoded_world(), training={"epochs": 2})
+    model = toy.printed_fit("paper_grl", toy.encoded_world(), training={"epochs": 2})
     assert not any("discriminator" in name or "alignment" in name for name in model.state())
     (alignment,) = made
     (discriminator,) = alignment.children()
     weights = [p for p in discriminator.parameters() if p.ndim == 2]
     assert len(weights) == 3
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in weights)
-    plain = toy.fit("paper", toy.encoded_world(), training={"epochs": 1})
+    plain = toy.printed_fit("paper", toy.encoded_world(), training={"epochs": 1})
     assert model.state().keys() == plain.state().keys()
 
 
 def test_its_statistics_are_live_while_those_of_the_network_are_frozen(
     made: list[nn.Module],
 ) -> None:
-    fit = toy.fitting("paper_grl", toy.encoded_world(), training={"epochs": 3})
+    fit = toy.printed_fitting("paper_grl", toy.encoded_world(), training={"epochs": 3})
     (alignment,) = made
     live = norms(alignment)
     assert len(live) == 2
@@ -71,7 +71,9 @@ def test_its_statistics_are_live_while_those_of_the_network_are_frozen(
 
 def test_the_discriminator_starts_at_chance_and_learns() -> None:
     """Without a reversal to speak of at first, its loss falls from ln 2 at once."""
-    fit = toy.fitting("paper_grl", toy.clouds(), lambda_ad=0, training={"trainable": "head"})
+    fit = toy.printed_fitting(
+        "paper_grl", toy.clouds(), lambda_ad=0, training={"trainable": "head"}
+    )
     losses = fit.diagnostics.losses["training"]
     assert losses[0] == pytest.approx(np.log(2), abs=0.25)
     assert min(losses) < 0.8 * losses[0]
@@ -82,7 +84,7 @@ def test_the_features_unlearn_the_domain() -> None:
     world = toy.encoded_world()
 
     def gap(weight: float) -> float:
-        fit = toy.fitting("paper_grl", world, lambda_uda=weight)
+        fit = toy.printed_fitting("paper_grl", world, lambda_uda=weight)
         near, pool = (
             forward_all(fit.model.network_, part["split:last_stage"])
             for part in (world.source, world.pool)
@@ -97,10 +99,12 @@ def test_the_features_unlearn_the_domain() -> None:
 def test_it_changes_the_result_and_follows_the_random_state() -> None:
     world = toy.clouds()
     options: dict[str, Any] = {"training": {"trainable": "head"}}
-    scores = [toy.fit("paper_grl", world, seed, **options).score(world.test) for seed in (1, 1, 2)]
+    scores = [
+        toy.printed_fit("paper_grl", world, seed, **options).score(world.test) for seed in (1, 1, 2)
+    ]
     assert np.array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
-    paper = toy.fit("paper", world, 1, **options).score(world.test)
+    paper = toy.printed_fit("paper", world, 1, **options).score(world.test)
     assert not np.array_equal(scores[0], paper)
 
 

@@ -25,15 +25,17 @@ def discrepancy(fit: Any, world: toy.Encoded) -> float:
 
 def test_it_draws_the_domains_together() -> None:
     world = toy.clouds()
-    without = discrepancy(toy.fitting("paper_mmd", world, lambda_uda=0, training=HEAD), world)
-    fit = toy.fitting("paper_mmd", world, training=HEAD)
+    without = discrepancy(
+        toy.printed_fitting("paper_mmd", world, lambda_uda=0, training=HEAD), world
+    )
+    fit = toy.printed_fitting("paper_mmd", world, training=HEAD)
     assert discrepancy(fit, world) < 0.8 * without
 
 
 def test_its_loss_falls() -> None:
-    losses = toy.fitting("paper_mmd", toy.clouds(), lambda_ad=0, training=HEAD).diagnostics.losses[
-        "training"
-    ]
+    losses = toy.printed_fitting(
+        "paper_mmd", toy.clouds(), lambda_ad=0, training=HEAD
+    ).diagnostics.losses["training"]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
 
@@ -41,7 +43,7 @@ def test_the_first_loss_is_the_discrepancy() -> None:
     world = toy.clouds()
     dominant = int((world.pool_labels == 0).sum())
     one_step = HEAD | {"max_steps": 1, "batch_source": len(world.source)}
-    fit = toy.fitting(
+    fit = toy.printed_fitting(
         "paper_mmd", world, lambda_ad=0, lambda_uda=3.0, batch_dominant=dominant, training=one_step
     )
     source, pool = (torch.from_numpy(part["pooled"]) for part in (world.source, world.pool))
@@ -53,7 +55,9 @@ def test_images_outside_the_cluster_do_not_matter() -> None:
     """MMD has no negatives."""
     world = toy.clouds()
     few, many = (
-        toy.fit("paper_mmd", world, batch_others=n, training=HEAD | {"epochs": 1, "max_steps": 1})
+        toy.printed_fit(
+            "paper_mmd", world, batch_others=n, training=HEAD | {"epochs": 1, "max_steps": 1}
+        )
         for n in (0, 16)
     )
     assert np.array_equal(few.score(world.test), many.score(world.test))
@@ -61,6 +65,6 @@ def test_images_outside_the_cluster_do_not_matter() -> None:
 
 def test_the_selection_is_the_papers() -> None:
     world = toy.clouds()
-    one, two = (toy.fitting(name, world, training=HEAD) for name in ("paper", "paper_mmd"))
+    one, two = (toy.printed_fitting(name, world, training=HEAD) for name in ("paper", "paper_mmd"))
     assert np.array_equal(one.diagnostics.partition.dominant, two.diagnostics.partition.dominant)
     assert not np.array_equal(one.model.score(world.test), two.model.score(world.test))

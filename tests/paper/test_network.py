@@ -24,7 +24,7 @@ SPLIT = "split:last_stage"
 def test_features_on_the_sphere_have_length_one(head: str, trainable: str) -> None:
     world = toy.encoded_world()
     training = {"head": head, "trainable": trainable, "epochs": 3}
-    model = toy.fit("paper", world, geometry="sphere", training=training)
+    model = toy.printed_fit("paper", world, geometry="sphere", training=training)
     rows = world.test["pooled" if trainable == "head" else SPLIT]
     lengths = np.linalg.norm(forward_all(model.network_, rows), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-6)
@@ -36,7 +36,7 @@ def test_features_on_the_sphere_have_length_one(head: str, trainable: str) -> No
 
 def test_euclidean_features_keep_their_lengths() -> None:
     world = toy.encoded_world()
-    model = toy.fit("paper", world)
+    model = toy.printed_fit("paper", world)
     lengths = np.linalg.norm(forward_all(model.network_, world.test[SPLIT]), axis=1)
     assert np.ptp(lengths) > 0.01
 
@@ -47,7 +47,7 @@ def test_lengths_do_not_matter_on_the_sphere() -> None:
     scores = {}
     for geometry in ("sphere", "euclidean"):
         training = {"trainable": "head", "epochs": 3}
-        model = toy.fit("source_only", toy.clouds(), geometry=geometry, training=training)
+        model = toy.printed_fit("source_only", toy.clouds(), geometry=geometry, training=training)
         one, two = (model.score(toy.from_arrays(pooled=scale * rows)) for scale in (1, 5))
         scores[geometry] = np.allclose(one, two, rtol=1e-4)
     assert scores == {"sphere": True, "euclidean": False}
@@ -57,17 +57,20 @@ def test_lengths_do_not_matter_on_the_sphere() -> None:
 def test_a_projection(trainable: str) -> None:
     world = toy.encoded_world()
     training = {"head": "projection", "head_dim": 11, "trainable": trainable, "epochs": 3}
-    model = toy.fit("paper", world, training=training)
+    model = toy.printed_fit("paper", world, training=training)
     assert model.network_.dim == 11
     assert model.center_.shape == (11,)
     rows = world.test["pooled" if trainable == "head" else SPLIT]
     features = forward_all(model.network_, rows)
     assert features.shape == (len(rows), 11)
     assert features.min() == 0  # ReLU.
-    config = parse_config(METHODS.load("paper"), {"training": training})
+    letter = {"recipe": "as_printed"}
+    config = parse_config(METHODS.load("paper"), letter | {"training": training})
     restored = METHODS.load("paper")(toy.encoder(), config).restore(model.state())
     assert np.array_equal(restored.score(world.test), model.score(world.test))
-    wider: Any = parse_config(METHODS.load("paper"), {"training": training | {"head_dim": 12}})
+    wider: Any = parse_config(
+        METHODS.load("paper"), letter | {"training": training | {"head_dim": 12}}
+    )
     with pytest.raises(ConfigError, match="do not fit method paper"):
         METHODS.load("paper")(toy.encoder(), wider).restore(model.state())
 

@@ -26,7 +26,7 @@ def source_features(model: Any, world: toy.Encoded) -> NDArray[np.float64]:
 
 
 def frozen_mean(world: toy.Encoded) -> NDArray[np.float64]:
-    network = AdaptedNetwork(toy.encoder(), toy.fit("source_only", world).config.training)
+    network = AdaptedNetwork(toy.encoder(), toy.printed_fit("source_only", world).config.training)
     return np.asarray(forward_all(network, world.source[SPLIT]).mean(axis=0))
 
 
@@ -46,7 +46,7 @@ def test_the_first_loss_is_equation_10(
     """One step on everything at once, before anything has moved."""
     world = toy.clouds()
     anomalous = torch.from_numpy(world.pool_labels == 1)
-    fit = toy.fitting(
+    fit = toy.printed_fitting(
         "oracle",
         world,
         lambda_ad=ad,
@@ -85,7 +85,7 @@ def test_negatives_and_their_weights_keep_together(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(objective.Objective, "_draw_batch", recorded)
     options: dict[str, Any] = {"trainable": "head", "epochs": 3}
-    fit = toy.fitting("paper", world, weigh_negatives=True, training=options)
+    fit = toy.printed_fitting("paper", world, weigh_negatives=True, training=options)
     weight_of = dict(
         zip(fit.diagnostics.partition.others, fit.diagnostics.partition.weights, strict=True)
     )
@@ -99,7 +99,7 @@ def test_negatives_and_their_weights_keep_together(monkeypatch: pytest.MonkeyPat
 
 def test_a_fixed_centre_is_the_mean_before_training() -> None:
     world = toy.encoded_world()
-    model = toy.fit("paper", world)
+    model = toy.printed_fit("paper", world)
     np.testing.assert_allclose(model.center_, frozen_mean(world), atol=1e-5)
     assert np.abs(model.center_ - source_features(model, world).mean(axis=0)).max() > 1e-3
 
@@ -107,7 +107,7 @@ def test_a_fixed_centre_is_the_mean_before_training() -> None:
 @pytest.mark.parametrize("policy", ["epoch", "batch"])
 def test_a_centre_that_follows_ends_at_the_mean_after_training(policy: str) -> None:
     world = toy.encoded_world()
-    model = toy.fit("paper", world, center=policy)
+    model = toy.printed_fit("paper", world, center=policy)
     final = source_features(model, world).mean(axis=0)
     np.testing.assert_allclose(model.center_, final, atol=1e-12)
     assert np.abs(model.center_ - frozen_mean(world)).max() > 1e-3
@@ -123,7 +123,7 @@ def test_a_moving_average_follows_the_batches(monkeypatch: pytest.MonkeyPatch) -
         return means[-1]
 
     monkeypatch.setattr(objective, "one_class_center", recorded)
-    fit = toy.fitting("source_only", world, center="ema")
+    fit = toy.printed_fitting("source_only", world, center="ema")
     assert len(means) == fit.diagnostics.steps
     expected = frozen_mean(world)
     for batch in means:
@@ -136,7 +136,7 @@ def test_a_centre_of_the_batch_is_that_of_the_batch() -> None:
     """Compactness is then the variance within the batch: with all images, 1 at the start."""
     world = toy.encoded_world()
     options = {"max_steps": 1, "batch_source": len(world.source)}
-    fit = toy.fitting("source_only", world, center="batch", training=options)
+    fit = toy.printed_fitting("source_only", world, center="batch", training=options)
     assert fit.diagnostics.losses["training"][0] == pytest.approx(1, abs=1e-4)
 
 
@@ -151,7 +151,7 @@ def test_a_centre_of_the_epoch_stays_within_it(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(objective, "svdd_loss", recorded)
     options = {"epochs": 3, "batch_source": 20}  # Three steps an epoch.
-    toy.fit("source_only", world, center="epoch", training=options)
+    toy.printed_fit("source_only", world, center="epoch", training=options)
     assert [seen.index(center) for center in seen] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
 
 
@@ -163,7 +163,7 @@ def test_a_centre_of_the_epoch_stays_within_it(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_running_statistics(policy: str, moves: bool) -> None:
     world = toy.encoded_world()
-    model = toy.fit("paper", world, training={"batch_norm": policy, "epochs": 2})
+    model = toy.printed_fit("paper", world, training={"batch_norm": policy, "epochs": 2})
     before = norms(AdaptedNetwork(toy.encoder(), model.config.training))
     after = norms(model.network_)
     assert before
@@ -177,7 +177,7 @@ def test_running_statistics(policy: str, moves: bool) -> None:
 def one_step(world: toy.Encoded, batch_norm: str) -> Any:
     n, m = len(world.source), len(world.pool)
     training = {"batch_norm": batch_norm, "max_steps": 1, "batch_source": n}
-    return toy.fit("align_all", world, lambda_uda=0, batch_dominant=m, training=training)
+    return toy.printed_fit("align_all", world, lambda_uda=0, batch_dominant=m, training=training)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_the_centre_belongs_to_live_features(policy: str) -> None:
         "batch_source": len(world.source),
         "learning_rate": 1e-12,
     }
-    model = toy.fit("source_only", world, training=training)
+    model = toy.printed_fit("source_only", world, training=training)
     network = AdaptedNetwork(toy.encoder(), model.config.training).train()
     with torch.no_grad():
         live = network(torch.from_numpy(world.source[SPLIT])).mean(dim=0)
@@ -221,5 +221,7 @@ def test_the_centre_belongs_to_live_features(policy: str) -> None:
 def test_live_statistics_rank_the_toy_world(policy: str, center: str) -> None:
     for seed in range(2):
         world = toy.encoded_world(seed)
-        model = toy.fit("paper", world, seed, center=center, training={"batch_norm": policy})
+        model = toy.printed_fit(
+            "paper", world, seed, center=center, training={"batch_norm": policy}
+        )
         assert toy.area(model, world) > 0.85

@@ -54,11 +54,11 @@ def test_contamination_hurts_where_everything_counts_as_dominant() -> None:
     one, true = [], []
     for seed in range(3):
         world = toy.clouds(seed, share=0.3)
-        one.append(area("paper", world, seed, n_clusters=1, **HEAD))
+        one.append(area("paper", world, seed, selector="kmeans", n_clusters=1, **HEAD))
         true.append(area("oracle", world, seed, **HEAD))
     assert np.mean(true) > np.mean(one)
 
 
 def test_more_clusters_than_images() -> None:
     with pytest.raises(NotEnoughImagesError, match=r"101 clusters need at least 101 .* got 100"):
-        toy.fit("paper", toy.clouds(0), n_clusters=101, **HEAD)
+        toy.fit("paper", toy.clouds(0), selector="kmeans", n_clusters=101, **HEAD)

@@ -60,7 +60,7 @@ def two_groups(n: int, first: int) -> NDArray[np.float64]:
 
 def test_the_frozen_space_is_clustered_once(clustered: list[NDArray[np.float64]]) -> None:
     world = toy.clouds()
-    toy.fit("paper", world, **HEAD)
+    toy.printed_fit("paper", world, **HEAD)
     assert len(clustered) == 1
     assert np.array_equal(clustered[0], unit_rows(world.pool["pooled"]))
 
@@ -70,7 +70,7 @@ def test_the_network_itself_is_clustered_before_each_epoch(
     name: str, clustered: list[NDArray[np.float64]]
 ) -> None:
     world = toy.clouds()
-    fit = toy.fitting(name, world, psi="self", **HEAD)
+    fit = toy.printed_fitting(name, world, psi="self", **HEAD)
     assert len(clustered) == 4
     # At first it is the frozen encoder: the head starts as the identity.
     np.testing.assert_allclose(clustered[0], unit_rows(world.pool["pooled"]), atol=1e-6)
@@ -81,7 +81,9 @@ def test_the_network_itself_is_clustered_before_each_epoch(
 
 
 def test_one_step_is_one_clustering(clustered: list[NDArray[np.float64]]) -> None:
-    toy.fit("paper", toy.clouds(), psi="self", training={"trainable": "head", "max_steps": 1})
+    toy.printed_fit(
+        "paper", toy.clouds(), psi="self", training={"trainable": "head", "max_steps": 1}
+    )
     assert len(clustered) == 1
 
 
@@ -90,7 +92,7 @@ def test_asking_the_network_does_not_disturb_its_training(
 ) -> None:
     """Where both spaces agree on the clusters, training is the same bit by bit."""
     world = toy.clouds()
-    one, two = (toy.fitting("paper", world, psi=psi, **HEAD) for psi in ("frozen", "self"))
+    one, two = (toy.printed_fitting("paper", world, psi=psi, **HEAD) for psi in ("frozen", "self"))
     assert len(clustered) == 5
     assert np.array_equal(one.diagnostics.partition.dominant, two.diagnostics.partition.dominant)
     assert np.array_equal(one.model.score(world.test), two.model.score(world.test))

@@ -25,10 +25,13 @@ VARIANTS: dict[str, tuple[str, Options]] = {
     ),
     "farthest": ("paper", {"negatives": "farthest", "negative_share": 0.2, "debias": 0.2}),
     "infonce": ("paper", {"alignment": "infonce"}),
-    "sphere": ("paper", {"geometry": "sphere", "center_before_cosine": True, "alpha": 2.0}),
+    "sphere": (
+        "paper",
+        {"recipe": "as_printed", "geometry": "sphere", "center_before_cosine": True, "alpha": 2.0},
+    ),
     "projection": ("paper", {"training": {"head": "projection", "head_dim": 20}}),
-    "joint": ("paper", {"training": {"batch_norm": "joint"}}),
-    "separate": ("paper", {"training": {"batch_norm": "separate"}}),
+    "joint": ("paper", {"recipe": "as_printed", "training": {"batch_norm": "joint"}}),
+    "separate": ("paper", {"recipe": "as_printed", "training": {"batch_norm": "separate"}}),
     "center epoch": ("source_only", {"center": "epoch"}),
     "center ema": ("source_only", {"center": "ema"}),
     "center batch": ("source_only", {"center": "batch"}),
@@ -68,12 +71,12 @@ def test_contract(variant: str, check: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("alignment", ["contrastive", "infonce", "mmd", "grl"])
 def test_each_alignment_gives_another_result(alignment: str) -> None:
     world, head = toy.clouds(), {"trainable": "head"}
-    scores = toy.fit("paper", world, alignment=alignment, training=head).score(world.test)
+    scores = toy.printed_fit("paper", world, alignment=alignment, training=head).score(world.test)
     for other in ("contrastive", "infonce", "mmd", "grl", "none"):
         weight = 0.0 if other == "none" else 0.1
         name = "contrastive" if other == "none" else other
         options: Options = {"alignment": name, "lambda_uda": weight, "training": head}
-        same = (toy.fit("paper", world, **options).score(world.test) == scores).all()
+        same = (toy.printed_fit("paper", world, **options).score(world.test) == scores).all()
         assert same == (other == alignment), other
 
 
@@ -103,8 +106,8 @@ def test_the_loss_of_each_alignment_falls(alignment: str) -> None:
 )
 def test_each_option_has_an_effect(options: Options) -> None:
     world, head = toy.clouds(), {"trainable": "head"}
-    plain = toy.fit("paper", world, training=head)
-    other = toy.fit("paper", world, training=head, **options)
+    plain = toy.printed_fit("paper", world, training=head)
+    other = toy.printed_fit("paper", world, training=head, **options)
     assert (plain.score(world.test) != other.score(world.test)).any()
 
 
@@ -113,7 +116,7 @@ def test_refinements_reach_the_partition() -> None:
     n_normal = int((world.pool_labels == 0).sum())
 
     def partition(**options: Any) -> Any:
-        return toy.fitting("paper", world, training=head, **options).diagnostics.partition
+        return toy.printed_fitting("paper", world, training=head, **options).diagnostics.partition
 
     assert len(partition(trim_dominant=0.25).dominant) == n_normal * 3 / 4
     assert len(partition(negatives="farthest", negative_share=0.07).others) == 7
@@ -127,13 +130,13 @@ def test_refinements_reach_the_partition() -> None:
 def test_a_chosen_number_of_clusters_reaches_the_partition() -> None:
     world = toy.clouds()
     options: Options = {"training": {"trainable": "head", "epochs": 1}}
-    diagnostics = toy.fitting("paper", world, n_clusters="auto", **options).diagnostics
+    diagnostics = toy.printed_fitting("paper", world, n_clusters="auto", **options).diagnostics
     found, normal = diagnostics.partition, world.pool_labels == 0
     assert found.chosen == 2
     assert diagnostics.choices == {"n_clusters": 2.0}
     assert normal[found.dominant].all()
     assert not normal[found.others].any()
-    assert toy.fitting("paper", world, **options).diagnostics.partition.chosen is None
+    assert toy.printed_fitting("paper", world, **options).diagnostics.partition.chosen is None
 
 
 @pytest.mark.parametrize("value", ["two", 0, -1, 2.5, None])

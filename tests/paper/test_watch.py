@@ -51,7 +51,7 @@ def test_a_watcher_is_forgotten() -> None:
     method = METHODS.load("source_only")
     data = toy.fit_data(method, toy.encoded_world())
     looks: list[Scorer] = []
-    options = parse_config(method, {"training": {"trainable": "head", "epochs": 2}})
+    options = parse_config(method, {"training": {"trainable": "head", "epochs": 2, "min_steps": 0}})
     model = method(toy.encoder(), options)
     model.fit(data, watch=looks.append)
     model.fit(data)

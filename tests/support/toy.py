@@ -326,6 +326,16 @@ def fit(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
     return fitting(name, world, seed, **options).model
 
 
+def printed_fitting(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
+    """As :func:`fitting`, by the letter of the paper, whose last stage trains for few steps."""
+    return fitting(name, world, seed, recipe="as_printed", **options)
+
+
+def printed_fit(name: str, world: Encoded, seed: int = 0, **options: Any) -> Any:
+    """Likewise the fitted model alone."""
+    return printed_fitting(name, world, seed, **options).model
+
+
 def losses(name: str, world: Encoded, seed: int = 0, **options: Any) -> tuple[float, ...]:
     """Mean losses of the epochs of such a fit."""
     found: tuple[float, ...] = fitting(name, world, seed, **options).diagnostics.losses["training"]

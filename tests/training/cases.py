@@ -33,7 +33,9 @@ def fitting(name: str = "source_only", seed: int = 0, **options: Any) -> Any:
     method: type[Method] = METHODS.load(name)
     data = toy.fit_data(method, world())
     data = replace(data, source=data.source.subset(np.arange(40)))
-    return method(toy.encoder(), parse_config(method, options)).fit(data, random_state=seed)
+    return method(toy.encoder(), parse_config(method, {"recipe": "as_printed"} | options)).fit(
+        data, random_state=seed
+    )
 
 
 def fitted(name: str = "source_only", seed: int = 0, **options: Any) -> Any:

@@ -24,6 +24,7 @@ from twofold.paper.network import AdaptedNetwork
 from twofold.training import (
     Step,
     TrainingConfig,
+    forward_all,
     local_generator,
     make_sgd,
     optimise,
@@ -318,3 +319,11 @@ def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
         results.append((fit.model.score(encoded.test), fit.out_of_sample.scores))
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4)
+
+
+def test_a_failing_pass_leaves_gradients_on() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        forward_all(nn.Linear(3, 2), np.zeros((5, 4), dtype=np.float32))
+    assert caught.value.__traceback__ is not None
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()

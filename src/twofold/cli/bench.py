@@ -61,7 +61,9 @@ def bench(
         str | None,
         typer.Option(help="uda_inductive, uda_transductive, fewshot_msra; else the dataset's."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="smoke, cpu or paper.")] = DEFAULT_PRESET,
+    preset: Annotated[
+        str, typer.Option(help="smoke, cpu, as_printed, thorough or gpu.")
+    ] = DEFAULT_PRESET,
     encoder: Annotated[
         str | None, typer.Option(help="Another encoder than the preset's; see `twofold encoders`.")
     ] = None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from twofold.paper.options import Alignment
 from twofold.paper.paper import Paper, PaperConfig
@@ -13,8 +14,9 @@ __all__ = ["PaperGrl", "PaperGrlConfig"]
 class PaperGrlConfig(PaperConfig):
     """As the paper's; the reversal's own schedule weakens the term at the start."""
 
+    AS_PRINTED: ClassVar[Mapping[str, Any]] = {**PaperConfig.AS_PRINTED, "lambda_uda": 1.0}
+
     alignment: Alignment = "grl"
-    lambda_uda: float = Field(default=1.0, ge=0)
 
 
 class PaperGrl(Paper):

@@ -13,6 +13,7 @@ from twofold.training import TrainingConfig
 
 __all__ = [
     "AdaptationConfig",
+    "AdaptationTraining",
     "Alignment",
     "CenterPolicy",
     "Geometry",
@@ -24,9 +25,9 @@ Alignment = Literal["contrastive", "infonce", "mmd", "grl"]
 CenterPolicy = Literal["fixed", "epoch", "ema", "batch"]
 Geometry = Literal["euclidean", "sphere"]
 """Where features live: as the network gives them, or L2-normalised."""
-Recipe = Literal["as_printed", "reasoned"]
-"""How what the paper leaves open is settled: as its equations stand, with plain defaults, or each
-choice for its own reason."""
+Recipe = Literal["reasoned", "as_printed"]
+"""How what the paper leaves open is settled: each choice for its own reason, or as its equations
+stand, with plain defaults."""
 
 
 def entrance(trainable: Trainable) -> str:
@@ -35,29 +36,34 @@ def entrance(trainable: Trainable) -> str:
     return "pooled" if trainable == "head" else f"split:{trainable}"
 
 
+class AdaptationTraining(TrainingConfig):
+    """How the trained methods train by default."""
+
+    # A linear layer on the frozen vectors: a few hundred images settle it, where the convolutions
+    # of a last stage lose what the encoder knows before they have aligned the domains.
+    trainable: Trainable = "head"
+    # A source of a dozen images has an epoch of one step, and the domains move apart by no less.
+    min_steps: int = Field(default=200, ge=0)
+
+
 class AdaptationConfig(MethodConfig):
     """Options of eq. 10. The paper states none of them; docs/methods.md says why each default."""
 
-    # What "reasoned" has otherwise; a variant adds its own. A linear layer on frozen vectors
-    # trains: a few hundred images settle it, where the convolutions of a last stage lose what the
-    # encoder knows before the domains are aligned. At least 200 steps, since a source of a dozen
-    # images has an epoch of one. One geometry for eq. 5, eq. 8 and the score. Both terms of eq. 10
-    # weigh alike: "initial" makes eq. 5 begin at 1. And the push of eq. 8, which never ends, ends
-    # where negatives are half as like the source as positives: nothing says which are anomalies.
-    REASONED: ClassVar[Mapping[str, Any]] = {
-        "training": {"trainable": "head", "min_steps": 200},
-        "geometry": "sphere",
-        "lambda_uda": 1.0,
-        "debias": 0.5,
+    # What differs in "as_printed"; a variant adds its own.
+    AS_PRINTED: ClassVar[Mapping[str, Any]] = {
+        "training": {"trainable": "last_stage", "min_steps": 0},
+        "geometry": "euclidean",
+        "lambda_uda": 0.1,
+        "debias": 0.0,
     }
 
     # Settles the defaults of the options below; one that is given stays as it is given.
-    recipe: Recipe = "as_printed"
-    training: TrainingConfig = TrainingConfig()
+    recipe: Recipe = "reasoned"
+    training: AdaptationTraining = AdaptationTraining()
     # "sphere" L2-normalises the features for eq. 5 and the score too. As printed, eq. 5 is
     # Euclidean and eq. 8 angular: alignment may move lengths, which it does not see, and the score
     # is made of them.
-    geometry: Geometry = "euclidean"
+    geometry: Geometry = "sphere"
     # Recomputing the centre lets it follow the features into a collapse.
     center: CenterPolicy = "fixed"
     lambda_ad: float = Field(default=1.0, ge=0)  # Weight of compactness, eq. 5.
@@ -66,10 +72,15 @@ class AdaptationConfig(MethodConfig):
     # before training (no constant to tune, whatever the encoder), "dimension" by d (PANDA).
     ad_scale: Literal["initial", "dimension", "none"] = "initial"
     alignment: Alignment = "contrastive"
-    lambda_uda: float = Field(default=0.1, ge=0)  # Weight of alignment, eq. 8-9.
+    # Weight of alignment, eq. 8-9. Both terms of eq. 10 then matter: "initial" makes eq. 5 begin
+    # at 1, and the cosines of eq. 8 vary by about 1 / temperature times their spread.
+    lambda_uda: float = Field(default=1.0, ge=0)
     temperature: float = Field(default=0.1, gt=0)  # tau of eq. 8.
     alpha: float = Field(default=1.0, gt=0)  # Factor of the negatives' similarities; 1 is eq. 8.
-    debias: float = Field(default=0.0, ge=0, lt=1)  # Presumed share of normals among negatives.
+    # Presumed share of normals among the negatives. The push of eq. 8 never ends, on normals that
+    # were taken for anomalies too; with a share above 0 it ends once negatives are less like the
+    # source than that. A half: nothing in the pool says which of the odd ones are anomalies.
+    debias: float = Field(default=0.5, ge=0, lt=1)
     # Far from the origin all cosines are near 1; off, as eq. 8 has no centre.
     center_before_cosine: bool = False
     batch_dominant: int = Field(default=32, ge=1)
@@ -78,14 +89,14 @@ class AdaptationConfig(MethodConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _reasoned(cls, given: Any) -> Any:
-        """Fill in what ``reasoned`` has otherwise and nobody has set."""
-        if not isinstance(given, Mapping) or given.get("recipe") != "reasoned":
+    def _printed(cls, given: Any) -> Any:
+        """Fill in what ``as_printed`` has otherwise and nobody has set."""
+        if not isinstance(given, Mapping) or given.get("recipe") != "as_printed":
             return given
-        filled = {**cls.REASONED, **given}
+        filled = {**cls.AS_PRINTED, **given}
         training = given.get("training")
         if isinstance(training, Mapping):
-            filled["training"] = {**cls.REASONED["training"], **training}
+            filled["training"] = {**cls.AS_PRINTED["training"], **training}
         return filled
 
     @model_validator(mode="after")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -29,12 +30,10 @@ Array = NDArray[np.float64]
 class OracleConfig(AdaptationConfig):
     """The paper's oracle is "supervised" and otherwise undefined; these are two readings."""
 
-    # No normal image is among its negatives.
-    REASONED: ClassVar[Mapping[str, Any]] = {**AdaptationConfig.REASONED, "debias": 0.0}
-
     # "align": eq. 10 with the true partition. "classifier": a linear logit trained with balanced
     # binary cross-entropy on the labelled pool.
     mode: Literal["align", "classifier"] = "align"
+    debias: float = Field(default=0.0, ge=0, lt=1)  # No normal image is among its negatives.
 
 
 class _Classifier(nn.Module):
