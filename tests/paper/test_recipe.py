@@ -81,7 +81,7 @@ def test_an_unknown_recipe_is_named() -> None:
 @pytest.mark.parametrize("name", ["paper", "source_only", "oracle"])
 def test_both_recipes_fit_and_rank(name: str) -> None:
     world = toy.clouds()
-    quick = {"training": {"trainable": "head", "epochs": 3, "min_steps": 0}}
+    quick: dict[str, Any] = {"training": {"trainable": "head", "epochs": 3, "min_steps": 0}}
     found = [
         toy.fit(name, world, recipe=recipe, **quick).score(world.test)
         for recipe in ("reasoned", "as_printed")
