@@ -168,7 +168,7 @@ def test_it_ranks_the_toy_world_and_matching_helps() -> None:
         {"student_max_steps": 2},
         {"student_batch": 8},
         {"match_keep": 0.0},
-        {"image_score": "mean"},
+        {"image_score": "max"},
         {"blur_sigma": 0.0},
         {"student_learning_rate": 0.001},
     ],
