@@ -109,7 +109,8 @@ def row_of(bank: Bank, encoder: Encoder, cell: str, name: str, steps: int) -> di
     scores = fit.model.score(images)
     losses = {k: [round(x, 4) for x in v] for k, v in fit.diagnostics.losses.items()}
     final = round(auroc(scores[~odd], scores[odd]), 4)
-    return {"cell": cell, "system": name, "losses": losses, "auroc": areas, "final": final}
+    found = {"cell": cell, "system": name, "losses": losses, "auroc": areas, "final": final}
+    return found | {"steps": steps, "recipe": getattr(config, "recipe", None)}
 
 
 def rows(
@@ -144,8 +145,15 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
     handles = [
         Line2D([], [], color=color, linestyle=style, label=label) for color, style, label in kinds
     ]
-    figure.legend(handles=handles, loc="upper center", ncols=4)
-    figure.tight_layout(rect=(0, 0, 1, 0.95))
+    for face, label in (
+        ("tab:red", "AUROC at the end, under shift"),
+        ("none", "the same, control"),
+    ):
+        dot = Line2D([], [], color="tab:red", marker="o", linestyle="none", label=label)
+        dot.set_markerfacecolor(face)
+        handles.append(dot)
+    figure.legend(handles=handles, loc="upper center", ncols=3)
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.6 / (2.9 * down)))
     figure.savefig(path, dpi=80)
 
 
@@ -168,7 +176,9 @@ def draw_panel(panel: Any, name: str, own: list[dict[str, Any]]) -> None:
         right.plot(1, 100 * row["final"], "o", color="tab:red", markerfacecolor=face)
     right.axhline(50, color="grey", linewidth=0.6, linestyle=":")
     right.set(ylim=(0, 103), ylabel="AUROC %")
-    panel.set(title=name, xlabel="share of the training", ylabel="loss", xlim=(0, 1.03))
+    recipe = own[0]["recipe"]
+    title = name if recipe is None else f"{name} ({recipe})"
+    panel.set(title=title, xlabel="share of the training", ylabel="loss", xlim=(0, 1.03))
 
 
 def main() -> None:
