@@ -293,7 +293,7 @@ QUICK: dict[str, Any] = {
     "translation_side": 32,
     # MsRA's released 35 steps at 1e-4 leave this encoder's random maps as they are.
     "shot_epochs": 100,
-    "msra_learning_rate": 0.03,
+    "msra_learning_rate": 0.01,
     "always_eval": True,
     "iterations": 100,
 }

@@ -102,6 +102,7 @@ OTHER: dict[str, Any] = {
     "head_hidden": 20,
     "dropout": 0.0,
     "compact_weight": 1.0,
+    "geometry": "euclidean",
     "sigmoid_twice": False,
     "views": 3,
     "augmentation": "moco",
@@ -140,6 +141,7 @@ def test_each_option_has_an_effect(name: str, usual: NDArray[np.float64]) -> Non
         {"views": 0},
         {"domain_batch": 0},
         {"dropout": 1.0},
+        {"geometry": "hyperbolic"},
         {"select": "best_test"},
     ],
 )

@@ -18,7 +18,7 @@ from twofold.training import local_generator
 
 def trainee(**changes: Any) -> MsraTrainee:
     generator = local_generator(0)
-    network = MsraNetwork(toy.encoder(), "head", 256, generator)
+    network = MsraNetwork(toy.encoder(), "head", 256, generator=generator)
     given: dict[str, Any] = {
         "hidden": 100,
         "dropout": 0.5,
@@ -51,7 +51,7 @@ def test_the_architecture_is_the_released_one() -> None:
 
 
 def test_features_are_the_bottleneck_of_weighted_coefficients_of_the_deepest_map() -> None:
-    network = MsraNetwork(toy.encoder(), "head", 7, local_generator(0)).eval()
+    network = MsraNetwork(toy.encoder(), "head", 7, generator=local_generator(0)).eval()
     rows = torch.from_numpy(toy.encoded_world().test["split:last_stage"][:3])
     maps = toy.encoder().network.backbone.segments["layer2"](rows)
     coefficients = spectral_coefficients(as_map(maps))
@@ -61,11 +61,34 @@ def test_features_are_the_bottleneck_of_weighted_coefficients_of_the_deepest_map
     torch.testing.assert_close(network.trunk(rows), coefficients)
 
 
+@pytest.mark.parametrize("factor", [0.5, 2.0, 7.0])
+def test_on_the_sphere_the_length_of_a_map_has_no_say(factor: float) -> None:
+    rows = torch.randn(4, 16, toy.DIM, generator=local_generator(1))
+    same = {}
+    for geometry in ("sphere", "euclidean"):
+        network = MsraNetwork(toy.encoder(), "head", 7, geometry, local_generator(0)).eval()
+        plain, scaled = (network.from_coefficients(part) for part in (rows, factor * rows))
+        same[geometry] = torch.allclose(plain, scaled, rtol=1e-4, atol=1e-5)
+    assert same == {"sphere": True, "euclidean": False}
+
+
+def test_the_sphere_is_before_the_bottleneck_and_has_values_of_about_one() -> None:
+    """One image after the other, against the network's own layers on vectors made by hand."""
+    network = MsraNetwork(toy.encoder(), "head", 7, "sphere", local_generator(0)).eval()
+    rows = 5 * torch.randn(4, 16, toy.DIM, generator=local_generator(1))
+    for row, found in zip(rows, network.from_coefficients(rows), strict=True):
+        pooled = network.pooling(row[None])[0].detach()
+        length = sum(float(value) ** 2 for value in pooled) ** 0.5
+        placed = torch.stack([value * toy.DIM**0.5 / length for value in pooled])
+        assert float(placed.pow(2).mean()) == pytest.approx(1, rel=1e-5)
+        torch.testing.assert_close(found, network.bottleneck(placed[None])[0])
+
+
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "dinov2_vits14"])
 def test_encoders_of_every_family(name: str) -> None:
     """Maps of any stride, from tokens too."""
     encoder = load_encoder(name, "random")
-    network = MsraNetwork(encoder, "head", 9, local_generator(0)).eval()
+    network = MsraNetwork(encoder, "head", 9, generator=local_generator(0)).eval()
     size = encoder.spec.preprocessing.size
     split = encoder.network.backbone.split_index("last_stage")
     rows = torch.zeros(1, 3, size, size)

@@ -25,6 +25,7 @@ from twofold.losses import (
 )
 from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, Method, MethodConfig, Progress
+from twofold.paper.options import Geometry
 from twofold.training import (
     UNBOUNDED_GRADIENT,
     Step,
@@ -53,6 +54,10 @@ class MsraConfig(MethodConfig):
     head_hidden: int = Field(default=100, ge=1)
     dropout: float = Field(default=0.5, ge=0, lt=1)  # PyTorch's default; the share is not stated.
     compact_weight: float = Field(default=0.1, ge=0)  # Of L_svdd + L_center.
+    # Whether a pooled vector keeps its length ("euclidean", the release) or all have the same.
+    # Lengths follow contrast and size of what is shown. The release's ResNet-50 trains whole and
+    # can unlearn that; the frozen layers of another family, with 35 steps at 1e-4 on top, cannot.
+    geometry: Geometry = "sphere"
     # The class head ends in a sigmoid and its loss applies another: part of the published losses.
     sigmoid_twice: bool = True
     # Views of each shot are made and encoded once, so that frozen layers run once per view.
@@ -85,9 +90,10 @@ class MsraConfig(MethodConfig):
 
 
 class Msra(Method):
-    """MsRA as released by its authors (BIT-DA/MsRA), on the maps of any encoder.
+    """MsRA after its authors' release (BIT-DA/MsRA), on the maps of any encoder.
 
-    h = bottleneck of a learned combination of 16 cosine coefficients of the deepest stage map. The
+    h = bottleneck of a learned combination of 16 cosine coefficients of the deepest stage map,
+    brought to one length (``geometry``; the release leaves lengths as they are). The
     loss adds domain confusion, a class head that calls everything normal, and the distances of h
     to each domain's mean and between the means. The score is the distance of h to the mean of all
     training images. The last step counts: the release reports the best epoch by test labels.
@@ -95,6 +101,7 @@ class Msra(Method):
 
     id = "msra"
     summary = "MsRA (few-shot): multi-spectral pooling, domain confusion and one centre"
+    revision = 2
     needs = frozenset({"target_shots"})
     Config = MsraConfig
     config: MsraConfig
@@ -196,8 +203,9 @@ class Msra(Method):
         return training, per_epoch
 
     def _network(self, generator: torch.Generator | None = None) -> MsraNetwork:
+        options = self.config
         return MsraNetwork(
-            self.encoder, self.config.trains, self.config.bottleneck_dim, generator=generator
+            self.encoder, options.trains, options.bottleneck_dim, options.geometry, generator
         )
 
     def _score(self, images: EncodedImages) -> Array:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from twofold.comparison.msra.dct import SpectralWeights, spectral_coefficients
 from twofold.encoders.backbone import Suffix, Trainable, as_map, freeze_batch_norm
 from twofold.encoders.encoder import Encoder
 from twofold.layers import Dropout, linear
+from twofold.paper.options import Geometry
 
 __all__ = ["MsraNetwork", "MsraTrainee"]
 
@@ -44,10 +48,15 @@ class _Trunk(nn.Module):
 class MsraNetwork(nn.Module):
     """Activations at a split -> h: the part that scores.
 
+    ``sphere`` brings the pooled vector to one length before the bottleneck. Behind it would be
+    too late: its normalisation moves the origin to the mean of the images, so that the length of h
+    is how far an image is from them, and must stay.
+
     Args:
         encoder: to continue; what trains is a copy.
         trains: how much of it.
         width: of h.
+        geometry: see :data:`twofold.paper.options.Geometry`; ``euclidean`` is the release.
         generator: draws new weights; None where they are loaded afterwards.
 
     Attributes:
@@ -59,10 +68,11 @@ class MsraNetwork(nn.Module):
         encoder: Encoder,
         trains: Trainable,
         width: int,
+        geometry: Geometry = "euclidean",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.dim = width
+        self.dim, self.on_sphere = width, geometry == "sphere"
         self.trunk = _Trunk(encoder, trains)
         deepest = max(encoder.network.backbone.taps)
         self.pooling = SpectralWeights(generator)
@@ -78,7 +88,10 @@ class MsraNetwork(nn.Module):
 
     def from_coefficients(self, coefficients: Tensor) -> Tensor:
         """(n, 16, c) -> (n, dim)."""
-        features: Tensor = self.bottleneck(self.pooling(coefficients))
+        pooled: Tensor = self.pooling(coefficients)
+        if self.on_sphere:  # Of radius sqrt(c), so that values are about 1 at any width.
+            pooled = normalize(pooled, dim=1) * math.sqrt(pooled.shape[1])
+        features: Tensor = self.bottleneck(pooled)
         return features
 
 
