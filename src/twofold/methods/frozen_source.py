@@ -1,20 +1,24 @@
-"""The frozen encoder as a detector: nearness to the source normals, no adaptation."""
+"""The frozen encoder as a detector: nearness to the source normals or a text, no adaptation."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from twofold.densities import in_blocks, unit_rows
 from twofold.encoders.encode import EncodedImages
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.text import encode_text, text_tower
+from twofold.errors import ConfigError
 from twofold.methods.base import (
     FOLDS,
     FitData,
     Found,
     Method,
+    MethodConfig,
     OutOfSample,
     Progress,
     folds,
@@ -25,19 +29,43 @@ __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
 Array = NDArray[np.float64]
 
+CLASS = "{class}"
+"""Where a benchmark writes the name of the normal class into a text."""
+
 
 class FrozenSourceConfig(WholeConfig):
     """How the paper's Table 4 scores is not stated; the default is eq. 5's distance."""
 
     scoring: Literal["center", "cosine", "knn"] = "center"
     neighbours: int = Field(default=2, ge=1)  # Of "knn", as in PANDA.
+    # What normal images show, for encoders with a text tower; the score is then the distance to it,
+    # whatever `scoring` says. The paper's zero-shot rows may have been this.
+    text: str | None = None
+
+    @field_validator("text")
+    @classmethod
+    def _is_a_text(cls, text: str | None) -> str | None:
+        if text is not None and not text.strip():
+            raise ValueError("an empty text: write what normal images show, or leave it out")
+        return text
+
+    def reads_text(self) -> bool:
+        """Where one is given."""
+        return self.text is not None
+
+    def for_class(self, name: str) -> Self:
+        """With the name of the class in the text, underscores as spaces."""
+        if self.text is None:
+            return self
+        return self.model_copy(update={"text": self.text.replace(CLASS, name.replace("_", " "))})
 
 
 class FrozenSource(Method):
     """Distance of the L2-normalised vector to the source normals (Table 4).
 
     ``center``: squared distance to their mean. ``cosine``: one minus the cosine with it. ``knn``:
-    mean squared distance to the nearest of them.
+    mean squared distance to the nearest of them. With a ``text``, one minus the cosine with the
+    text's vector instead; the source then only says where a threshold lies.
     """
 
     id = "frozen_source"
@@ -45,9 +73,26 @@ class FrozenSource(Method):
     Config = FrozenSourceConfig
     config: FrozenSourceConfig
 
+    def __init__(self, encoder: Encoder, config: MethodConfig | None = None) -> None:
+        super().__init__(encoder, config)
+        text = self.config.text
+        if text is None:
+            return
+        text_tower(encoder.spec)
+        if CLASS in text:
+            raise ConfigError(
+                f"the text {text!r} still holds {CLASS}: write the class's name instead "
+                "(only `twofold bench` fills it in)"
+            )
+
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
         rows = unit_rows(data.source[self.config.vectors()])
+        if self.config.text is not None:
+            # float64: the arithmetic of the scores.
+            self.normals_ = encode_text(self.encoder, self.config.text)[None].astype(np.float64)
+            own = OutOfSample(self._score(data.source), "source", data.source.grouping(), "log")
+            return Found(out_of_sample=own)
         self.normals_ = self._model(rows)
         scores = np.empty(len(rows))
         for fold in folds(data.source.grouping(), FOLDS, random_state):
