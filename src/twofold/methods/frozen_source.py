@@ -90,10 +90,10 @@ class FrozenSource(Method):
         rows = unit_rows(data.source[self.config.vectors()])
         if self.config.text is not None:
             # float64: the arithmetic of the scores.
-            self.normals_ = encode_text(self.encoder, self.config.text)[None].astype(np.float64)
+            self.reference_ = encode_text(self.encoder, self.config.text)[None].astype(np.float64)
             own = OutOfSample(self._score(data.source), "source", data.source.grouping(), "log")
             return Found(out_of_sample=own)
-        self.normals_ = self._model(rows)
+        self.reference_ = self._model(rows)
         scores = np.empty(len(rows))
         for fold in folds(data.source.grouping(), FOLDS, random_state):
             scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
@@ -105,9 +105,10 @@ class FrozenSource(Method):
         return rows if self.config.scoring == "knn" else rows.mean(axis=0, keepdims=True)
 
     def _distances(self, rows: Array, normals: Array) -> Array:
-        if self.config.scoring == "center":
+        scoring = "cosine" if self.config.reads_text() else self.config.scoring
+        if scoring == "center":
             return np.asarray(np.square(rows - normals[0]).sum(axis=1))
-        if self.config.scoring == "cosine":
+        if scoring == "cosine":
             toward = unit_rows(normals)[0]
             return in_blocks(lambda block: 1.0 - block @ toward, rows)
         # Fewer normals than neighbours: all of them.
@@ -115,18 +116,24 @@ class FrozenSource(Method):
         return in_blocks(lambda block: _nearest(block, normals, k), rows)
 
     def _score(self, images: EncodedImages) -> Array:
-        return self._distances(unit_rows(images[self.config.vectors()]), self.normals_)
+        return self._distances(unit_rows(images[self.config.vectors()]), self.reference_)
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {"normals": self.normals_}
+        return {self._kept(): self.reference_}
+
+    def _kept(self) -> str:
+        """What the distances are to: the name of the saved array."""
+        return "text" if self.config.reads_text() else "normals"
 
     def _restore(self, state: dict[str, NDArray[Any]]) -> None:
-        self.normals_ = state["normals"]
-        shape, dim = self.normals_.shape, self.encoder.spec.feature_dim
+        kept = self._kept()
+        self.reference_ = state[kept]
+        shape, dim = self.reference_.shape, self.encoder.spec.feature_dim
         if len(shape) != 2 or shape[1] != dim or not shape[0]:
-            raise ValueError(f"normals have shape {shape}")
-        if self.config.scoring != "knn" and shape[0] != 1:
-            raise ValueError(f"normals have shape {shape}, expected one mean")
+            raise ValueError(f"{kept} has shape {shape}")
+        if shape[0] != 1 and (self.config.reads_text() or self.config.scoring != "knn"):
+            expected = "vector" if self.config.reads_text() else "mean"
+            raise ValueError(f"{kept} has shape {shape}, expected one {expected}")
 
 
 def _nearest(rows: Array, normals: Array, k: int) -> Array:
