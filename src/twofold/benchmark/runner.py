@@ -25,6 +25,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import output_digest
 from twofold.encoders.pixels import LAZY_OUTPUTS
+from twofold.encoders.text import text_digest
 from twofold.errors import ConfigError, TwofoldError
 from twofold.methods import FitData, first_by_name
 
@@ -115,6 +116,8 @@ class _Runner:
             "psi": None if psi is None else self._encoders.selection[psi].fingerprint,
             "n_shots": self._plan.n_shots,
         }
+        if variant.config.reads_text():
+            deciding["text_tower"] = self._text_tower()
         return {
             "dataset": self._plan.dataset.id,
             "direction": "->".join(cell.direction),
@@ -135,6 +138,13 @@ class _Runner:
             "revision": variant.method.revision,
             "versions": self._versions,
         }
+
+    def _text_tower(self) -> str | None:
+        """Digest of the weights that texts are read with; None where the cell will say why not."""
+        try:
+            return text_digest(self._encoders.main)
+        except TwofoldError:
+            return None
 
     def _outputs(self, variant: Variant) -> dict[str, str]:
         """What the method reads of the encoder, output by output, to the last constant."""
@@ -207,7 +217,8 @@ class _Runner:
         data = self._data(cell, split, source, target)
         row["n_target"] = 0 if data.target_pool is None else len(data.target_pool)
         row["n_shots"] = 0 if data.target_shots is None else len(data.target_shots)
-        method = variant.method(self._encoders.main, variant.config)
+        config = variant.config.for_class(cell.normal)
+        method = variant.method(self._encoders.main, config)
         images, anomalous = target.images.subset(test), labels[test] == 1
         areas: list[float] = []
 

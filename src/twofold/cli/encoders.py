@@ -73,9 +73,10 @@ def fetch(
     """Check weights and put them where NAME is loaded from."""
     from twofold.encoders.fetch import fetch_weights  # noqa: PLC0415 - imports torch
 
-    found = {key: str(value) for key, value in asdict(fetch_weights(name, source)).items()}
+    fetched = asdict(fetch_weights(name, source))
+    found = {key: str(value) for key, value in fetched.items() if value is not None}
     if as_json or context.obj:
         print_json(found)
     else:
         for key, value in found.items():
-            typer.echo(f"{key:>8}  {value}")
+            typer.echo(f"{key:>12}  {value}")

@@ -1,10 +1,11 @@
-"""CLIP's image towers (OpenAI weights), through open_clip; needs the extra ``clip``."""
+"""CLIP's towers for images and texts (OpenAI weights), through open_clip; extra ``clip``."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,31 +13,54 @@ from torch import Tensor, nn
 
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.layouts import Layout, Rules, renamed
-from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
-from twofold.errors import MissingExtraError
+from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing, TextTower
+from twofold.errors import ConfigError, MissingExtraError
 
 __all__ = ["CLIP_RN50", "CLIP_VIT_B32"]
 
 # A whole open_clip checkpoint: the image tower stands beside the text tower.
 _WHOLE: Rules = {r"visual\.(.+)": r"\1", ".*": None}
+
+
+def _blocks(tower: str) -> Rules:
+    """The layers of a tower of Hugging Face transformers, under open_clip's names."""
+    layer = rf"{tower}\.encoder\.layers\.(\d+)\."
+    return {
+        rf"{layer}layer_norm(\d)\.(\w+)": r"transformer.resblocks.\1.ln_\2.\3",
+        rf"{layer}self_attn\.q_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#0",
+        rf"{layer}self_attn\.k_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#1",
+        rf"{layer}self_attn\.v_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#2",
+        rf"{layer}self_attn\.out_proj\.(\w+)": r"transformer.resblocks.\1.attn.out_proj.\2",
+        rf"{layer}mlp\.fc1\.(\w+)": r"transformer.resblocks.\1.mlp.c_fc.\2",
+        rf"{layer}mlp\.fc2\.(\w+)": r"transformer.resblocks.\1.mlp.c_proj.\2",
+    }
+
+
 # What `CLIPModel` and `CLIPVisionModelWithProjection` call the tensors.
-_LAYER = r"vision_model\.encoder\.layers\.(\d+)\."
 _TRANSFORMERS: Rules = {
     r"vision_model\.embeddings\.class_embedding": "class_embedding",
     r"vision_model\.embeddings\.patch_embedding\.weight": "conv1.weight",
     r"vision_model\.embeddings\.position_embedding\.weight": "positional_embedding",
     r"vision_model\.pre_layrnorm\.(\w+)": r"ln_pre.\1",
     r"vision_model\.post_layernorm\.(\w+)": r"ln_post.\1",
-    rf"{_LAYER}layer_norm(\d)\.(\w+)": r"transformer.resblocks.\1.ln_\2.\3",
-    rf"{_LAYER}self_attn\.q_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#0",
-    rf"{_LAYER}self_attn\.k_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#1",
-    rf"{_LAYER}self_attn\.v_proj\.(\w+)": r"transformer.resblocks.\1.attn.in_proj_\2#2",
-    rf"{_LAYER}self_attn\.out_proj\.(\w+)": r"transformer.resblocks.\1.attn.out_proj.\2",
-    rf"{_LAYER}mlp\.fc1\.(\w+)": r"transformer.resblocks.\1.mlp.c_fc.\2",
-    rf"{_LAYER}mlp\.fc2\.(\w+)": r"transformer.resblocks.\1.mlp.c_proj.\2",
+    **_blocks("vision_model"),
     r"visual_projection\.weight": "proj",
     # The text tower, and a counter of places that older releases kept.
     r"(text_model|text_projection)\..*|logit_scale|vision_model\.embeddings\.position_ids": None,
+}
+# The text tower of a whole checkpoint of open_clip, or of OpenAI's state dict. Beside it stand the
+# image tower, the temperature, and numbers that describe the network.
+_WHOLE_TEXT: Rules = {
+    r"visual\..+|logit_scale|logit_bias|input_resolution|context_length|vocab_size": None,
+    r"text\.(.+)": r"\1",
+}
+_TRANSFORMERS_TEXT: Rules = {
+    r"text_model\.embeddings\.token_embedding\.weight": "token_embedding.weight",
+    r"text_model\.embeddings\.position_embedding\.weight": "positional_embedding",
+    r"text_model\.final_layer_norm\.(\w+)": r"ln_final.\1",
+    **_blocks("text_model"),
+    r"text_projection\.weight": "text_projection",
+    r"(vision_model|visual_projection)\..*|logit_scale|text_model\.embeddings\.position_ids": None,
 }
 # CLIP's own statistics in units of pixel values.
 _CLIP = Preprocessing(
@@ -57,15 +81,40 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _visual(architecture: str) -> Any:
+def _open_clip() -> Any:
     try:
         import open_clip  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError(
             "CLIP encoders need open_clip: pip install 'twofold[clip]'"
         ) from error
+    return open_clip
+
+
+def _model(architecture: str) -> Any:
+    library = _open_clip()
     with _quiet():
-        return open_clip.create_model(architecture, pretrained=None).visual
+        return library.create_model(architecture, pretrained=None)
+
+
+def _visual(architecture: str) -> Any:
+    return _model(architecture).visual
+
+
+def _build_text(architecture: str) -> nn.Module:
+    """The whole model without what only images need."""
+    model: nn.Module = _model(architecture)
+    del model.visual, model.logit_scale
+    return model
+
+
+def _encode_text(native: Any, text: str) -> Tensor:
+    # The tokenizer's vocabulary is a file of the package. It would cut a long text short.
+    tokenizer = _open_clip().SimpleTokenizer(context_length=native.context_length)
+    n_tokens, limit = len(tokenizer.encode(text)), native.context_length - 2
+    if n_tokens > limit:
+        raise ConfigError(f"the text has {n_tokens} tokens, CLIP reads {limit}: shorten it")
+    return torch.as_tensor(native.encode_text(tokenizer([text]))[0])
 
 
 def _build_rn50() -> Network:
@@ -129,9 +178,27 @@ def _from_transformers(tensors: Mapping[str, Tensor], native: nn.Module) -> dict
     return found | ({"proj": found["proj"].T.contiguous()} if "proj" in found else {})
 
 
+def _from_whole_text(tensors: Mapping[str, Tensor], native: nn.Module) -> dict[str, Tensor]:
+    """Keep the text tower of a whole CLIP checkpoint."""
+    del native
+    return renamed(tensors, _WHOLE_TEXT)
+
+
+def _from_transformers_text(tensors: Mapping[str, Tensor], native: nn.Module) -> dict[str, Tensor]:
+    del native
+    found, name = renamed(tensors, _TRANSFORMERS_TEXT), "text_projection"
+    return found | ({name: found[name].T.contiguous()} if name in found else {})
+
+
 _LAYOUTS = (
     Layout("open_clip", r"visual\..*", _from_whole),
     Layout("Hugging Face transformers", r"vision_model\..*", _from_transformers),
+)
+_TEXT_LAYOUTS = (
+    Layout("open_clip", r"(text\.)?token_embedding\.weight", _from_whole_text),
+    Layout(
+        "Hugging Face transformers", r"text_model\..*embedding\.weight", _from_transformers_text
+    ),
 )
 
 
@@ -148,6 +215,9 @@ def _spec(name: str, architecture: str, hub: str, dim: int, maps: dict[int, int]
         summary=f"CLIP {architecture} image tower, 224 px; weights from a hub or a local file",
         any_size=False,
         layout="open_clip, image tower",
+        text=TextTower(
+            partial(_build_text, f"{architecture}-quickgelu"), _encode_text, _TEXT_LAYOUTS
+        ),
     )
 
 

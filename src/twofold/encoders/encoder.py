@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,9 @@ from twofold.encoders.spec import EncoderSpec, Network
 from twofold.encoders.weights import load_weights, state_digest
 from twofold.errors import ConfigError, WeightsError
 
-__all__ = ["Encoder", "encoder_key", "load_encoder", "random_network"]
+__all__ = ["Encoder", "encoder_key", "load_encoder", "random_network", "seeded"]
+
+Built = TypeVar("Built")
 
 # Named anew whenever decoding or resizing changes what pixels a file yields.
 _DECODING = "whole image, draft at twice the side, antialiased uint8 resize"
@@ -159,10 +161,15 @@ def _frozen(network: Network) -> Network:
 
 def random_network(spec: EncoderSpec) -> Network:
     """The network of an encoder with its fixed random initialisation."""
+    return seeded(spec.build)
+
+
+def seeded(build: Callable[[], Built]) -> Built:
+    """What is built with random weights, always the same."""
     # The libraries initialise from torch's global generator; leave that as it was found.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return spec.build()
+        return build()
 
 
 def _load_tensors(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor]) -> None:

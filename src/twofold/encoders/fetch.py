@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -10,7 +10,14 @@ import safetensors.torch
 from twofold.encoders.encoder import random_network
 from twofold.encoders.registry import ENCODERS
 from twofold.encoders.spec import EncoderSpec, HubWeights
-from twofold.encoders.weights import SUFFIXES, load_weights, state_digest, weights_folder
+from twofold.encoders.text import fill_text, text_bytes, text_file
+from twofold.encoders.weights import (
+    SUFFIXES,
+    load_weights,
+    read_tensors,
+    state_digest,
+    weights_folder,
+)
 from twofold.errors import WeightsError
 from twofold.files import write_whole
 
@@ -27,6 +34,9 @@ class Fetched:
         layout: the name of that file's layout.
         sha256: over names, shapes and values of all tensors, as of a loaded encoder.
         stored: the file that is loaded from now on.
+        text_sha256: of the text tower, where the file held one that fits.
+        text_stored: the file that it is loaded from.
+        text_refused: why it was not stored, where the file holds one that does not fit.
     """
 
     encoder: str
@@ -34,6 +44,9 @@ class Fetched:
     layout: str
     sha256: str
     stored: Path
+    text_sha256: str | None = None
+    text_stored: Path | None = None
+    text_refused: str | None = None
 
 
 def fetch_weights(name: str, source: str | Path | None = None) -> Fetched:
@@ -42,8 +55,9 @@ def fetch_weights(name: str, source: str | Path | None = None) -> Fetched:
     Args:
         name: the encoder's id.
         source: a file, or a folder with one; its tensors are converted to the native layout and
-            stored in the weights folder. None loads them as :func:`load_encoder` does, from the
-            hub where they are not on this machine yet, and stores nothing else.
+            stored in the weights folder, a text tower in a file of its own. None loads them as
+            :func:`load_encoder` does, from the hub where they are not on this machine yet, and
+            stores nothing else.
 
     Raises:
         ConfigError: unknown id.
@@ -57,11 +71,25 @@ def fetch_weights(name: str, source: str | Path | None = None) -> Fetched:
     file = None if source is None else _chosen(spec, Path(source))
     loaded = load_weights(spec, network, file)
     state = network.native.state_dict()
-    stored = loaded.path
-    if file is not None:
-        stored = weights_folder() / f"{spec.id}.safetensors"
-        write_whole(stored, safetensors.torch.save(state))
-    return Fetched(spec.id, loaded.path, loaded.layout, state_digest(state), stored)
+    found = Fetched(spec.id, loaded.path, loaded.layout, state_digest(state), loaded.path)
+    if file is None:
+        return found
+    found = replace(found, stored=weights_folder() / f"{spec.id}.safetensors")
+    write_whole(found.stored, safetensors.torch.save(state))
+    return found if spec.text is None else _with_text(spec, found)
+
+
+def _with_text(spec: EncoderSpec, found: Fetched) -> Fetched:
+    """Store the text tower beside the image tower, if the file holds one that fits."""
+    try:
+        native = fill_text(spec, read_tensors(found.source), found.source)
+    except WeightsError as error:  # The image tower is of use without it.
+        return replace(found, text_refused=str(error))
+    if native is None:
+        return found
+    stored = text_file(found.stored)
+    write_whole(stored, text_bytes(native, found.sha256))
+    return replace(found, text_sha256=state_digest(native.state_dict()), text_stored=stored)
 
 
 def _chosen(spec: EncoderSpec, source: Path) -> Path:

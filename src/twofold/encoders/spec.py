@@ -6,12 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.layouts import Layout
 
-__all__ = ["EncoderSpec", "HubWeights", "Network", "PackagedWeights", "Preprocessing"]
+__all__ = [
+    "EncoderSpec",
+    "HubWeights",
+    "Network",
+    "PackagedWeights",
+    "Preprocessing",
+    "TextTower",
+]
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,21 @@ class Network:
 
 
 @dataclass(frozen=True)
+class TextTower:
+    """The network beside an image encoder that maps texts into the same space.
+
+    Attributes:
+        build: makes the network with random weights; its state dict carries the library's names.
+        encode: a built network and a text -> the text's vector, float32 (d,).
+        layouts: of checkpoints that hold both towers; each mark stands for the text tower.
+    """
+
+    build: Callable[[], nn.Module]
+    encode: Callable[[nn.Module, str], Tensor]
+    layouts: tuple[Layout, ...]
+
+
+@dataclass(frozen=True)
 class EncoderSpec:
     """One registered encoder.
 
@@ -118,6 +140,7 @@ class EncoderSpec:
         patch: side in pixels of a transformer's patches, of which sides of inputs are multiples and
             each of which sees the whole image; None for convolutions.
         layout: name of the layout that checkpoints with the native names have.
+        text: its text tower, if it has one; built only where a text is asked for.
     """
 
     id: str
@@ -132,3 +155,4 @@ class EncoderSpec:
     any_size: bool = True
     patch: int | None = None
     layout: str = "timm"
+    text: TextTower | None = field(default=None, compare=False)

@@ -20,14 +20,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from twofold.encoders.layouts import Layout, layout_of
+from twofold.encoders.filling import Wanted, fill
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeights
 from twofold.errors import MissingExtraError, WeightsError
 
 __all__ = [
     "SUFFIXES",
     "LoadedWeights",
+    "find_weights",
     "load_weights",
+    "published_at",
+    "read_tensors",
     "state_digest",
     "weights_available",
     "weights_folder",
@@ -35,8 +38,6 @@ __all__ = [
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 """How names of files of weights end, the preferred one first."""
-# Kinds of numbers that checkpoints are published in and every operation here understands.
-_DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32}
 # A reachable hub answers well within this; without it a machine that is offline would sit through
 # the hub client's own retries, about 45 seconds.
 _PROBE_SECONDS = 3.0
@@ -98,14 +99,37 @@ def load_weights(
         WeightsError: missing, altered, not a plain tensor file, or of another architecture.
         MissingExtraError: the package that carries the weights is not installed.
     """
+    path, sha256 = _located(spec, file)
+    own = spec.weights
+    wanted = Wanted(spec.id, published_at(spec), spec.layout, own.layouts, network.ignored)
+    return LoadedWeights(path, fill(network.native, read_tensors(path, sha256), wanted, path))
+
+
+def find_weights(spec: EncoderSpec, file: str | Path | None = None) -> Path:
+    """The file that :func:`load_weights` reads.
+
+    Raises:
+        WeightsError, MissingExtraError: there is none.
+    """
+    return _located(spec, file)[0]
+
+
+def _located(spec: EncoderSpec, file: str | Path | None) -> tuple[Path, str | None]:
+    """The file, and its sha256 where that is known."""
     path = _local_file(spec) if file is None else Path(file)
-    sha256 = None
-    if path is None and isinstance(spec.weights, PackagedWeights):
-        path, sha256 = packaged_file(spec.weights), spec.weights.sha256
-    elif path is None and isinstance(spec.weights, HubWeights):
-        path = _hub_file(spec, spec.weights)
-    assert path is not None
-    return LoadedWeights(path, _fill(spec, network, _read_tensors(path, sha256), path))
+    if path is not None:
+        return path, None
+    if isinstance(spec.weights, PackagedWeights):
+        return packaged_file(spec.weights), spec.weights.sha256
+    return _hub_file(spec, spec.weights), None
+
+
+def published_at(spec: EncoderSpec) -> str:
+    """Where the file of weights that fits is published, in words."""
+    own = spec.weights
+    if isinstance(own, PackagedWeights):
+        return f"in the package {own.distribution}"
+    return f"{own.file} of {own.repository} on the Hugging Face hub"
 
 
 def _local_file(spec: EncoderSpec) -> Path | None:
@@ -168,7 +192,12 @@ def hub_reachable() -> bool:
     return True
 
 
-def _read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a file by name; nothing in it is executed.
+
+    Raises:
+        WeightsError: there is no such file, it has another sha256, or is no plain file of tensors.
+    """
     if not path.is_file():
         raise WeightsError(f"no weights file at {path}")
     if sha256 is not None:
@@ -215,68 +244,3 @@ def _why_not(error: Exception) -> str:
     if "TorchScript" in str(error):
         return "it is a TorchScript archive, and code is never run"
     return "it is damaged or of another kind"
-
-
-def _fill(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor], origin: Path) -> str:
-    """Fill the network, and return the name of the layout that the tensors had."""
-    wanted = network.native.state_dict()
-    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    layout = layout_of(tensors, spec.weights.layouts)
-    if layout is not None:
-        tensors = _converted(spec, network, tensors, layout, origin)
-    given = (
-        {name: tensor for name, tensor in tensors.items() if not name.startswith(network.ignored)}
-        if network.ignored
-        else dict(tensors)
-    )
-    # Older checkpoints do not carry this counter, and inference never reads it.
-    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
-    missing = sorted(wanted.keys() - given.keys() - counters)
-    unknown = sorted(given.keys() - wanted.keys() - counters)
-    misfits = sorted(n for n in given.keys() & wanted.keys() if given[n].shape != wanted[n].shape)
-    exotic = sorted(n for n, t in given.items() if not _is_plain(t))
-    faults = {"lacks": missing, "has unknown": unknown, "has misshapen": misfits}
-    for what, names in (faults | {"has an unsupported type in": exotic}).items():
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise WeightsError(
-                f"{origin} does not fit {spec.id}: it {what} {', '.join(names[:3])}{more}; "
-                f"{_what_fits(spec)}"
-            )
-    if not all(bool(torch.isfinite(t).all()) for t in given.values() if t.is_floating_point()):
-        raise WeightsError(f"{origin} holds values that are not finite")
-    network.native.load_state_dict(given, strict=False)
-    return spec.layout if layout is None else layout.name
-
-
-def _converted(
-    spec: EncoderSpec,
-    network: Network,
-    tensors: Mapping[str, Tensor],
-    layout: Layout,
-    origin: Path,
-) -> Mapping[str, Tensor]:
-    try:
-        return layout.convert(tensors, network.native)
-    except Exception as error:  # Whatever a conversion meant for one file does on another.
-        reason = error if isinstance(error, ValueError) else repr(error)
-        raise WeightsError(
-            f"{origin} does not fit {spec.id}: its layout is that of {layout.name}, but {reason}; "
-            f"{_what_fits(spec)}"
-        ) from error
-
-
-def _what_fits(spec: EncoderSpec) -> str:
-    """The file that fits an encoder, and the layouts in which it may come."""
-    own = spec.weights
-    if isinstance(own, PackagedWeights):
-        where = f"in the package {own.distribution}"
-    else:
-        where = f"{own.file} of {own.repository} on the Hugging Face hub"
-    layouts = dict.fromkeys([spec.layout, *(layout.name for layout in own.layouts)])
-    return f"what fits is {where}, or the same weights in another layout of {', '.join(layouts)}"
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Neither sparse, nor without content ("meta"), nor of an unusual kind of number."""
-    return tensor.layout is torch.strided and not tensor.is_meta and tensor.dtype in _DTYPES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +34,15 @@ class MethodConfig(BaseModel):
     def has_maps(self) -> bool:
         """Whether the method can say where in an image the anomaly is."""
         return False
+
+    def reads_text(self) -> bool:
+        """Whether the fit asks the encoder for the vector of a text."""
+        return False
+
+    def for_class(self, name: str) -> Self:
+        """These options for a benchmark's cell whose normal class has this name."""
+        del name
+        return self
 
     def selection_encoder(self) -> str | None:
         """Id of a second encoder whose view of the pool the fit needs, if any."""

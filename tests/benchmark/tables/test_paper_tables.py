@@ -198,6 +198,36 @@ def test_clip_as_a_detector_is_told_from_our_encoder(line: MakeLine, results: Ma
     assert found["", "paradigm", "", "oracle"] == "supervised"
 
 
+def test_distances_to_a_text_have_columns_of_their_own(
+    line: MakeLine, results: MakeResults
+) -> None:
+    visda = {"dataset": "visda2017", "direction": "cad->real", "class": "car"}
+    clip = {"encoder": "clip_rn50"} | visda
+    photo, drawing = ({"text": f"a {kind} of a {{class}}"} for kind in ("photo", "drawing"))
+    lines = [
+        line("frozen_source", auroc=0.9, options=photo, **clip),
+        line("frozen_source", auroc=0.8, options=drawing, **clip),
+    ]
+    title = 'frozen_source, clip_rn50, distance to the text "a {} of a {{class}}"'
+    table = tables(results(lines), with_published=True)["table4"]
+    found = cells(table)
+    # The printed column, whose scoring is unknown, does not take them for its own.
+    nothing = found["cad->real", "car", "ours", "oracle"]
+    assert found["cad->real", "car", "ours", "frozen_source, clip_rn50"] == nothing
+    assert found["cad->real", "car", "published", "frozen_source, clip_rn50"] == "67.84"
+    assert found["cad->real", "car", "ours", title.format("photo")] == "90.00"
+    assert found["cad->real", "car", "ours", title.format("drawing")] == "80.00"
+    lines.append(line("frozen_source", auroc=0.6, **clip))
+    table = tables(results(lines), with_published=True)["table4"]
+    found = cells(table)
+    assert found["cad->real", "car", "ours", "frozen_source, clip_rn50"] == "60.00"
+    assert found["cad->real", "car", "ours", title.format("photo")] == "90.00"
+    assert table.header[3] == "frozen_source, clip_rn50"
+    assert set(table.header[4:6]) == {title.format(kind) for kind in ("photo", "drawing")}
+    assert table.header[6] == "frozen_source, clip_vit_b32"
+    assert sum("frozen_source" in name for name in table.header) == 4
+
+
 def test_variants_on_other_datasets_follow_in_tables_6_and_7(
     line: MakeLine, results: MakeResults
 ) -> None:

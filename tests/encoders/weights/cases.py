@@ -103,3 +103,27 @@ def clip_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
             for part, third in zip("qkv", thirds, strict=True):
                 found[f"{layer}.self_attn.{part}_proj.{kind}"] = third.clone()
     return found
+
+
+def clip_text_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The text tower of open_clip as Hugging Face transformers names it."""
+    found = {
+        "logit_scale": torch.ones(()),
+        "text_model.embeddings.position_ids": torch.arange(77)[None],
+        "text_projection.weight": state["text_projection"].T.contiguous(),
+        "text_model.embeddings.token_embedding.weight": state["token_embedding.weight"],
+        "text_model.embeddings.position_embedding.weight": state["positional_embedding"],
+    }
+    for kind in ("weight", "bias"):
+        found[f"text_model.final_layer_norm.{kind}"] = state[f"ln_final.{kind}"]
+        for block in range(2):
+            own, layer = f"transformer.resblocks.{block}.", f"text_model.encoder.layers.{block}."
+            for number in (1, 2):
+                found[f"{layer}layer_norm{number}.{kind}"] = state[f"{own}ln_{number}.{kind}"]
+            found[f"{layer}self_attn.out_proj.{kind}"] = state[f"{own}attn.out_proj.{kind}"]
+            found[f"{layer}mlp.fc1.{kind}"] = state[f"{own}mlp.c_fc.{kind}"]
+            found[f"{layer}mlp.fc2.{kind}"] = state[f"{own}mlp.c_proj.{kind}"]
+            thirds = state[f"{own}attn.in_proj_{kind}"].chunk(3)
+            for part, third in zip("qkv", thirds, strict=True):
+                found[f"{layer}self_attn.{part}_proj.{kind}"] = third.clone()
+    return found

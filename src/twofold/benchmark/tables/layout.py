@@ -23,6 +23,7 @@ __all__ = [
     "setting_notes",
     "share",
     "versions_note",
+    "with_texts",
 ]
 
 OURS, PUBLISHED = "ours", "published"
@@ -114,6 +115,23 @@ def further_columns(
         Column(system.name, Wanted(system.method), None, {dataset: system})
         for system in best.values()
     )
+
+
+def with_texts(results: Results, dataset: str, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """``columns``, and one for each text that distances were taken to, after its encoder's."""
+    best: dict[tuple[str | None, str], System] = {}
+    for system in results.of(dataset):
+        text = system.configuration.get("text")
+        if system.method == "frozen_source" and text is not None:
+            before = best.setdefault((system.encoder, text), system)
+            best[system.encoder, text] = max(before, system, key=lambda s: s.rank)
+    found = list(columns)
+    for (encoder, text), system in best.items():
+        title = f'frozen_source, {encoder or "?"}, distance to the text "{text}"'
+        own = Column(title, Wanted("frozen_source", encoder), None, {dataset: system})
+        beside = [i for i, column in enumerate(found) if column.wanted.encoder == encoder]
+        found.insert(beside[-1] + 1 if beside else len(found), own)
+    return tuple(found)
 
 
 def class_cell(summary: Summary | None, name: str) -> Cell:

@@ -47,7 +47,7 @@ class Wanted:
 
     method: str
     encoder: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str | None], ...] = ()
 
     def fits(self, method: str, encoder: str | None, configuration: Mapping[str, Any]) -> bool:
         """Whether a method with these options is meant."""
@@ -67,8 +67,9 @@ _METHODS = {
     "kmeans": Wanted("paper", options=(("selector", "kmeans"),)),
     "gmm": Wanted("paper", options=(("selector", "gmm"),)),
     "meanshift": Wanted("paper", options=(("selector", "meanshift"),)),
-    "clip_rn50": Wanted("frozen_source", encoder="clip_rn50"),
-    "clip_vit_b32": Wanted("frozen_source", encoder="clip_vit_b32"),
+    # Distance to the source normals; that to a text stands in columns of its own.
+    "clip_rn50": Wanted("frozen_source", encoder="clip_rn50", options=(("text", None),)),
+    "clip_vit_b32": Wanted("frozen_source", encoder="clip_vit_b32", options=(("text", None),)),
 }
 # Table 3: (adaptation, clustering, CLIP) and what it is here. The last is ours alone: the vectors
 # to cluster come from the frozen encoder that is trained further, not from a second network.

@@ -18,6 +18,7 @@ from twofold.benchmark.tables.layout import (
     further_columns,
     setting_notes,
     share,
+    with_texts,
 )
 from twofold.benchmark.tables.names import ABLATION, wanted
 from twofold.benchmark.tables.published import AblationRow, Direction, published
@@ -57,6 +58,8 @@ def _per_class(results: Results, name: str, with_published: bool) -> Table:
     dataset = directions[0].dataset
     columns = columns_for(results, paper.methods(name), [dataset], keep_all=with_published)
     only = frozenset({"frozen_source"}) if name == "table4" else None
+    if name == "table4":
+        columns = with_texts(results, dataset, columns)
     columns = (*columns, *further_columns(results, dataset, columns, only))
     rows: list[tuple[Cell, ...]] = []
     for direction in directions:
