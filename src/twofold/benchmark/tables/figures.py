@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ _MARKERS = "osD^vP*X"
 _DASHES = ("-", "--", ":", "-.")
 # Without a salt of our own, ids in an SVG are random; as text, its words can be searched.
 _STYLE: Any = {"svg.hashsalt": "twofold", "svg.fonttype": "none", "font.size": 9}
+# Of legends, in points.
+_SMALL = 7
 
 
 def draw_figures(results: Results, *, with_published: bool) -> dict[str, bytes]:
@@ -90,10 +93,20 @@ def _with_legend(figure: Figure) -> Figure:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     names = list(handles)
-    columns = 4 if len(figure.axes) > 1 or len(names) > 6 else 1
-    where: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "fontsize": 7}
+    columns = _columns(figure, names) if len(figure.axes) > 1 or len(names) > 6 else 1
+    # Its rows come on top of the panels' own height.
+    lines = math.ceil(len(names) / columns)
+    figure.set_figheight(figure.get_figheight() + 1.7 * _SMALL / 72 * lines)
+    where: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "fontsize": _SMALL}
     figure.legend([handles[name] for name in names], names, **where)
     return figure
+
+
+def _columns(figure: Figure, names: Sequence[str]) -> int:
+    """As many as fit beside each other, at most four; a legend that is too wide is cut off."""
+    # Points: a character is about 0.6 of the font's size wide, a handle and its gaps six of them.
+    widest = 0.6 * _SMALL * (6 + max((len(name) for name in names), default=0))
+    return min(4, max(1, int(72 * figure.get_figwidth() / widest)))
 
 
 def _percent(values: Sequence[float | None]) -> list[float]:

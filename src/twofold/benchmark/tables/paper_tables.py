@@ -248,7 +248,9 @@ def _published_notes(name: str, with_published: bool) -> tuple[str, ...]:
     paper = published()
     notes = [
         f"published: as printed in {paper.source}; it gives no ± over runs, and an empty cell is "
-        "not printed there."
+        "not printed there.",
+        "setting of the paper: ResNet-50 trained whole, CLIP as psi, ten runs; how long, how, and "
+        "with which pool is not stated. That of ours is in the lines below.",
     ]
     if name == "table7":
         visda, other = (paper.components["kmeans"][key] for key in ("cad->real", "other"))
