@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from twofold.benchmark.tables.names import Wanted
+from twofold.benchmark.tables.names import Wanted, wanted
 from twofold.benchmark.tables.results import Results
 
 MakeLine = Callable[..., dict[str, Any]]
@@ -88,3 +88,20 @@ def test_a_column_takes_the_bare_method_or_the_most_complete(
     assert label(found, Wanted("paper", encoder="resnet50")) is None
     assert label(results([*lines, line()]), Wanted("paper")) == "paper"
     assert Results(()).choose("pacs", gmm) is None
+
+
+def test_a_column_of_table_7_has_the_papers_number_of_clusters(
+    line: MakeLine, results: MakeResults
+) -> None:
+    def of(k: int, runs: int) -> list[dict[str, Any]]:
+        return [line(options={"selector": "kmeans", "n_clusters": k}, run=r) for r in range(runs)]
+
+    found = results([*of(1, 3), *of(2, 2), *of(10, 3)])
+    chosen = found.choose("pacs", wanted("kmeans"))
+    assert chosen is not None
+    assert chosen.configuration["n_clusters"] == 2
+    other = results([*of(1, 3), *of(4, 2)]).choose("pacs", wanted("kmeans"))
+    assert other is not None
+    assert other.configuration["n_clusters"] == 1
+    assert wanted("kmeans").prefers("visda2017", {"n_clusters": 10})
+    assert not wanted("ours").prefers("pacs", {"n_clusters": 2})

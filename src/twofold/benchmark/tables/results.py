@@ -125,14 +125,18 @@ class Results:
         """The system a column stands for: the method without options if there is one.
 
         Otherwise, or among several of those, the one with most results; on a tie, that with the
-        fewest options set.
+        fewest options set. Before all that, one that the column prefers.
         """
         fitting = [
             system
             for system in self.of(dataset)
             if wanted.fits(system.method, system.encoder, system.configuration)
         ]
-        return max(fitting, key=lambda s: s.rank, default=None)
+        return max(
+            fitting,
+            key=lambda s: (wanted.prefers(dataset, s.configuration), s.rank),
+            default=None,
+        )
 
     def chosen(self, dataset: str) -> tuple[System, ...]:
         """One system for each method of a dataset, as `choose` takes it."""
