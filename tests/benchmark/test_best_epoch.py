@@ -14,7 +14,7 @@ METHODS = ("paper", "msra", "frozen_source")
 
 @pytest.mark.slow
 def test_the_best_epoch_is_noted_and_changes_nothing(tree: Path, tmp_path: Path) -> None:
-    options = {"shot_epochs": 6, "training": {"epochs": 4, "max_steps": 100}}
+    options = {"shot_epochs": 6, "training": {"epochs": 4, "min_steps": 0}}
     run(plan(tree, METHODS, options=options), tmp_path / "plain")
     run(plan(tree, METHODS, options=options, log_best_epoch=True), tmp_path / "logged")
     plain, logged = rows(tmp_path / "plain"), rows(tmp_path / "logged")

@@ -85,7 +85,8 @@ def test_the_folder_may_come_from_the_environment(
 
 
 def test_failures_are_told_and_kept(run: Run, tree: Path, tmp_path: Path) -> None:
-    result = run(*small(tree, tmp_path, "--methods", "paper", "--option", "n_clusters=99"))
+    clusters = ("--option", "selector=kmeans", "--option", "n_clusters=99")
+    result = run(*small(tree, tmp_path, "--methods", "paper", *clusters))
     assert result.exit_code == 0, result.stderr
     assert "0 cells run, 2 failed" in result.stdout
     assert "failed: 99 clusters need at least 99 target images" in result.stderr
@@ -99,7 +100,7 @@ def test_failures_are_told_and_kept(run: Run, tree: Path, tmp_path: Path) -> Non
         (["--directions", "sketch:photo"], "no direction 'sketch:photo'"),
         (["--classes", "cat"], "no class 'cat'"),
         (["--protocol", "nothing"], "unknown protocol 'nothing'"),
-        (["--preset", "gpu"], "unknown preset 'gpu'"),
+        (["--preset", "night"], "unknown preset 'night'"),
         (["--anomaly-share", "1.5"], "--anomaly-share '1.5'"),
         (["--anomaly-share", "much"], "--anomaly-share 'much'"),
         (["--pool-size", "-3"], "--pool-size '-3'"),
