@@ -16,7 +16,7 @@ from twofold.methods import Method, parse_config
 Options = dict[str, Any]
 
 VARIANTS: dict[str, tuple[str, Options]] = {
-    "psi self": ("paper", {"psi": "self"}),
+    "psi self": ("paper", {"recipe": "as_printed", "psi": "self"}),
     "gmm": ("paper", {"selector": "gmm"}),
     "chosen K": ("paper", {"n_clusters": "auto"}),
     "refined": (

@@ -309,6 +309,7 @@ def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
     options: dict[str, Any] = {
         "trainable": "all",
         "epochs": 2,
+        "min_steps": 0,
         "batch_source": 6,
     }
     method: type[Method] = METHODS.load(name)
