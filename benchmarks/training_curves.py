@@ -4,7 +4,7 @@ Usage: python benchmarks/training_curves.py [--root FOLDER] [--cells SOURCE:TARG
            [--systems A,B] [--steps 200] [--out FILE] [--picture FILE]
        python benchmarks/training_curves.py --out FILE --picture FILE --draw
 
-The preset `cpu` on PACS, with `--steps` in place of its 80 steps where a system counts them. The
+The preset `cpu` on PACS, with `--steps` in place of its own number where a system counts them. The
 AUROC is of at most 300 test images, after each epoch where the system can score by then, and at
 the end of all. It chooses nothing: every system keeps its last step. SOURCE:SOURCE:CLASS is the
 control without shift, drawn dashed. Cells that FILE has are not run again.

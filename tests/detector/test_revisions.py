@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support import toy
-from tests.support.each_method import each_method
+from tests.support.each_method import TRAINED, each_method
 
 from twofold import Detector
 from twofold.encoders import patches
@@ -21,16 +21,6 @@ from twofold.method_table import METHODS
 GOLDEN = Path(__file__).with_name("golden_scores.json")
 # Closed forms repeat to rounding. Training carries rounding on, which differs between processors.
 CLOSED = ("auto", "target_only", "frozen_source", "padim", "patchcore")
-# The paper's system and its variants.
-TRAINED = (
-    "paper",
-    "paper_mmd",
-    "paper_grl",
-    "paper_few_shot",
-    "align_all",
-    "source_only",
-    "oracle",
-)
 # Options under which a method scores as it is published or released, where that is no default.
 PUBLISHED: dict[str, dict[str, Any]] = {
     **{name: {"recipe": "as_printed"} for name in TRAINED},

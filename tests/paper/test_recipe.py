@@ -6,21 +6,12 @@ from typing import Any
 
 import pytest
 from tests.support import toy
+from tests.support.each_method import TRAINED
 
 from twofold.errors import ConfigError
 from twofold.method_table import METHODS
 from twofold.methods import parse_config
 from twofold.selection import SELECTORS
-
-TRAINED = (
-    "paper",
-    "paper_mmd",
-    "paper_grl",
-    "paper_few_shot",
-    "align_all",
-    "source_only",
-    "oracle",
-)
 
 
 def options(name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,18 @@ import pytest
 
 from twofold.method_table import METHODS
 
-__all__ = ["each_method"]
+__all__ = ["TRAINED", "each_method"]
+
+TRAINED = (
+    "paper",
+    "paper_mmd",
+    "paper_grl",
+    "paper_few_shot",
+    "align_all",
+    "source_only",
+    "oracle",
+)
+"""The paper's system and its variants."""
 
 # The comparison systems: a quick fit of each takes seconds, of the others a fraction of one.
 _LONG = frozenset({"biost", "tsa", "ildr", "irad", "msra", "gnl"})
