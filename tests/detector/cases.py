@@ -14,7 +14,7 @@ Make = Callable[..., Detector]
 
 Write = Callable[[Path, NDArray[Any]], list[Path]]
 
-QUICK = {"training": {"epochs": 2}}
+QUICK = {"training": {"epochs": 2, "min_steps": 10}}
 
 
 def same(one: NDArray[Any], other: NDArray[Any]) -> bool:

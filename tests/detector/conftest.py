@@ -76,7 +76,7 @@ def fit_of(world: toy.World) -> Callable[..., Fit]:
         method = METHODS.load(name)
         labels = world.pool_labels if method.uses_labels() else None
         shots = world.pool[world.pool_labels == 0][:5] if "target_shots" in method.needs else None
-        detector = _make(name, options=toy.quick_options(method) | more, false_alarm_rate=0.1)
+        detector = _make(name, options=toy.quick_options(method, **more), false_alarm_rate=0.1)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             detector.fit(world.source, world.pool, target_shots=shots, target_labels=labels)

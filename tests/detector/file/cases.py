@@ -14,7 +14,7 @@ from twofold import Detector
 
 Make = Callable[..., Detector]
 
-QUICK = {"training": {"epochs": 2}}
+QUICK = {"training": {"epochs": 2, "min_steps": 10}}
 
 
 def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
