@@ -1,0 +1,65 @@
+// What stands beside the image: estimates, and the page of results. Names are always text.
+
+const percent = (share) => (100 * share).toFixed(share > 0 && share < 0.01 ? 1 : 0);
+
+/** An element with a text and children; nothing here is ever read as HTML. */
+function element(name, text = "", ...children) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.append(...children);
+  return made;
+}
+
+/** Name, score and decision of the model, as one line. */
+export function factsText(facts) {
+  if (facts.score === null) return facts.name;
+  const decision = facts.flagged ? "above the threshold: flagged" : "below the threshold: not flagged";
+  return `${facts.name} · score ${facts.score.toPrecision(4)}, ${decision}`;
+}
+
+/** The rows of a table of estimates. */
+export function showEstimates(body, estimates) {
+  body.replaceChildren(...estimates.rates.map((rate) => {
+    const row = element("tr");
+    const name = element("th", rate.label);
+    name.scope = "row";
+    const bar = element("span");
+    bar.className = "bar";
+    bar.setAttribute("aria-hidden", "true");
+    const part = element("i");
+    part.style.left = `${100 * rate.low}%`;
+    part.style.width = `${100 * (rate.high - rate.low)}%`;
+    bar.append(part);
+    const value = element("td", rate.value === null ? "not yet" : `${percent(rate.value)}%`);
+    const known = rate.value !== null || rate.low > 0 || rate.high < 1;
+    const ends = known ? `${percent(rate.low)} to ${percent(rate.high)}%` : "–";
+    row.append(name, value, element("td", ends, bar));
+    return row;
+  }));
+}
+
+/** Who marked what, and where reviewers differ. */
+export function showResults(root, results, thumbnail) {
+  const find = (id) => root.querySelector(`#${id}`);
+  find("results-lead").textContent = results.lead;
+  showEstimates(find("results-estimates"), results.estimates);
+  find("results-further").textContent = results.estimates.further ?? "";
+  find("reviewers").replaceChildren(...results.reviewers.map((one) => {
+    const name = element("th", one.name);
+    name.scope = "row";
+    const numbers = [one.normal, one.anomalous, one.unsure, one.seconds?.toFixed(1) ?? "–"];
+    return element("tr", "", name, ...numbers.map((number) => element("td", number)));
+  }));
+  const table = find("disagreements");
+  table.hidden = results.disagreements.length === 0;
+  find("no-disagreements").hidden = !table.hidden;
+  table.querySelector("tbody").replaceChildren(...results.disagreements.map((one) => {
+    const picture = element("img");
+    picture.alt = "";
+    thumbnail(one.image).then((found) => (picture.src = found.url), () => {});
+    const marks = element("ul", "", ...one.marks.map(([who, mark]) => element("li", `${who}: ${mark}`)));
+    const name = element("th", one.name);
+    name.scope = "row";
+    return element("tr", "", element("td", "", picture), name, element("td", "", marks));
+  }));
+}

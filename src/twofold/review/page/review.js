@@ -1,0 +1,305 @@
+// The review page: shows one image after another and sends a mark for each.
+
+import { Pictures, ask, tell } from "./api.js";
+import { factsText, showEstimates, showResults } from "./panel.js";
+import { Stage } from "./stage.js";
+
+const by = (id) => document.getElementById(id);
+const pictures = new Pictures();
+const address = (image, kind) => `/api/images/${image}/${kind}`;
+
+let state = null; // of the server: current and following image, counts
+let shownAt = null; // when the image could be seen; null until then
+let busy = false; // a mark is on its way
+let finished = false; // the page of results was opened at the planned number
+let estimatesAsked = false;
+
+const stage = new Stage({
+  stage: by("stage"),
+  canvas: by("canvas"),
+  image: by("image"),
+  onZoom: (percent) => (by("zoom").textContent = `${percent}%`),
+  onDetail: () => showPixels(),
+});
+
+// ---- showing an image
+
+async function show() {
+  const image = state.current;
+  shownAt = null;
+  enable();
+  by("facts").hidden = true;
+  press("toggle-facts", false);
+  by("map").hidden = true;
+  by("map").removeAttribute("src");
+  by("loading").hidden = false;
+  by("canvas").hidden = true;
+  if (image === null) {
+    by("loading").textContent = "All images are marked.";
+    return;
+  }
+  by("loading").textContent = "Loading the image …";
+  try {
+    const picture = await pictures.get(address(image, "screen"));
+    if (state.current !== image) return;
+    await put(by("image"), picture.url);
+    by("image").alt = `Image ${state.position} of ${state.n_images}`;
+    by("canvas").hidden = false;
+    by("loading").hidden = true;
+    stage.reset(picture.width, picture.height);
+  } catch (error) {
+    by("loading").textContent = `This image cannot be shown: ${error.message} Mark it unsure.`;
+  }
+  shownAt = performance.now();
+  enable();
+  if (pressed("toggle-map")) showMap();
+  prefetch();
+}
+
+/** The pictures of the next image, while a person looks at this one. */
+function prefetch() {
+  const wanted = [state.current, state.following].filter((image) => image !== null);
+  pictures.keepOnly(wanted);
+  if (state.following === null) return;
+  pictures.get(address(state.following, "screen")).catch(() => {});
+  if (pressed("toggle-map")) pictures.get(address(state.following, "map")).catch(() => {});
+}
+
+async function put(target, url) {
+  target.src = url;
+  await target.decode();
+}
+
+/** The image's own pixels, once somebody looks that close. */
+async function showPixels() {
+  const image = state.current;
+  try {
+    const picture = await pictures.get(address(image, "pixels"));
+    if (state.current === image && by("image").src !== picture.url) await put(by("image"), picture.url);
+  } catch {
+    // The smaller picture stays.
+  }
+}
+
+async function showMap() {
+  const image = state.current;
+  if (!pressed("toggle-map") || image === null || !state.has_maps) return;
+  try {
+    const picture = await pictures.get(address(image, "map"));
+    if (state.current !== image || !pressed("toggle-map")) return;
+    await put(by("map"), picture.url);
+    by("map").hidden = false;
+  } catch (error) {
+    say(`No heat map: ${error.message}`);
+  }
+}
+
+// ---- marks
+
+async function mark(value) {
+  if (busy || state?.current == null || shownAt === null) return;
+  const seconds = (performance.now() - shownAt) / 1000;
+  await change("/api/mark", { image: state.current, mark: value, seconds }, (answer) => {
+    by("last").textContent = `Marked ${value}: ${factsText(answer.facts)}`;
+    say(`Marked ${value}. ${headline()}`);
+  });
+  if (state.done === state.planned && !finished) {
+    finished = true;
+    openResults();
+  }
+}
+
+async function undo() {
+  if (busy || !state?.can_undo) return;
+  await change("/api/undo", {}, (answer) => {
+    by("last").textContent = "The last mark is taken back. Mark this image anew.";
+    say(`${answer.undone} is taken back. ${headline()}`);
+  });
+}
+
+/** Send a change, and go on only when the server says that it is on the disk. */
+async function change(path, content, report) {
+  busy = true;
+  enable();
+  try {
+    const answer = await tell(path, content);
+    state = answer.state;
+    fail("");
+    head();
+    report(answer);
+    refreshEstimates();
+    busy = false;
+    await show();
+  } catch (error) {
+    fail(`This mark is not saved. ${error.message}`);
+  } finally {
+    busy = false;
+    enable();
+  }
+}
+
+/** Estimates come after the mark's answer, so that the next image need not wait for them. */
+async function refreshEstimates() {
+  if (estimatesAsked) return;
+  estimatesAsked = true;
+  try {
+    let asked = -1;
+    while (asked !== state.version) {
+      asked = state.version;
+      const estimates = await ask("/api/estimates");
+      showEstimates(by("estimates"), estimates);
+      by("further").textContent = estimates.further ?? "";
+    }
+  } catch (error) {
+    fail(error.message);
+  } finally {
+    estimatesAsked = false;
+  }
+}
+
+// ---- results
+
+async function openResults() {
+  try {
+    const results = await ask("/api/results");
+    const thumbnail = (image) => pictures.get(address(image, "screen"));
+    showResults(document, results, thumbnail);
+    by("marking").hidden = true;
+    by("results").hidden = false;
+    by("results-title").focus();
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+function closeResults() {
+  by("results").hidden = true;
+  by("marking").hidden = false;
+  stage.fit();
+  by("stage").focus();
+}
+
+const toggleResults = () => (by("results").hidden ? openResults() : closeResults());
+
+// ---- small things
+
+const pressed = (id) => by(id).getAttribute("aria-pressed") === "true";
+const press = (id, on) => by(id).setAttribute("aria-pressed", String(on));
+
+function say(text) {
+  by("live").textContent = text;
+}
+
+function fail(text) {
+  by("failure").textContent = text;
+  by("failure").hidden = text === "";
+}
+
+function headline() {
+  if (state.current === null) return "All images are marked.";
+  const extra = state.done >= state.planned ? " (more than planned)" : "";
+  return `${state.done} of ${state.planned} marked${extra}`;
+}
+
+function head() {
+  by("position").textContent = headline();
+  by("progress").max = state.planned;
+  by("progress").value = Math.min(state.done, state.planned);
+}
+
+function enable() {
+  const ready = !busy && shownAt !== null && state?.current != null;
+  for (const id of ["mark-normal", "mark-anomalous", "mark-unsure"]) by(id).disabled = !ready;
+  by("undo").disabled = busy || !state?.can_undo;
+  by("toggle-map").disabled = !state?.has_maps;
+}
+
+function toggleMap() {
+  if (!state?.has_maps) return say("This model has no heat maps.");
+  press("toggle-map", !pressed("toggle-map"));
+  if (pressed("toggle-map")) showMap();
+  else by("map").hidden = true;
+}
+
+async function toggleFacts() {
+  if (state?.current == null) return;
+  const on = !pressed("toggle-facts");
+  press("toggle-facts", on);
+  by("facts").hidden = !on;
+  if (!on) return;
+  const image = state.current;
+  try {
+    const facts = await ask(address(image, "facts"));
+    if (state.current !== image) return;
+    by("facts").textContent = factsText(facts);
+    say(factsText(facts));
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+const help = by("help");
+const toggleHelp = () => (help.open ? help.close() : help.showModal());
+
+const KEYS = {
+  n: () => mark("normal"),
+  a: () => mark("anomalous"),
+  u: () => mark("unsure"),
+  z: undo,
+  m: toggleMap,
+  s: toggleFacts,
+  "+": () => stage.zoomBy(1),
+  "=": () => stage.zoomBy(1),
+  "-": () => stage.zoomBy(-1),
+  1: () => stage.pixels(),
+  0: () => stage.fit(),
+  ArrowLeft: () => stage.move(-1, 0),
+  ArrowRight: () => stage.move(1, 0),
+  ArrowUp: () => stage.move(0, -1),
+  ArrowDown: () => stage.move(0, 1),
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.repeat && "nauzmsr?".includes(event.key.toLowerCase())) return; // a key held down
+  if (!by("keys").checked && event.key.length === 1) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (key === "?") return void (event.preventDefault(), toggleHelp());
+  if (help.open) return;
+  if (key === "r") return void toggleResults();
+  if (!by("results").hidden) return;
+  if (key.startsWith("Arrow") && !stage.zoomed) return;
+  const action = KEYS[key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+function connect() {
+  const actions = {
+    "mark-normal": KEYS.n, "mark-anomalous": KEYS.a, "mark-unsure": KEYS.u, undo,
+    "toggle-map": toggleMap, "toggle-facts": toggleFacts,
+    "zoom-in": KEYS["+"], "zoom-out": KEYS["-"], "zoom-pixels": KEYS[1], "zoom-fit": KEYS[0],
+    "show-results": toggleResults, "go-on": closeResults,
+    "show-help": toggleHelp, "close-help": toggleHelp,
+  };
+  for (const [id, action] of Object.entries(actions)) by(id).addEventListener("click", action);
+  document.addEventListener("keydown", onKey);
+}
+
+async function start() {
+  connect();
+  try {
+    state = await ask("/api/state");
+  } catch (error) {
+    fail(error.message);
+    return;
+  }
+  finished = state.done >= state.planned;
+  by("who").textContent = `${state.reviewer}, ${state.n_images} images, marks go to ${state.out}`;
+  head();
+  refreshEstimates();
+  await show();
+}
+
+start();
