@@ -11,6 +11,7 @@ from fastapi import FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from twofold.errors import ImageError, TwofoldError
 from twofold.review.gallery import Gallery
@@ -78,8 +79,9 @@ def _add_errors(app: FastAPI) -> None:
         return PlainTextResponse(str(error), status)
 
     def wrong(request: Request, error: Exception) -> Response:
-        del request, error
-        return PlainTextResponse("This request is not of the expected form.", 422)
+        del request
+        status = error.status_code if isinstance(error, HTTPException) else 422
+        return PlainTextResponse("This request is not of the expected form.", status)
 
     def full(request: Request, error: Exception) -> Response:
         del request
@@ -88,6 +90,7 @@ def _add_errors(app: FastAPI) -> None:
 
     app.add_exception_handler(TwofoldError, failed)
     app.add_exception_handler(RequestValidationError, wrong)
+    app.add_exception_handler(HTTPException, wrong)
     app.add_exception_handler(OSError, full)
 
 

@@ -102,9 +102,7 @@ class Access:
         )
 
 
-def refusal(
-    method: str, path: str, headers: Mapping[str, str], access: Access
-) -> Refusal | None:
+def refusal(method: str, path: str, headers: Mapping[str, str], access: Access) -> Refusal | None:
     """Why a request may not go on; None if it may.
 
     Args:
@@ -113,19 +111,28 @@ def refusal(
         headers: names in lower case; of repeated ones all values, joined with commas.
         access: of this server.
     """
-    host, origin = headers.get("host", ""), headers.get("origin")
-    if host not in access.hosts:
-        return Refusal(403, "This server answers to 127.0.0.1 and localhost only.")
-    if origin is not None and origin != f"http://{host}":
-        return Refusal(403, "Another page may not ask for this.")
-    if method not in _SAFE and (origin is None or headers.get(OWN_HEADER) != "1"):
-        return Refusal(403, "Only the review page itself may change marks.")
-    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} and path != "/":
-        return Refusal(403, "Another page may not ask for this.")
+    foreign = _foreign(method, path, headers, access)
+    if foreign is not None:
+        return Refusal(403, foreign)
     if _stated_length(headers) > MAX_BODY:
         return Refusal(413, f"A request may have {MAX_BODY} bytes.")
     if path != "/" and not access.knows(headers.get("cookie", "")):
         return Refusal(401, "Open the address that the command printed.")
+    return None
+
+
+def _foreign(method: str, path: str, headers: Mapping[str, str], access: Access) -> str | None:
+    """Why a request is not one of the page's own, or None."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if host not in access.hosts:
+        return "This server answers to 127.0.0.1 and localhost only."
+    if origin is not None and origin != f"http://{host}":
+        return "Another page may not ask for this."
+    if method not in _SAFE and (origin is None or headers.get(OWN_HEADER) != "1"):
+        return "Only the review page itself may change marks."
+    # A link from elsewhere may lead to the page, but nothing of it may stand in another one.
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} and path != "/":
+        return "Another page may not ask for this."
     return None
 
 
@@ -177,10 +184,11 @@ async def _bounded(receive: Receive) -> bytes | None:
         message = await receive()
         if message["type"] != "http.request":  # the browser has gone
             return body
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if len(body) > MAX_BODY:
             return None
-        if not message.get("more_body", False):
+        if not message.get("more_body"):
             return body
 
 

@@ -18,7 +18,14 @@ from PIL import Image
 
 from twofold.detector.maps import heat_layer
 
-__all__ = ["MAX_PIXELS", "SCREEN_SIDE", "Picture", "map_picture", "original_picture", "screen_picture"]
+__all__ = [
+    "MAX_PIXELS",
+    "SCREEN_SIDE",
+    "Picture",
+    "map_picture",
+    "original_picture",
+    "screen_picture",
+]
 
 SCREEN_SIDE: Final = 1600
 """Longer side in pixels of what is sent first: sharp on a usual screen, some 300 KB as JPEG."""

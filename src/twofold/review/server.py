@@ -30,7 +30,8 @@ class ReviewServer:
         tell: called with a line for the person at the terminal.
 
     Attributes:
-        access: holds the address to open.
+        access: holds the address to open in a browser.
+        address: host and port that it listens on.
 
     Raises:
         UsageError: the port is taken or not allowed.
@@ -40,7 +41,8 @@ class ReviewServer:
         self, session: Session, gallery: Gallery, port: int, tell: Callable[[str], None]
     ) -> None:
         self._socket = _listen(port)
-        self.access = Access(self._socket.getsockname()[1])
+        self.address: tuple[str, int] = self._socket.getsockname()
+        self.access = Access(self.address[1])
         self._server = _Server(_settings(make_app(session, gallery, self.access, tell)))
 
     def run(self) -> None:
@@ -69,7 +71,7 @@ def _listen(port: int) -> socket.socket:
 
 def _settings(app: App) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_level="warning",
         access_log=False,  # it would show the token
         server_header=False,

@@ -43,7 +43,7 @@ async function show() {
     const picture = await pictures.get(address(image, "screen"));
     if (state.current !== image) return;
     await put(by("image"), picture.url);
-    by("image").alt = `Image ${state.position} of ${state.n_images}`;
+    by("image").alt = `Image to judge, number ${state.done + 1} of your review`;
     by("canvas").hidden = false;
     by("loading").hidden = true;
     stage.reset(picture.width, picture.height);
@@ -209,8 +209,10 @@ function head() {
 
 function enable() {
   const ready = !busy && shownAt !== null && state?.current != null;
-  for (const id of ["mark-normal", "mark-anomalous", "mark-unsure"]) by(id).disabled = !ready;
-  by("undo").disabled = busy || !state?.can_undo;
+  // Not `disabled`, which would take the focus away from whoever pressed the button.
+  const able = (id, on) => by(id).setAttribute("aria-disabled", String(!on));
+  for (const id of ["mark-normal", "mark-anomalous", "mark-unsure"]) able(id, ready);
+  able("undo", !busy && Boolean(state?.can_undo));
   by("toggle-map").disabled = !state?.has_maps;
 }
 
