@@ -1,4 +1,4 @@
-"""A small review without a model: images on disk, a design, and a client that sends what it likes."""
+"""A small review without a model: images, a design, and a client that sends what it likes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOSTILE = (
     "<img src=x onerror=alert(1)>.png",
     '"><script>alert(2)<!-- -->.png',
     "=cmd|calc.png",
-    "‮gnp.exe.png",
+    "\u202egnp.exe.png",
     "..%2f..%2fetc%2fpasswd.png",
     "a\nb,c.png",
 )
@@ -104,7 +104,7 @@ class Client:
         without: tuple[str, ...] = (),
         **changed: str,
     ) -> Answer:
-        """One request; `changed` headers have underscores for hyphens, `without` leaves some out."""
+        """One request; `changed` headers have _ for hyphens, those in `without` are left out."""
         headers = {"Host": f"127.0.0.1:{self.port}", "Cookie": self.cookie}
         if method == "POST":
             headers |= {"Origin": self.origin, "X-Twofold-Review": "1"}

@@ -162,8 +162,9 @@ def _add_pictures(app: FastAPI, session: Session, gallery: Gallery) -> None:
     def send(number: int, make: Callable[[int], Picture]) -> Response:
         session.require(number)
         picture = make(number)
-        size = {"x-image-size": f"{picture.size[0]}x{picture.size[1]}"}
-        return Response(picture.content, media_type=picture.media_type, headers=size)
+        about = {"x-image-size": f"{picture.size[0]}x{picture.size[1]}"}
+        about["x-map-clear"] = str(int(picture.clear))
+        return Response(picture.content, media_type=picture.media_type, headers=about)
 
     @app.get("/api/images/{number}/screen")
     def screen(number: Number) -> Response:

@@ -45,11 +45,13 @@ class Picture:
         content: of the file.
         media_type: of HTTP.
         size: width and height of the image itself, in pixels, however many are sent.
+        clear: of a heat map: it has no colour anywhere.
     """
 
     content: bytes
     media_type: str
     size: tuple[int, int]
+    clear: bool = False
 
 
 def screen_picture(image: Image.Image, size: tuple[int, int]) -> Picture:
@@ -77,7 +79,8 @@ def map_picture(
     small = _fitting(size, 512, 512**2)
     spread = Image.fromarray(grid.astype(np.float32)).resize(small, Image.Resampling.BILINEAR)
     layer = heat_layer(np.asarray(spread), low, high)
-    return Picture(_file(layer, "PNG", compress_level=1), "image/png", size)
+    clear = bool(grid.max() <= low)
+    return Picture(_file(layer, "PNG", compress_level=1), "image/png", size, clear)
 
 
 def _fitting(size: tuple[int, int], side: int, pixels: int) -> tuple[int, int]:

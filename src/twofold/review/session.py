@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -196,6 +196,7 @@ class Session:
             "planned": self.planned,
             "n_images": len(self._names),
             "can_undo": bool(mine),
+            "seconds": _pace(line for line in lines if line.reviewer == self.reviewer),
             "has_maps": self._has_maps,
             "reviewer": self.reviewer,
             "out": self._file.path.name,
@@ -223,12 +224,17 @@ def _reviewers(lines: Sequence[Line]) -> list[dict[str, Any]]:
     for name in dict.fromkeys(line.reviewer for line in lines):
         own = [line for line in lines if line.reviewer == name]
         marks = list(standing(own).marks.values())
-        seconds = [line.seconds for line in own if line.seconds is not None and line.mark != "undo"]
         found.append(
             {
                 "name": name,
                 **{mark: marks.count(mark) for mark in ("normal", "anomalous", "unsure")},
-                "seconds": statistics.median(seconds) if seconds else None,
+                "seconds": _pace(own),
             }
         )
     return found
+
+
+def _pace(lines: Iterable[Line]) -> float | None:
+    """Median of the seconds that a mark took; None where nobody has measured them."""
+    seconds = [line.seconds for line in lines if line.seconds is not None]
+    return statistics.median(seconds) if seconds else None

@@ -36,7 +36,7 @@ export async function tell(path, content) {
 export class Pictures {
   #kept = new Map();
 
-  /** {url, width, height}: an address for <img>, and the size of the image itself in pixels. */
+  /** {url, width, height, clear}: an address for <img>, and the size of the image in pixels. */
   get(path) {
     if (!this.#kept.has(path)) {
       const promise = this.#fetch(path);
@@ -59,6 +59,7 @@ export class Pictures {
   async #fetch(path) {
     const answer = await answered(fetch(path));
     const [width, height] = answer.headers.get("X-Image-Size").split("x").map(Number);
-    return { url: URL.createObjectURL(await answer.blob()), width, height };
+    const clear = answer.headers.get("X-Map-Clear") === "1"; // a heat map without any colour
+    return { url: URL.createObjectURL(await answer.blob()), width, height, clear };
   }
 }

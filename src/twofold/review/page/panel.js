@@ -12,17 +12,21 @@ function element(name, text = "", ...children) {
 
 /** Name, score and decision of the model, as one line. */
 export function factsText(facts) {
-  if (facts.score === null) return facts.name;
-  const decision = facts.flagged ? "above the threshold: flagged" : "below the threshold: not flagged";
-  return `${facts.name} · score ${facts.score.toPrecision(4)}, ${decision}`;
+  const decision = facts.flagged ? "flagged" : "not flagged";
+  return `The model: ${decision}, score ${facts.score.toPrecision(4)}. ${facts.name}`;
 }
 
-/** The rows of a table of estimates. */
-export function showEstimates(body, estimates) {
+/** The rows of a table of estimates; with what each rate means, where there is room for it. */
+export function showEstimates(body, estimates, meanings = false) {
   body.replaceChildren(...estimates.rates.map((rate) => {
     const row = element("tr");
     const name = element("th", rate.label);
     name.scope = "row";
+    if (meanings) {
+      const meaning = element("span", rate.meaning);
+      meaning.className = "meaning";
+      name.append(meaning);
+    }
     const bar = element("span");
     bar.className = "bar";
     bar.setAttribute("aria-hidden", "true");
@@ -33,7 +37,7 @@ export function showEstimates(body, estimates) {
     const value = element("td", rate.value === null ? "not yet" : `${percent(rate.value)}%`);
     const known = rate.value !== null || rate.low > 0 || rate.high < 1;
     const ends = known ? `${percent(rate.low)} to ${percent(rate.high)}%` : "–";
-    row.append(name, value, element("td", ends, bar));
+    row.append(name, value, known ? element("td", ends, bar) : element("td", ends));
     return row;
   }));
 }
@@ -42,13 +46,14 @@ export function showEstimates(body, estimates) {
 export function showResults(root, results, thumbnail) {
   const find = (id) => root.querySelector(`#${id}`);
   find("results-lead").textContent = results.lead;
-  showEstimates(find("results-estimates"), results.estimates);
+  showEstimates(find("results-estimates"), results.estimates, true);
   find("results-further").textContent = results.estimates.further ?? "";
   find("reviewers").replaceChildren(...results.reviewers.map((one) => {
     const name = element("th", one.name);
     name.scope = "row";
-    const numbers = [one.normal, one.anomalous, one.unsure, one.seconds?.toFixed(1) ?? "–"];
-    return element("tr", "", name, ...numbers.map((number) => element("td", number)));
+    const marks = `${one.normal} normal, ${one.anomalous} anomalous, ${one.unsure} unsure`;
+    const seconds = one.seconds?.toFixed(1) ?? "–";
+    return element("tr", "", name, element("td", marks), element("td", seconds));
   }));
   const table = find("disagreements");
   table.hidden = results.disagreements.length === 0;

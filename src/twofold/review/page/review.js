@@ -32,6 +32,7 @@ async function show() {
   press("toggle-facts", false);
   by("map").hidden = true;
   by("map").removeAttribute("src");
+  by("map-note").hidden = true;
   by("loading").hidden = false;
   by("canvas").hidden = true;
   if (image === null) {
@@ -89,6 +90,7 @@ async function showMap() {
     if (state.current !== image || !pressed("toggle-map")) return;
     await put(by("map"), picture.url);
     by("map").hidden = false;
+    by("map-note").hidden = !picture.clear;
   } catch (error) {
     say(`No heat map: ${error.message}`);
   }
@@ -100,7 +102,7 @@ async function mark(value) {
   if (busy || state?.current == null || shownAt === null) return;
   const seconds = (performance.now() - shownAt) / 1000;
   await change("/api/mark", { image: state.current, mark: value, seconds }, (answer) => {
-    by("last").textContent = `Marked ${value}: ${factsText(answer.facts)}`;
+    by("last").textContent = `Marked ${value}. ${factsText(answer.facts)}`;
     say(`Marked ${value}. ${headline()}`);
   });
   if (state.done === state.planned && !finished) {
@@ -201,10 +203,20 @@ function headline() {
   return `${state.done} of ${state.planned} marked${extra}`;
 }
 
+/** How long a mark takes, and what is left of the plan at that pace. */
+function pace() {
+  if (state.seconds === null) return "";
+  const each = `${state.seconds.toFixed(state.seconds < 10 ? 1 : 0)} s a mark`;
+  const minutes = ((state.planned - state.done) * state.seconds) / 60;
+  if (minutes <= 0) return each;
+  return `${each}, ${minutes < 1 ? "less than a minute" : `about ${Math.round(minutes)} min`} left`;
+}
+
 function head() {
   by("position").textContent = headline();
   by("progress").max = state.planned;
   by("progress").value = Math.min(state.done, state.planned);
+  by("pace").textContent = pace();
 }
 
 function enable() {
@@ -220,7 +232,7 @@ function toggleMap() {
   if (!state?.has_maps) return say("This model has no heat maps.");
   press("toggle-map", !pressed("toggle-map"));
   if (pressed("toggle-map")) showMap();
-  else by("map").hidden = true;
+  else by("map").hidden = by("map-note").hidden = true;
 }
 
 async function toggleFacts() {

@@ -1,6 +1,6 @@
 // The large image: zoom, drag, and the heat map that lies over it.
 
-const LARGEST = 16; // screen pixels for one of the image
+const LARGEST = 16; // screen pixels for one of the image; tiny images may have more
 const STEP = 1.25; // one press of plus
 const MOVE = 0.15; // of the stage, one press of an arrow key
 
@@ -59,7 +59,8 @@ export class Stage {
   /** Zoom to a scale, so that what is at a point of the stage stays there. */
   zoomTo(scale, point) {
     const smallest = Math.min(this.#fitScale(), 1 / window.devicePixelRatio);
-    const next = Math.max(smallest, Math.min(scale, LARGEST / window.devicePixelRatio));
+    const largest = Math.max(4 * this.#fitScale(), LARGEST / window.devicePixelRatio);
+    const next = Math.max(smallest, Math.min(scale, largest));
     this.#x = point.x - ((point.x - this.#x) * next) / this.#scale;
     this.#y = point.y - ((point.y - this.#y) * next) / this.#scale;
     this.#scale = next;
@@ -89,7 +90,7 @@ export class Stage {
     this.canvas.style.transform =
       `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})`;
     const share = this.#scale * window.devicePixelRatio;
-    this.canvas.classList.toggle("sharp", share >= 2);
+    this.canvas.classList.toggle("sharp", share >= 4);
     this.stage.classList.toggle("zoomed", !this.#fitted);
     this.onZoom(Math.round(100 * share));
     const sent = this.image.naturalWidth / this.#size.width;
