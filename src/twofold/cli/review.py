@@ -64,8 +64,11 @@ def review(
     if export is not None and import_ is not None:
         raise UsageError("--export and --import: give one of them")
     name = check_reviewer(_user() if reviewer is None else reviewer)
-    on_page = export is None and import_ is None
-    if on_page:
+    if export is not None:
+        from twofold.review.sheet import check_no_sheet  # noqa: PLC0415 - slow to import
+
+        check_no_sheet(Path(export))
+    elif import_ is None:
         from twofold.review import server_class  # noqa: PLC0415 - slow to import
 
         server_class()  # whether it is there, before the work

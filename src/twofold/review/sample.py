@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twofold.bundle import model_digest
-from twofold.errors import ImageError, NotEnoughImagesError, UsageError, shown
+from twofold.errors import ImageError, NotEnoughImagesError, UsageError
 from twofold.images import ImageInput, ImageSet, find_images
 from twofold.marks import DesignDocument, design_path, draw_design
 from twofold.review.gallery import Gallery
@@ -134,17 +134,17 @@ def _same_images(document: DesignDocument, found: ImageSet, beside: Path) -> lis
     for image in document.images:
         row = places.pop(image.path, None)
         if row is None:
-            raise UsageError(f"{shown(image.path)} of {beside} is not among the images; {fix}")
+            raise UsageError(f"{image.path} of {beside} is not among the images; {fix}")
         try:
             digest = hashlib.sha256(found.read_bytes(row)).hexdigest()
         except ImageError as error:
-            raise UsageError(f"{shown(image.path)} of {beside}: {error}; {fix}") from error
+            raise UsageError(f"{image.path} of {beside}: {error}; {fix}") from error
         if digest != image.sha256:
-            raise UsageError(f"{shown(image.path)} has changed since {beside} was drawn; {fix}")
+            raise UsageError(f"{image.path} has changed since {beside} was drawn; {fix}")
         rows.append(row)
     for name, row in places.items():
         if _usable(found, row):  # the others were left out then, too
-            raise UsageError(f"{shown(name)} was not there when {beside} was drawn; {fix}")
+            raise UsageError(f"{name} was not there when {beside} was drawn; {fix}")
     return rows
 
 

@@ -15,7 +15,7 @@ from twofold.marks import MarksFile, MarkValue, standing
 from twofold.review.sample import Sample
 from twofold.spreadsheet import csv_text, read_cell
 
-__all__ = ["SHEET", "Imported", "export_sheet", "import_sheet"]
+__all__ = ["SHEET", "Imported", "check_no_sheet", "export_sheet", "import_sheet"]
 
 SHEET: Final = "fill_in.csv"
 """Name of the table among the copies."""
@@ -51,6 +51,12 @@ class Imported:
     empty: int
 
 
+def check_no_sheet(folder: Path) -> None:
+    """Raise UsageError where a folder has a table already, which somebody may have filled in."""
+    if (folder / SHEET).exists():
+        raise UsageError(f"--export {folder}: has a {SHEET} already; name another folder")
+
+
 def export_sheet(sample: Sample, folder: Path, n: int) -> int:
     """Write the first images of the order as copies, and a table to fill in.
 
@@ -67,9 +73,7 @@ def export_sheet(sample: Sample, folder: Path, n: int) -> int:
     Raises:
         UsageError: the table is there, or an image has gone or changed.
     """
-    table = folder / SHEET
-    if table.exists():
-        raise UsageError(f"--export {folder}: has a {SHEET} already; name another folder")
+    check_no_sheet(folder)
     rows = []
     for place, number in enumerate(sample.document.order[:n], start=1):
         image = sample.document.images[number]
@@ -78,9 +82,9 @@ def export_sheet(sample: Sample, folder: Path, n: int) -> int:
         try:
             write_whole(folder / name, sample.gallery.content(number))
         except ImageError as error:
-            raise UsageError(f"{shown(image.path)}: {error}") from error
+            raise UsageError(f"{image.path}: {error}") from error
         rows.append((name, "", image.sha256))
-    write_whole(table, csv_text(_FIELDS, rows).encode())
+    write_whole(folder / SHEET, csv_text(_FIELDS, rows).encode())
     return len(rows)
 
 
