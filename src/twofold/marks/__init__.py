@@ -6,6 +6,7 @@ from twofold.marks.estimate import estimate
 from twofold.marks.estimates import RATES, Estimate, Estimates
 from twofold.marks.file import MarksFile
 from twofold.marks.lines import COLUMNS, Line, LineMark, MarkValue
+from twofold.marks.proportions import clopper_pearson, finite_interval, marks_needed
 from twofold.marks.standing import Disagreement, Standing, standing
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "MarkValue",
     "MarksFile",
     "Standing",
+    "clopper_pearson",
     "design_path",
     "draw_design",
     "estimate",
+    "finite_interval",
+    "marks_needed",
     "standing",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from twofold.errors import ImageError, ImageSourceError, UsageError, shown
 from twofold.files import refuse_folder
 from twofold.images.manifest import read_column
-from twofold.images.reading import display_name, read_file
+from twofold.images.reading import display_name, open_file
 from twofold.marks.document import DesignDocument, design_path
-from twofold.marks.lines import HEADER, Line, LineMark, parse, whole_length
+from twofold.marks.estimate import estimate
+from twofold.marks.estimates import Estimates
+from twofold.marks.lines import COLUMNS, HEADER, Line, LineMark, checked_mark, parse, whole_length
 from twofold.marks.standing import Rule, Standing, standing
 from twofold.spreadsheet import printable, read_cell
 
@@ -24,12 +28,7 @@ __all__ = ["MarksFile"]
 
 # A mark is written in milliseconds: whoever waits longer waits for something that hangs.
 _BUSY_SECONDS = 10
-_WORDS: dict[str, LineMark] = {
-    "normal": "normal",
-    "anomalous": "anomalous",
-    "unsure": "unsure",
-    "undo": "undo",
-}
+_HEADER = HEADER.encode()
 
 
 class MarksFile:
@@ -39,7 +38,8 @@ class MarksFile:
     middle of its writing is left out on reading, and removed before the next line is written.
 
     Args:
-        path: an existing file of marks, or any table with the columns ``image`` and ``mark``.
+        path: an existing file of marks, or any table with the columns ``image`` and ``mark``,
+            which is read and not written.
 
     Raises:
         UsageError: the file or its design cannot be read or is damaged.
@@ -53,12 +53,11 @@ class MarksFile:
         self.path = Path(path)
         beside = design_path(self.path)
         self.document = DesignDocument.read(beside) if beside.exists() else None
-        self._places: dict[str, int] = {}
-        if self.document is not None:
-            names = [image.path for image in self.document.images]
-            self._places = {name: place for place, name in enumerate(names)}
-            self._sizes = np.bincount([image.stratum for image in self.document.images])
-        self._length = 0  # bytes read
+        images = self.document.images if self.document is not None else []
+        self._places = {image.path: place for place, image in enumerate(images)}
+        self._sizes = np.bincount([image.stratum for image in images])
+        # Bytes and line breaks read so far, of whole lines.
+        self._length, self._breaks = 0, 0
         self._lines: list[Line] = []
         self._catch_up()
 
@@ -66,8 +65,11 @@ class MarksFile:
     def start(cls, path: str | os.PathLike[str], document: DesignDocument) -> MarksFile:
         """Begin a file of marks for a design, or go on with the one that is there.
 
+        A design that is there stays, with its random state: marks made for it are of its order.
+
         Raises:
-            UsageError: the file there belongs to another model, threshold or set of images.
+            UsageError: what is there belongs to another model, threshold or set of images.
+            OSError: as the system says.
         """
         target = Path(path)
         refuse_folder(target)
@@ -77,11 +79,10 @@ class MarksFile:
             if beside.exists():
                 _check_same(DesignDocument.read(beside), document, target)
             elif target.exists():
-                raise UsageError(f"{target}: is there without its {beside.name}; choose another")
+                raise UsageError(f"{target}: is there without {beside.name}; choose another file")
             else:
                 document.write(beside)
-            if not target.exists() or not target.stat().st_size:
-                _write(target, HEADER.encode())
+            _write_header(target)
         return cls(target)
 
     def append(
@@ -92,25 +93,29 @@ class MarksFile:
         Args:
             image: its name in the design.
             mark: ``normal``, ``anomalous``, ``unsure`` or ``undo``.
-            reviewer: who says so.
-            seconds: that the image was looked at.
+            reviewer: who says so; any text.
+            seconds: that the image was looked at, 0 or more.
 
         Raises:
-            UsageError: no design, an unknown image or mark, or another process holds the file.
+            UsageError: no design, an unknown image or mark, an impossible time, or another
+                process does not let go of the file.
+            OSError: as the system says, about the file.
         """
         if self.document is None:
             raise UsageError(f"{self.path}: has no design beside it and takes no further marks")
         name, reviewer = printable(image), printable(reviewer)
         if name not in self._places:
             raise UsageError(f"{shown(image)} is not among the images of {self.path}")
-        if mark not in _WORDS:
-            raise UsageError(f"{shown(mark)} is no mark: {', '.join(_WORDS)}")
+        checked_mark(mark)
+        if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+            raise UsageError(f"seconds must be 0 or more, not {shown(seconds)}")
         with _locked(self.path):
             self._catch_up(repair=True)
-            line = self._line(name, mark, reviewer, seconds)
+            line = self._line(self.document, name, mark, reviewer, seconds)
             content = line.text().encode()
             _write(self.path, content)
             self._length += len(content)
+            self._breaks += content.count(b"\n")
             self._lines.append(line)
         return line
 
@@ -119,6 +124,9 @@ class MarksFile:
 
         Returns:
             The line written, or None where nothing stands.
+
+        Raises:
+            UsageError: as :meth:`append` does.
         """
         reviewer = printable(reviewer)
         stands: list[str] = []
@@ -140,28 +148,54 @@ class MarksFile:
         """The marks that stand; see :func:`twofold.marks.standing`."""
         return standing(self.lines(), disagreements=disagreements)
 
-    def _line(self, name: str, mark: LineMark, reviewer: str, seconds: float | None) -> Line:
-        assert self.document is not None
-        image = self.document.images[self._places[name]]
+    def array(self, *, disagreements: Rule = "unsure") -> NDArray[np.float64]:
+        """Marks of the design's images as :func:`twofold.marks.estimate` takes them, (n,)."""
+        return self.standing(disagreements=disagreements).array(list(self._places))
+
+    def estimate(self, *, disagreements: Rule = "unsure", level: float = 0.95) -> Estimates:
+        """Rates of the design's images from the marks that stand.
+
+        Raises:
+            UsageError: there is no design: call :func:`twofold.marks.estimate` with the scores.
+            ConfigError: the level is not strictly between 0 and 1.
+        """
+        if self.document is None:
+            raise UsageError(f"{self.path}: has no design beside it, so no scores are known")
+        stands = self.standing(disagreements=disagreements)
+        return estimate(
+            self.document.scores,
+            self.document.threshold,
+            self.document.design.strata,
+            stands.array(list(self._places)),
+            n_unsure=stands.n_unsure,
+            level=level,
+        )
+
+    def _line(
+        self,
+        document: DesignDocument,
+        name: str,
+        mark: LineMark,
+        reviewer: str,
+        seconds: float | None,
+    ) -> Line:
+        """The line of a mark, with the weight that it has by now."""
+        image = document.images[self._places[name]]
         size = int(self._sizes[image.stratum])
         weight = None
         if mark in ("normal", "anomalous"):
-            marks = standing(self._lines).marks
-            images = self.document.images
-            done = {name} | {
-                other
-                for other, said in marks.items()
-                if said != "unsure" and images[self._places[other]].stratum == image.stratum
-            }
-            weight = size / len(done)
+            marks = standing(self._lines).marks.items()
+            sure = {name, *(other for other, said in marks if said != "unsure")}
+            strata = [document.images[self._places[other]].stratum for other in sure]
+            weight = size / strata.count(image.stratum)
         return Line(
             image=name,
             mark=mark,
             weight=weight,
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             reviewer=reviewer,
-            seconds=seconds,
-            stratum=self.document.strata[image.stratum],
+            seconds=None if seconds is None else float(seconds),
+            stratum=document.strata[image.stratum],
             stratum_size=size,
             probability=None if weight is None else 1 / weight,
             score=image.score,
@@ -170,56 +204,62 @@ class MarksFile:
 
     def _catch_up(self, *, repair: bool = False) -> None:
         """Read what has been written since; with ``repair``, remove a torn last line."""
-        shown_path = display_name(str(self.path))
+        name = display_name(str(self.path))
         try:
-            content = read_file(str(self.path))
+            with open_file(str(self.path)) as file:
+                if os.fstat(file.fileno()).st_size < self._length:  # another file in its place
+                    self._length, self._breaks, self._lines = 0, 0, []
+                file.seek(self._length)
+                content = file.read()
         except ImageError as error:
-            raise UsageError(f"{shown_path}: {error}") from error
-        if not content.startswith(HEADER.encode()):
-            if self.document is not None:
-                raise UsageError(f"{shown_path}: its first line is not {HEADER.strip()}")
-            self._lines = _plain(self.path)
+            raise UsageError(f"{name}: {error}") from error
+        if not self._length and not content.startswith(_HEADER):
+            self._lines = self._plain(name)
             return
         try:
-            end = whole_length(content)
-            self._lines = parse(content[len(HEADER) : end])
+            end = whole_length(content, first_line=self._breaks + 1)
+            start = 0 if self._length else len(_HEADER)
+            fresh = parse(content[start:end], first_line=max(self._breaks + 1, 2))
         except UsageError as error:
-            raise UsageError(f"{shown_path}, {error}") from error
-        if self.document is not None:
-            unknown = next((x.image for x in self._lines if x.image not in self._places), None)
-            if unknown is not None:
-                raise UsageError(f"{shown_path}: {shown(unknown)} is not in its design")
+            raise UsageError(f"{name}, {error}") from error
+        strange = [line.image for line in fresh if line.image not in self._places]
+        if self.document is not None and strange:
+            raise UsageError(f"{name}: {shown(strange[0])} is not among the images of its design")
+        self._lines += fresh
+        self._length += end
+        self._breaks += content.count(b"\n", 0, end)
         if repair and end < len(content):
-            os.truncate(self.path, end)
+            os.truncate(self.path, self._length)
 
-
-def _plain(path: Path) -> list[Line]:
-    """Marks of a table with the columns ``image`` and ``mark``."""
-    try:
-        images, marks = (read_column(str(path), name) for name in ("image", "mark"))
-    except ImageSourceError as error:
-        raise UsageError(str(error)) from error
-    found = []
-    for image, mark in zip(images, marks, strict=True):
-        word = _WORDS.get(mark.strip().lower())
-        if word is None:
-            raise UsageError(f"{path}: {shown(mark)} is no mark: {', '.join(_WORDS)}")
-        found.append(Line(read_cell(image), word))
-    return found
+    def _plain(self, name: str) -> list[Line]:
+        """Lines of a table with the columns ``image`` and ``mark``."""
+        if self.document is not None:
+            raise UsageError(f"{name}: its first line must be {','.join(COLUMNS)}")
+        try:
+            images, marks = (read_column(str(self.path), column) for column in ("image", "mark"))
+            found = [
+                Line(read_cell(image), checked_mark(mark.strip().lower()))
+                for image, mark in zip(images, marks, strict=True)
+            ]
+        except ImageSourceError as error:
+            raise UsageError(str(error)) from error
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from error
+        if not all(line.image.strip() for line in found):
+            raise UsageError(f"{name}: a row names no image")
+        return found
 
 
 def _check_same(there: DesignDocument, wanted: DesignDocument, path: Path) -> None:
-    for what, same in (
-        ("another model", there.model == wanted.model),
-        ("another threshold", there.threshold == wanted.threshold),
-        (
-            "other images",
-            [(i.path, i.sha256) for i in there.images]
-            == [(i.path, i.sha256) for i in wanted.images],
-        ),
-    ):
-        if not same:
-            raise UsageError(f"{path}: these marks are of {what}; choose another --out")
+    files = [[(image.path, image.sha256) for image in d.images] for d in (there, wanted)]
+    same = {
+        "model": there.model == wanted.model,
+        "threshold": there.threshold == wanted.threshold,
+        "set of images": files[0] == files[1],
+    }
+    for what, is_same in same.items():
+        if not is_same:
+            raise UsageError(f"{path}: its marks are of another {what}; choose another file")
 
 
 @contextmanager
@@ -228,11 +268,19 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=_BUSY_SECONDS)
     except Timeout:
-        raise UsageError(f"{path}: another process holds it; try again") from None
+        raise UsageError(f"{path}: another process does not let go of it; try again") from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _write_header(path: Path) -> None:
+    """Begin the CSV; a header that was torn off while written is written anew."""
+    there = path.read_bytes()[: len(_HEADER)] if path.is_file() else b""
+    if there != _HEADER and _HEADER.startswith(there):
+        path.unlink(missing_ok=True)
+        _write(path, _HEADER)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -242,7 +290,7 @@ def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(path, flags, 0o644)
     try:
         if os.write(descriptor, content) != len(content):
-            raise OSError(f"{path}: the disk is full")
+            raise UsageError(f"{path}: the mark was not written: the disk is full")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

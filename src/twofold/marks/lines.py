@@ -11,7 +11,16 @@ from typing import Literal, get_args
 from twofold.errors import UsageError, shown
 from twofold.spreadsheet import csv_text, read_cell
 
-__all__ = ["COLUMNS", "HEADER", "Line", "LineMark", "MarkValue", "parse", "whole_length"]
+__all__ = [
+    "COLUMNS",
+    "HEADER",
+    "Line",
+    "LineMark",
+    "MarkValue",
+    "checked_mark",
+    "parse",
+    "whole_length",
+]
 
 MarkValue = Literal["normal", "anomalous", "unsure"]
 LineMark = Literal["normal", "anomalous", "unsure", "undo"]
@@ -58,10 +67,14 @@ COLUMNS = tuple(field.name for field in fields(Line))
 HEADER = ",".join(COLUMNS) + "\n"
 
 
-def whole_length(content: bytes) -> int:
+def whole_length(content: bytes, *, first_line: int = 1) -> int:
     """Bytes up to the end of the last complete line; what follows was torn off while written.
 
     A line break in quotes does not end a line.
+
+    Args:
+        content: of the file, from the beginning of a line.
+        first_line: number of that line in the file, for messages.
 
     Raises:
         UsageError: a quotation mark is missing further up, so that later lines would be lost.
@@ -78,46 +91,56 @@ def whole_length(content: bytes) -> int:
             end = place + 1
     rest = content[end:].split(b"\n")[1:]
     if any(line.count(b",") >= len(COLUMNS) - 1 for line in rest):
-        number = content.count(b"\n", 0, end) + 1
+        number = first_line + content.count(b"\n", 0, end)
         raise UsageError(f"line {number}: a quotation mark is not closed; mend or remove the line")
     return end
 
 
-def parse(content: bytes) -> list[Line]:
-    """Lines of a file of marks, without its header.
+def checked_mark(mark: str) -> LineMark:
+    """A word that a line may hold.
 
     Raises:
-        UsageError: a line is damaged; the message begins with its number in ``content``.
+        UsageError: it is another one.
+    """
+    found = next((word for word in get_args(LineMark) if word == mark), None)
+    if found is None:
+        raise UsageError(f"{shown(mark)} is no mark: use {', '.join(get_args(LineMark))}")
+    return found
+
+
+def parse(content: bytes, *, first_line: int = 1) -> list[Line]:
+    """Lines of a file of marks, without its header.
+
+    Args:
+        content: complete lines.
+        first_line: number of the first of them in the file, for messages.
+
+    Raises:
+        UsageError: a line is damaged; the message begins with its number.
     """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
+        number = first_line + content.count(b"\n", 0, error.start)
         raise UsageError(f"line {number}: not UTF-8 text") from error
     reader = csv.reader(StringIO(text, newline=""), strict=True)
-    found = []
     try:
-        for row in reader:
-            if row:
-                found.append(_line(row))
+        return [_line(row) for row in reader if row]
     except (csv.Error, UsageError) as error:
-        raise UsageError(f"line {reader.line_num}: {error}") from error
-    return found
+        number = first_line - 1 + reader.line_num
+        raise UsageError(f"line {number}: {error}") from error
 
 
 def _line(cells: list[str]) -> Line:
     if len(cells) != len(COLUMNS):
         raise UsageError(f"{len(cells)} fields instead of {len(COLUMNS)}")
     row = dict(zip(COLUMNS, (read_cell(cell) for cell in cells), strict=True))
-    mark = next((value for value in get_args(LineMark) if value == row["mark"]), None)
-    if mark is None:
-        raise UsageError(f"{shown(row['mark'])} is no mark: {', '.join(get_args(LineMark))}")
     if not row["image"]:
         raise UsageError("the name of the image is missing")
     size = _number(row, "stratum_size")
     return Line(
         image=row["image"],
-        mark=mark,
+        mark=checked_mark(row["mark"]),
         weight=_number(row, "weight"),
         time=row["time"],
         reviewer=row["reviewer"],
