@@ -65,7 +65,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(served: Served) -> Non
         served.client.get("/api/images/1/screen"),
         served.client.get("/nothing"),
         Client(served.server.access.port).get("/api/state"),
-        served.client.get("/", Host="evil.example"),
+        served.client.get("/", {"Host": "evil.example"}),
     ]
     for answer in answers:
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -78,7 +78,16 @@ def test_every_answer_forbids_what_the_page_does_not_need(served: Served) -> Non
 
 
 def test_the_parts_of_the_page_and_no_other_files(served: Served) -> None:
-    for name in ("review.css", "review.js", "api.js", "panel.js", "stage.js", "icon.svg"):
+    for name in (
+        "review.css",
+        "review.js",
+        "api.js",
+        "dom.js",
+        "keys.js",
+        "panel.js",
+        "stage.js",
+        "icon.svg",
+    ):
         answer = served.client.get(f"/page/{name}")
         assert answer.status == 200
         assert answer.body

@@ -20,8 +20,11 @@ def test_a_foreign_host_is_refused(served: Served, host: str) -> None:
     """As after DNS rebinding, where the browser sends its cookies to a name that points here."""
     named = host.format(port=served.client.port)
     for path in ("/", "/api/state", "/api/images/0/screen"):
-        assert served.client.get(path, Host=named).status in (400, 403)
-    assert served.client.get("/api/state", Host=f"localhost:{served.client.port}").status == 200
+        assert served.client.get(path, changed={"Host": named}).status in (400, 403)
+    assert (
+        served.client.get("/api/state", changed={"Host": f"localhost:{served.client.port}"}).status
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,9 +34,9 @@ def test_a_foreign_host_is_refused(served: Served, host: str) -> None:
 def test_a_foreign_origin_is_refused(served: Served, origin: str) -> None:
     before = served.out.read_bytes()
     named = origin.format(port=served.client.port)
-    assert served.client.send("POST", "/api/mark", BODY, Origin=named).status == 403
-    assert served.client.get("/api/state", Origin=named).status == 403
-    assert served.client.send("OPTIONS", "/api/mark", Origin=named).status == 403
+    assert served.client.send("POST", "/api/mark", BODY, changed={"Origin": named}).status == 403
+    assert served.client.get("/api/state", changed={"Origin": named}).status == 403
+    assert served.client.send("OPTIONS", "/api/mark", changed={"Origin": named}).status == 403
     assert served.out.read_bytes() == before
 
 
@@ -48,15 +51,20 @@ def test_a_change_needs_all_of_the_page_s_own_headers(served: Served, header: st
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_other_pages_cannot_embed_anything(served: Served, site: str) -> None:
-    assert served.client.get("/api/images/0/screen", Sec_Fetch_Site=site).status == 403
-    assert served.client.get("/page/review.js", Sec_Fetch_Site=site).status == 403
-    assert served.client.get("/", Sec_Fetch_Site=site).status == 200  # a link to the page
+    assert served.client.get("/api/images/0/screen", changed={"Sec-Fetch-Site": site}).status == 403
+    assert served.client.get("/page/review.js", changed={"Sec-Fetch-Site": site}).status == 403
+    assert (
+        served.client.get("/", changed={"Sec-Fetch-Site": site}).status == 200
+    )  # a link to the page
 
 
 def test_a_large_body_is_refused(served: Served) -> None:
     padded = BODY[:-1] + b" " * MAX_BODY + b"}"
     assert served.client.send("POST", "/api/mark", padded).status == 413
-    assert served.client.send("POST", "/api/mark", Content_Length=str(10**12)).status == 413
+    assert (
+        served.client.send("POST", "/api/mark", changed={"Content-Length": str(10**12)}).status
+        == 413
+    )
 
 
 def test_a_large_body_of_no_stated_length_is_refused(served: Served) -> None:

@@ -102,14 +102,14 @@ class Client:
         body: bytes | None = None,
         *,
         without: tuple[str, ...] = (),
-        **changed: str,
+        changed: dict[str, str] | None = None,
     ) -> Answer:
-        """One request; `changed` headers have _ for hyphens, those in `without` are left out."""
+        """One request with the page's headers, but for those that are `changed` or left out."""
         headers = {"Host": f"127.0.0.1:{self.port}", "Cookie": self.cookie}
         if method == "POST":
             headers |= {"Origin": self.origin, "X-Twofold-Review": "1"}
             headers["Content-Type"] = "application/json"
-        headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+        headers |= changed or {}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -125,11 +125,11 @@ class Client:
         finally:
             connection.close()
 
-    def get(self, path: str, **changed: str) -> Answer:
-        return self.send("GET", path, **changed)
+    def get(self, path: str, changed: dict[str, str] | None = None) -> Answer:
+        return self.send("GET", path, changed=changed)
 
-    def post(self, path: str, content: Any, **changed: Any) -> Answer:
-        return self.send("POST", path, json.dumps(content).encode(), **changed)
+    def post(self, path: str, content: Any) -> Answer:
+        return self.send("POST", path, json.dumps(content).encode())
 
     def mark(self, image: int, mark: str = "normal") -> Answer:
         return self.post("/api/mark", {"image": image, "mark": mark, "seconds": 1.5})

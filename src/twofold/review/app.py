@@ -25,6 +25,8 @@ _TYPES: Final = {
     "review.css": "text/css",
     "review.js": "text/javascript",
     "api.js": "text/javascript",
+    "dom.js": "text/javascript",
+    "keys.js": "text/javascript",
     "panel.js": "text/javascript",
     "stage.js": "text/javascript",
     "icon.svg": "image/svg+xml",

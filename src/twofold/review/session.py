@@ -96,7 +96,7 @@ class Session:
         """Write a mark; it is on disk when this returns.
 
         Returns:
-            ``facts`` of the image that was marked, and the new ``state``.
+            ``facts`` of the image that was marked, the new ``state`` and the new ``estimates``.
 
         Raises:
             UsageError: there is no such image, or another process holds the file.
@@ -105,13 +105,15 @@ class Session:
         with self._lock:
             name = self._names[number]
             self._file.append(name, mark, reviewer=self.reviewer, seconds=round(seconds, 2))
-            return {"facts": self.facts(number), "state": self._state(self._file.lines())}
+            lines = self._file.lines()
+            state = self._state(lines)
+        return {"facts": self.facts(number), "state": state, "estimates": self._estimates(lines)}
 
     def undo(self) -> dict[str, Any]:
         """Take back this reviewer's last mark; its image is the current one again.
 
         Returns:
-            ``undone``, the mark that was taken back, and the new ``state``.
+            ``undone``, the mark that was taken back, the new ``state`` and ``estimates``.
 
         Raises:
             UsageError: there is none.
@@ -122,8 +124,13 @@ class Session:
             if line is None:
                 raise UsageError("there is no mark to take back")
             number = self._numbers[line.image]
-            state = self._state(self._file.lines(), current=number)
-            return {"undone": before[line.image], "state": state}
+            lines = self._file.lines()
+            state = self._state(lines, current=number)
+        return {
+            "undone": before[line.image],
+            "state": state,
+            "estimates": self._estimates(lines),
+        }
 
     def facts(self, number: int) -> dict[str, Any]:
         """What a person should not see before the mark: name, score and decision of an image."""
@@ -136,7 +143,7 @@ class Session:
         """What the marks of all reviewers say about all images, as the page shows it."""
         with self._lock:
             lines = self._file.lines()
-        return self._shown(self.estimate(standing(lines)), len(lines))
+        return self._estimates(lines)
 
     def estimate(self, stands: Standing) -> Estimates:
         """Rates of all images from the marks that stand."""
@@ -152,7 +159,7 @@ class Session:
         found = self.estimate(stands)
         return {
             "lead": self._lead(found),
-            "estimates": self._shown(found, len(lines)),
+            "estimates": self._shown(found),
             "reviewers": _reviewers(lines),
             "disagreements": [
                 {
@@ -203,12 +210,15 @@ class Session:
             "version": len(lines),
         }
 
-    def _shown(self, found: Estimates, version: int) -> dict[str, Any]:
+    def _estimates(self, lines: Sequence[Line]) -> dict[str, Any]:
+        return self._shown(self.estimate(standing(lines)))
+
+    def _shown(self, found: Estimates) -> dict[str, Any]:
         rates = [
             {"label": label, "meaning": meaning, **asdict(getattr(found, name))}
             for name, (label, meaning) in _LABELS.items()
         ]
-        return {"rates": rates, "further": None, "n_marked": found.n_marked, "version": version}
+        return {"rates": rates, "further": None, "n_marked": found.n_marked}
 
     def _lead(self, found: Estimates) -> str:
         unsure = f", {found.n_unsure} unsure" if found.n_unsure else ""

@@ -9,8 +9,8 @@ async function answered(promise) {
     answer = await promise;
   } catch {
     throw new Error(
-      "The server does not answer. Your marks are saved. Start the same command again in the " +
-        "terminal and open the new address.",
+      "The server does not answer. All earlier marks are saved. Start the same command again in " +
+        "the terminal and open the new address.",
     );
   }
   if (!answer.ok) {

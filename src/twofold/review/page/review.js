@@ -1,10 +1,11 @@
 // The review page: shows one image after another and sends a mark for each.
 
 import { Pictures, ask, tell } from "./api.js";
+import { by, fail, press, pressed, say } from "./dom.js";
+import { onKeys } from "./keys.js";
 import { factsText, showEstimates, showResults } from "./panel.js";
 import { Stage } from "./stage.js";
 
-const by = (id) => document.getElementById(id);
 const pictures = new Pictures();
 const address = (image, kind) => `/api/images/${image}/${kind}`;
 
@@ -12,7 +13,7 @@ let state = null; // of the server: current and following image, counts
 let shownAt = null; // when the image could be seen; null until then
 let busy = false; // a mark is on its way
 let finished = false; // the page of results was opened at the planned number
-let estimatesAsked = false;
+let furtherAsked = false; // a question for further marks is on its way
 
 const stage = new Stage({
   stage: by("stage"),
@@ -129,21 +130,22 @@ async function change(path, content, report) {
     fail("");
     head();
     report(answer);
-    refreshEstimates();
+    showEstimates(by("estimates"), answer.estimates);
+    refreshFurther();
     busy = false;
     await show();
   } catch (error) {
-    fail(`This mark is not saved. ${error.message}`);
+    fail(`This may not be saved. ${error.message}`);
   } finally {
     busy = false;
     enable();
   }
 }
 
-/** Estimates come after the mark's answer, so that the next image need not wait for them. */
-async function refreshEstimates() {
-  if (estimatesAsked) return;
-  estimatesAsked = true;
+/** How many more marks narrow what: it takes longer, so the next image does not wait for it. */
+async function refreshFurther() {
+  if (furtherAsked) return;
+  furtherAsked = true;
   try {
     let asked = -1;
     while (asked !== state.version) {
@@ -155,7 +157,7 @@ async function refreshEstimates() {
   } catch (error) {
     fail(error.message);
   } finally {
-    estimatesAsked = false;
+    furtherAsked = false;
   }
 }
 
@@ -184,18 +186,6 @@ function closeResults() {
 const toggleResults = () => (by("results").hidden ? openResults() : closeResults());
 
 // ---- small things
-
-const pressed = (id) => by(id).getAttribute("aria-pressed") === "true";
-const press = (id, on) => by(id).setAttribute("aria-pressed", String(on));
-
-function say(text) {
-  by("live").textContent = text;
-}
-
-function fail(text) {
-  by("failure").textContent = text;
-  by("failure").hidden = text === "";
-}
 
 function headline() {
   if (state.current === null) return "All images are marked.";
@@ -255,6 +245,7 @@ async function toggleFacts() {
 const help = by("help");
 const toggleHelp = () => (help.open ? help.close() : help.showModal());
 
+/** What a key does while an image is judged. */
 const KEYS = {
   n: () => mark("normal"),
   a: () => mark("anomalous"),
@@ -273,22 +264,6 @@ const KEYS = {
   ArrowDown: () => stage.move(0, 1),
 };
 
-function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.repeat && "nauzmsr?".includes(event.key.toLowerCase())) return; // a key held down
-  if (!by("keys").checked && event.key.length === 1) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (key === "?") return void (event.preventDefault(), toggleHelp());
-  if (help.open) return;
-  if (key === "r") return void toggleResults();
-  if (!by("results").hidden) return;
-  if (key.startsWith("Arrow") && !stage.zoomed) return;
-  const action = KEYS[key];
-  if (!action) return;
-  event.preventDefault();
-  action();
-}
-
 function connect() {
   const actions = {
     "mark-normal": KEYS.n, "mark-anomalous": KEYS.a, "mark-unsure": KEYS.u, undo,
@@ -298,7 +273,15 @@ function connect() {
     "show-help": toggleHelp, "close-help": toggleHelp,
   };
   for (const [id, action] of Object.entries(actions)) by(id).addEventListener("click", action);
-  document.addEventListener("keydown", onKey);
+  onKeys({
+    keys: KEYS,
+    always: { "?": toggleHelp },
+    outsideHelp: { r: toggleResults },
+    single: () => by("keys").checked,
+    helpOpen: () => help.open,
+    judging: () => by("results").hidden,
+    zoomed: () => stage.zoomed,
+  });
 }
 
 async function start() {
@@ -312,7 +295,7 @@ async function start() {
   finished = state.done >= state.planned;
   by("who").textContent = `${state.reviewer}, ${state.n_images} images, marks go to ${state.out}`;
   head();
-  refreshEstimates();
+  refreshFurther();
   await show();
 }
 
