@@ -164,6 +164,12 @@ def test_two_reviewers_at_once_and_their_disagreements(
     page.page.keyboard.press("r")
     expect(page.page.locator("#disagreements tbody tr")).to_have_count(2)
     expect(page.page.locator("#reviewers tr")).to_have_count(2)
+    page.page.locator("#disagreements button").first.click()  # ada looks again, and agrees
+    wait_until_shown(page.page)
+    page.page.keyboard.press("a")
+    expect(page.page.locator("#last")).to_contain_text("Marked anomalous")
+    assert len(MarksFile(served.out).standing().disagreements) == 1
+    assert page.errors == []
 
 
 def test_two_tabs_of_one_reviewer(page: Watched, served: Served) -> None:

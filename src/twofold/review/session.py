@@ -158,7 +158,7 @@ class Session:
         stands = standing(lines)
         found = self.estimate(stands)
         return {
-            "lead": self._lead(found),
+            "lead": self._lead(found, len(self._mine(lines))),
             "estimates": self._shown(found),
             "reviewers": _reviewers(lines),
             "disagreements": [
@@ -220,10 +220,11 @@ class Session:
         ]
         return {"rates": rates, "further": None, "n_marked": found.n_marked}
 
-    def _lead(self, found: Estimates) -> str:
-        unsure = f", {found.n_unsure} unsure" if found.n_unsure else ""
+    def _lead(self, found: Estimates, done: int) -> str:
+        unsure = f" and {found.n_unsure} unsure" if found.n_unsure else ""
         return (
-            f"{found.n_marked} of {found.n_images} images are marked{unsure}. "
+            f"You have marked {done} of {self.planned} planned images. Of all {found.n_images}, "
+            f"{found.n_marked} are marked{unsure}. "
             f"{100 * self.document.false_alarm_rate:.3g}% false alarms were asked of the model."
         )
 

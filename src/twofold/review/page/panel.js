@@ -16,6 +16,22 @@ export function factsText(facts) {
   return `The model: ${decision}, score ${facts.score.toPrecision(4)}. ${facts.name}`;
 }
 
+/** How far the reviewer has come. */
+export function headline(state) {
+  if (state.current === null) return "All images are marked.";
+  const extra = state.done >= state.planned ? " (more than planned)" : "";
+  return `${state.done} of ${state.planned} marked${extra}`;
+}
+
+/** How long a mark takes, and what is left of the plan at that pace. */
+export function pace(state) {
+  if (state.seconds === null) return "";
+  const each = `${state.seconds.toFixed(state.seconds < 10 ? 1 : 0)} s a mark`;
+  const minutes = ((state.planned - state.done) * state.seconds) / 60;
+  if (minutes <= 0) return each;
+  return `${each}, ${minutes < 1 ? "less than a minute" : `about ${Math.round(minutes)} min`} left`;
+}
+
 /** The rows of a table of estimates; with what each rate means, where there is room for it. */
 export function showEstimates(body, estimates, meanings = false) {
   body.replaceChildren(...estimates.rates.map((rate) => {
@@ -43,7 +59,7 @@ export function showEstimates(body, estimates, meanings = false) {
 }
 
 /** Who marked what, and where reviewers differ. */
-export function showResults(root, results, thumbnail) {
+export function showResults(root, results, { thumbnail, lookAgain }) {
   const find = (id) => root.querySelector(`#${id}`);
   find("results-lead").textContent = results.lead;
   showEstimates(find("results-estimates"), results.estimates, true);
@@ -58,13 +74,18 @@ export function showResults(root, results, thumbnail) {
   const table = find("disagreements");
   table.hidden = results.disagreements.length === 0;
   find("no-disagreements").hidden = !table.hidden;
+  find("about-disagreements").hidden = table.hidden;
   table.querySelector("tbody").replaceChildren(...results.disagreements.map((one) => {
     const picture = element("img");
     picture.alt = "";
     thumbnail(one.image).then((found) => (picture.src = found.url), () => {});
     const marks = element("ul", "", ...one.marks.map(([who, mark]) => element("li", `${who}: ${mark}`)));
-    const name = element("th", one.name);
+    const name = element("th", one.name, picture);
     name.scope = "row";
-    return element("tr", "", element("td", "", picture), name, element("td", "", marks));
+    const again = element("button", "Look again");
+    again.type = "button";
+    again.setAttribute("aria-label", `Look again at ${one.name}`);
+    again.addEventListener("click", () => lookAgain(one.image));
+    return element("tr", "", name, element("td", "", marks, again));
   }));
 }

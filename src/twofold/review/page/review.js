@@ -3,7 +3,7 @@
 import { Pictures, ask, tell } from "./api.js";
 import { by, fail, press, pressed, say } from "./dom.js";
 import { onKeys } from "./keys.js";
-import { factsText, showEstimates, showResults } from "./panel.js";
+import { factsText, headline, pace, showEstimates, showResults } from "./panel.js";
 import { Stage } from "./stage.js";
 
 const pictures = new Pictures();
@@ -104,7 +104,7 @@ async function mark(value) {
   const seconds = (performance.now() - shownAt) / 1000;
   await change("/api/mark", { image: state.current, mark: value, seconds }, (answer) => {
     by("last").textContent = `Marked ${value}. ${factsText(answer.facts)}`;
-    say(`Marked ${value}. ${headline()}`);
+    say(`Marked ${value}. ${headline(state)}`);
   });
   if (state.done === state.planned && !finished) {
     finished = true;
@@ -116,7 +116,7 @@ async function undo() {
   if (busy || !state?.can_undo) return;
   await change("/api/undo", {}, (answer) => {
     by("last").textContent = "The last mark is taken back. Mark this image anew.";
-    say(`${answer.undone} is taken back. ${headline()}`);
+    say(`${answer.undone} is taken back. ${headline(state)}`);
   });
 }
 
@@ -167,7 +167,8 @@ async function openResults() {
   try {
     const results = await ask("/api/results");
     const thumbnail = (image) => pictures.get(address(image, "screen"));
-    showResults(document, results, thumbnail);
+    showResults(document, results, { thumbnail, lookAgain });
+    press("show-results", true);
     by("marking").hidden = true;
     by("results").hidden = false;
     by("results-title").focus();
@@ -177,36 +178,29 @@ async function openResults() {
 }
 
 function closeResults() {
+  press("show-results", false);
   by("results").hidden = true;
   by("marking").hidden = false;
   stage.fit();
   by("stage").focus();
 }
 
+/** Judge an image once more; the last word of each reviewer counts. */
+function lookAgain(image) {
+  state.current = image;
+  closeResults();
+  show();
+}
+
 const toggleResults = () => (by("results").hidden ? openResults() : closeResults());
 
 // ---- small things
 
-function headline() {
-  if (state.current === null) return "All images are marked.";
-  const extra = state.done >= state.planned ? " (more than planned)" : "";
-  return `${state.done} of ${state.planned} marked${extra}`;
-}
-
-/** How long a mark takes, and what is left of the plan at that pace. */
-function pace() {
-  if (state.seconds === null) return "";
-  const each = `${state.seconds.toFixed(state.seconds < 10 ? 1 : 0)} s a mark`;
-  const minutes = ((state.planned - state.done) * state.seconds) / 60;
-  if (minutes <= 0) return each;
-  return `${each}, ${minutes < 1 ? "less than a minute" : `about ${Math.round(minutes)} min`} left`;
-}
-
 function head() {
-  by("position").textContent = headline();
+  by("position").textContent = headline(state);
   by("progress").max = state.planned;
   by("progress").value = Math.min(state.done, state.planned);
-  by("pace").textContent = pace();
+  by("pace").textContent = pace(state);
 }
 
 function enable() {
