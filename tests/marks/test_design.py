@@ -36,7 +36,7 @@ def test_strata_follow_the_scores_and_never_cross_the_threshold(
     assert design.names == STRATA
     assert design.strata.dtype == design.order.dtype == np.int64
     np.testing.assert_array_equal(np.sort(design.order), np.arange(len(scores)))
-    np.testing.assert_array_equal(design.strata >= 2, scores > threshold)
+    np.testing.assert_array_equal(design.strata == 3, scores > threshold)
     for low, high in zip(range(3), range(1, 4), strict=True):
         below, above = scores[design.strata <= low], scores[design.strata >= high]
         if len(below) and len(above):
@@ -54,7 +54,18 @@ def test_every_prefix_has_nearly_the_same_proportions(scores: np.ndarray, thresh
     counts = np.cumsum(asked[:, None] == there, axis=0)[: first_exhausted + 1]
     shares = counts[-1] / counts[-1].sum()
     expected = np.arange(1, len(counts) + 1)[:, None] * shares
-    assert np.abs(counts - expected).max() < 2
+    assert np.abs(counts - expected).max() <= 1
+
+
+def test_strata_are_equal_steps_of_the_root_of_the_rank() -> None:
+    """Of 100 images with 16 above: roots 4, 6, 8, 10, and so the ranks 16, 36, 64, 100."""
+    design = draw_design(np.arange(100.0)[::-1], 83.5, 0)
+    assert design.sizes.tolist() == [36, 28, 20, 16]
+    assert (np.diff(design.strata) <= 0).all()
+    asked = design.strata[design.order]
+    assert asked[:64].tolist() == 16 * [3, 2, 1, 0]
+    assert asked[64:76].tolist() == 4 * [2, 1, 0]
+    assert asked[76:].tolist() == 8 * [1, 0] + 8 * [0]
 
 
 def test_an_order_does_not_depend_on_the_scale_of_the_scores() -> None:

@@ -174,7 +174,7 @@ def test_the_same_random_state_gives_the_same_intervals_and_changes_nothing() ->
     np.testing.assert_array_equal(marks, before)
     for name in RATES:
         assert rate(first, name).value == rate(other, name).value
-        assert rate(first, name).low == pytest.approx(rate(other, name).low, abs=0.03)
+        assert rate(first, name).low == pytest.approx(rate(other, name).low, abs=0.05)
 
 
 def test_a_higher_level_gives_a_wider_interval() -> None:
@@ -191,15 +191,13 @@ def test_a_higher_level_gives_a_wider_interval() -> None:
 
 
 def test_completed_sets_of_one_cell_are_beta_binomial() -> None:
-    """A cell that is all of its side: half an image of each kind, Jeffreys' prior, for both."""
+    """A cell that is all of its side: half an image of each kind, Jeffreys' prior."""
     cells = Cells(np.array([False]), np.array([90.0]), np.array([17.0]), np.array([3.0]))
-    drawn = complete(cells, np.random.default_rng(0))
+    below = complete(cells, np.random.default_rng(0))[:, 0] - 3
     exact = betabinom(70, 3.5, 17.5)
-    for found in (drawn.few, drawn.many):
-        jitter = np.random.default_rng(1).random(len(found))  # makes a discrete law continuous
-        below = found[:, 0] - 3
-        smooth = exact.cdf(below - 1) + jitter * exact.pmf(below)
-        assert kstest(smooth, "uniform").pvalue > 1e-3
+    jitter = np.random.default_rng(1).random(len(below))  # makes a discrete law continuous
+    smooth = exact.cdf(below - 1) + jitter * exact.pmf(below)
+    assert kstest(smooth, "uniform").pvalue > 1e-3
 
 
 def test_cells_of_one_side_share_half_an_image() -> None:
@@ -211,13 +209,11 @@ def test_cells_of_one_side_share_half_an_image() -> None:
     )
     drawn = complete(cells, np.random.default_rng(0))
     expected = [
-        (drawn.many[:, 0], betabinom(21, 0.5, 9 + 0.5 / 3).mean()),
-        (drawn.few[:, 0], betabinom(21, 0.5 / 3, 9.5).mean()),
-        (drawn.many[:, 1], betabinom(51, 0.5, 9 + 1 / 3).mean()),
-        (drawn.few[:, 1], betabinom(51, 1 / 3, 9.5).mean()),
-        (drawn.few[:, 2], 4 + betabinom(6, 4.5, 0.5).mean()),
+        betabinom(21, 0.5 / 3, 9 + 0.5 / 3).mean(),
+        betabinom(51, 1 / 3, 9 + 1 / 3).mean(),
+        4 + betabinom(6, 4.5, 0.5).mean(),
     ]
-    for found, mean in expected:
+    for found, mean in zip(drawn.T, expected, strict=True):
         assert found.mean() == pytest.approx(mean, abs=4 * found.std() / np.sqrt(len(found)))
 
 

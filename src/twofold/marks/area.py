@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from twofold.marks.cells import Cells
-from twofold.marks.completion import Completions
 
-__all__ = ["area_bounds", "area_of_ranks", "point_area"]
+__all__ = ["area_of_ranks", "completed_areas", "point_area"]
 
 Array = NDArray[np.float64]
 
@@ -66,15 +65,14 @@ def area_of_ranks(rank_sum: Array, anomalies: Array, n: int) -> Array:
         )
 
 
-def area_bounds(
+def completed_areas(
     scores: Array,
     marks: Array,
-    cells: Cells,
     cell: NDArray[np.int64],
-    drawn: Completions,
+    anomalies: Array,
     generator: np.random.Generator,
-) -> tuple[Array, Array]:
-    """AUROC of completed sets, once with few hits and many misses, once the other way round.
+) -> Array:
+    """AUROC of completed sets, (draws,).
 
     Where in a cell its unseen anomalies lie is drawn too: each like one of the seen ones or of
     those drawn before it, or, with the weight of one, like any image of the cell (Polya's urn), by
@@ -83,25 +81,16 @@ def area_bounds(
     Args:
         scores: (n,).
         marks: (n,), 1, 0 or NaN.
-        cells: counts.
         cell: of each image, (n,).
-        drawn: numbers of anomalies.
+        anomalies: of each completed set and cell, (draws, k).
         generator: of the draws.
     """
     ranks = rankdata(scores)
-    worst = np.where(cells.above, drawn.few, drawn.many)
-    best = np.where(cells.above, drawn.many, drawn.few)
-    n, k = len(scores), len(cells.size)
-    here = [np.sort(ranks[cell == c]) for c in range(k)]
-    seen = [ranks[(cell == c) & (marks == 1)] for c in range(k)]
-
-    def areas(odd: Array) -> Array:
-        total = np.zeros(len(odd))
-        for c in range(k):
-            total += _rank_sums(here[c], seen[c], odd[:, c], generator)
-        return area_of_ranks(total, odd.sum(axis=1), n)
-
-    return areas(worst), areas(best)
+    total = np.zeros(len(anomalies))
+    for c in range(anomalies.shape[1]):
+        seen = ranks[(cell == c) & (marks == 1)]
+        total += _rank_sums(np.sort(ranks[cell == c]), seen, anomalies[:, c], generator)
+    return area_of_ranks(total, anomalies.sum(axis=1), len(scores))
 
 
 def _rank_sums(here: Array, seen: Array, anomalies: Array, generator: np.random.Generator) -> Array:

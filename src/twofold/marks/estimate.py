@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 from twofold.marks._checks import checked_marks, checked_scores, checked_strata
-from twofold.marks.area import area_bounds, point_area
+from twofold.marks.area import completed_areas, point_area
 from twofold.marks.cells import count_cells, point_rates
-from twofold.marks.completion import complete, rate_bounds
+from twofold.marks.completion import complete, completed_rates
 from twofold.marks.estimates import RATES, Estimate, Estimates
 from twofold.thresholds import check_rate
 
@@ -59,27 +59,26 @@ def estimate(
     generator = np.random.default_rng(random_state)
     drawn = complete(cells, generator)
     points = {**point_rates(cells), "auroc": point_area(values, known, cells, cell)}
-    bounds = {
-        **rate_bounds(cells, drawn),
-        "auroc": area_bounds(values, known, cells, cell, drawn, generator),
+    draws = {
+        **completed_rates(cells, drawn),
+        "auroc": completed_areas(values, known, cell, drawn, generator),
     }
-    found = {name: interval(points[name], *bounds[name], level) for name in RATES}
+    found = {name: interval(points[name], draws[name], level) for name in RATES}
     n_marked = int(cells.marked.sum())
     return Estimates(len(values), n_marked, int(n_unsure), level, **found)
 
 
-def interval(value: float | None, lower: Array, upper: Array, level: float) -> Estimate:
+def interval(value: float | None, draws: Array, level: float) -> Estimate:
     """A value with the central quantiles of draws; all of [0, 1] where there is no value.
 
     Args:
-        value: the estimate.
-        lower: draws of which the lower quantile is taken; NaN where the rate is not defined.
-        upper: draws of which the upper quantile is taken.
-        level: probability between the two.
+        value: the estimate; the interval is stretched to contain it.
+        draws: of the rate, (m,), NaN where it is not defined.
+        level: share of the draws between the ends.
     """
-    lower, upper = lower[~np.isnan(lower)], upper[~np.isnan(upper)]
-    if value is None or not len(lower) or not len(upper):
+    draws = draws[~np.isnan(draws)]
+    if value is None or not len(draws):
         return Estimate(value, 0.0, 1.0)
     side = (1 - level) / 2
-    low, high = float(np.quantile(lower, side)), float(np.quantile(upper, 1 - side))
-    return Estimate(value, min(low, value), max(high, value))
+    low, high = np.quantile(draws, [side, 1 - side])
+    return Estimate(value, float(min(low, value)), float(max(high, value)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twofold.errors import ConfigError, UsageError, shown
 from twofold.marks._checks import checked_marks, checked_scores
 from twofold.marks.cells import COUNTED, Cells, count_cells, point_rates
-from twofold.marks.completion import complete, rate_bounds
+from twofold.marks.completion import complete, completed_rates
 from twofold.marks.design import Design
 from twofold.marks.estimate import interval
 from twofold.thresholds import check_rate
@@ -70,8 +70,8 @@ def further_marks(
     def narrow(n: int) -> bool:
         foreseen = _foreseen(cells, np.bincount(ahead[:n], minlength=len(cells.size)))
         drawn = complete(foreseen, np.random.default_rng(random_state))
-        lower, upper = rate_bounds(foreseen, drawn)[rate]
-        found = interval(point_rates(foreseen)[rate], lower, upper, level)
+        draws = completed_rates(foreseen, drawn)[rate]
+        found = interval(point_rates(foreseen)[rate], draws, level)
         return found.high - found.low <= 2 * half_width
 
     if narrow(0):
