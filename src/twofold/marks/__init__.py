@@ -6,6 +6,7 @@ from twofold.marks.estimate import estimate
 from twofold.marks.estimates import RATES, Estimate, Estimates
 from twofold.marks.file import MarksFile
 from twofold.marks.lines import COLUMNS, Line, LineMark, MarkValue
+from twofold.marks.planning import further_marks
 from twofold.marks.proportions import clopper_pearson, finite_interval, marks_needed
 from twofold.marks.standing import Disagreement, Standing, standing
 
@@ -29,6 +30,7 @@ __all__ = [
     "draw_design",
     "estimate",
     "finite_interval",
+    "further_marks",
     "marks_needed",
     "standing",
 ]

@@ -11,7 +11,12 @@ from twofold.marks._checks import checked_scores
 
 __all__ = ["STRATA", "Design", "draw_design"]
 
-STRATA = ("far below the threshold", "near below the threshold", "near above", "top scores")
+STRATA = (
+    "far below the threshold",
+    "below the threshold",
+    "just below the threshold",
+    "above the threshold",
+)
 """Names of the strata of :func:`draw_design`, from the lowest scores up."""
 
 
@@ -38,44 +43,55 @@ class Design:
 def draw_design(scores: NDArray[np.floating], threshold: float, random_state: int) -> Design:
     """Draw the order in which a person is asked about the images.
 
+    The images above the threshold are one stratum: of them the precision and the false alarms are
+    found. Those below it, among which the missed anomalies hide, are cut into three by their rank
+    from the top, in equal steps of its square root; each of the four strata gets as many marks. So
+    the marks lie the thinner the lower the scores, and never so thin that many misses could hide
+    unseen. The reason for the steps: were the share of anomalies to fall as 1 / rank, its spread
+    sqrt(share) would add up to as much in each stratum, which with equal numbers of marks gives the
+    least variance of the number of misses (Neyman 1934; Dalenius & Hodges 1959). Only the width of
+    the intervals rests on that, not that they hold. Ranks instead of scores: the design is the same
+    on any scale of the scores. Other numbers of strata and proportions are compared in
+    docs/marks.md.
+
     Args:
         scores: float (n,), larger is more anomalous; not NaN.
         threshold: images that score above it are flagged; not NaN.
-        random_state: of the permutations within the strata.
+        random_state: of the permutations within the strata, 0 or more.
 
     Returns:
-        A design whose every prefix is a simple random sample within each stratum.
+        A design of which every prefix, given how many images it has of each stratum, is a simple
+        random sample of it without replacement. Strata may be empty; once all images of one have
+        been asked for, the others go on in their proportions.
 
     Raises:
         UsageError: no image, a score or the threshold is NaN, or scores are not one-dimensional.
     """
     values = checked_scores(scores, threshold)
     strata = _strata(values, threshold)
-    generator = np.random.default_rng(random_state)
-    shuffled = generator.permutation(len(values))
-    order = _interleaved(shuffled, strata[shuffled], np.ones(len(STRATA)))
-    return Design(strata, order, STRATA)
+    shuffled = np.random.default_rng(random_state).permutation(len(values))
+    return Design(strata, _interleaved(shuffled, strata), STRATA)
 
 
 def _strata(scores: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """Stratum of each image: each side of the threshold is cut once, by rank."""
+    """Stratum of each image; equal scores are never parted."""
     n, above = len(scores), int((scores > threshold).sum())
-    strata = np.where(scores > threshold, 2, 0).astype(np.int64)
-    # Rank from the top, 1 = highest; tied images share the best of their ranks.
-    ordered = np.sort(scores)
-    rank = 1 + n - np.searchsorted(ordered, scores, side="right")
-    middle = (np.sqrt(above) + np.sqrt(n)) / 2
-    strata[(strata == 2) & (np.sqrt(rank) <= np.sqrt(above) / 2)] = 3
-    strata[(strata == 0) & (np.sqrt(rank) <= middle)] = 1
-    return strata
+    # From the top, 1 = highest; equal scores share the best of their ranks.
+    rank = 1 + n - np.searchsorted(np.sort(scores), scores, side="right")
+    roots = np.linspace(np.sqrt(above), np.sqrt(n), len(STRATA))
+    # A rank at a border, but for rounding, is of the upper stratum.
+    below = np.searchsorted(roots[1:-1] ** 2 + 1e-9, rank, side="left")
+    return np.where(scores > threshold, len(STRATA) - 1, len(STRATA) - 2 - below)
 
 
-def _interleaved(
-    images: NDArray[np.int64], strata: NDArray[np.int64], shares: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Merge the images of the strata, each in its given order, in fixed proportions."""
-    place = np.zeros(len(images))
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
-        place[rows] = (np.arange(len(rows)) + 0.5) / shares[stratum]
-    return images[np.argsort(place, kind="stable")]
+def _interleaved(images: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge the images of the strata, each in its given order, one of each in turn.
+
+    From the top stratum down, so that the first mark may well be an anomaly.
+    """
+    turn = np.zeros(len(images), dtype=np.int64)
+    of = strata[images]
+    for stratum in np.unique(of):
+        rows = np.flatnonzero(of == stratum)
+        turn[rows] = np.arange(len(rows))
+    return images[np.lexsort((-of, turn))]

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from twofold.errors import UsageError
 from twofold.marks._checks import checked_marks, checked_scores, checked_strata
+from twofold.marks.area import completed_areas, point_area
+from twofold.marks.cells import count_cells, point_rates
+from twofold.marks.completion import complete, completed_rates
 from twofold.marks.estimates import RATES, Estimate, Estimates
 from twofold.thresholds import check_rate
 
-__all__ = ["estimate"]
+__all__ = ["estimate", "interval"]
 
 Array = NDArray[np.float64]
-_DRAWS = 2000
-# Pseudo-counts of the two bounds, see _Cells.shares
-EXCESS = 0.0
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Counts of each stratum on each side of the threshold, all float64 (k,)."""
-
-    above: NDArray[np.bool_]
-    size: Array
-    normal: Array
-    anomalous: Array
-
-    @property
-    def marked(self) -> Array:
-        return self.normal + self.anomalous
-
-    @property
-    def unmarked(self) -> Array:
-        return self.size - self.marked
 
 
 def estimate(
@@ -48,121 +28,57 @@ def estimate(
     level: float = 0.95,
     random_state: int = 0,
 ) -> Estimates:
-    """Rates of the set, each with an interval."""
+    """Rates of this set of images, each with an interval, after any number of marks.
+
+    Within each stratum the marked images must be a simple random sample, as those of every prefix
+    of :func:`twofold.marks.draw_design`'s order are; images that were skipped, or marked as
+    unsure, must not be skipped for what they show. The values are Horvitz-Thompson estimates. The
+    intervals are quantiles over sets that are completed at random
+    (:func:`twofold.marks.completion.complete`), and contain the value; of images that are all
+    marked, they have no width.
+
+    Args:
+        scores: float (n,), larger is more anomalous.
+        threshold: images that score above it are flagged.
+        strata: int (n,), from 0 up; zeros for images that were marked at random.
+        marks: float (n,): 1 anomalous, 0 normal, NaN not marked.
+        n_unsure: images that were looked at without a decision; only reported.
+        level: probability with which each interval holds the set's true rate.
+        random_state: of the draws; the same one gives the same intervals.
+
+    Raises:
+        UsageError: lengths differ, scores are NaN, or marks have other values.
+        ConfigError: the level is not strictly between 0 and 1.
+    """
     values = checked_scores(scores, threshold)
     known = checked_marks(marks, len(values))
-    given = checked_strata(strata, len(values))
     check_rate(level, "level")
-    above = values > threshold
-    _, cell = np.unique(2 * given + above, return_inverse=True)
-    count = np.bincount(cell).astype(np.float64)
-    cells = Cells(
-        above=np.bincount(cell, weights=above) > 0,
-        size=count,
-        normal=np.bincount(cell, weights=known == 0, minlength=len(count)),
-        anomalous=np.bincount(cell, weights=known == 1, minlength=len(count)),
-    )
-    ranks = rankdata(values)
+    if n_unsure < 0:
+        raise UsageError(f"n_unsure must be 0 or more, not {n_unsure}")
+    cells, cell = count_cells(values, threshold, checked_strata(strata, len(values)), known)
     generator = np.random.default_rng(random_state)
-    low = completed(cells, generator, 0)
-    point = points(cells)
-    point["auroc"] = _point_auroc(values, known, cell, cells)
-    draws = rates(cells, low)
-    draws["auroc"] = _auroc(ranks, known, cell, cells, low, generator)
-    found = {name: _interval(point[name], draws[name], level) for name in RATES}
-    return Estimates(len(values), int((~np.isnan(known)).sum()), n_unsure, level, **found)
+    drawn = complete(cells, generator)
+    points = {**point_rates(cells), "auroc": point_area(values, known, cells, cell)}
+    draws = {
+        **completed_rates(cells, drawn),
+        "auroc": completed_areas(values, known, cell, drawn, generator),
+    }
+    found = {name: interval(points[name], draws[name], level) for name in RATES}
+    n_marked = int(cells.marked.sum())
+    return Estimates(len(values), n_marked, int(n_unsure), level, **found)
 
 
-def completed(cells: Cells, generator: np.random.Generator, kind: int) -> Array:
-    """Anomalies of each cell in completed populations, (draws, k)."""
-    size = (_DRAWS, len(cells.size))
-    share = generator.beta(cells.anomalous + 0.5, cells.normal + 0.5, size=size)
-    return cells.anomalous + generator.binomial(cells.unmarked.astype(np.int64), share)
+def interval(value: float | None, draws: Array, level: float) -> Estimate:
+    """A value with the central quantiles of draws; all of [0, 1] where there is no value.
 
-
-def rates(cells: Cells, anomalies: Array) -> dict[str, Array]:
-    """Rates of each completed population; NaN where undefined."""
-    n, n_above = cells.size.sum(), cells.size[cells.above].sum()
-    hits = anomalies[:, cells.above].sum(axis=1)
-    total = anomalies.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "detection_rate": hits / total,
-            "false_alarm_rate": (n_above - hits) / (n - total),
-            "precision": hits / n_above,
-            "anomaly_share": total / n,
-        }
-
-
-def points(cells: Cells) -> dict[str, float | None]:
-    """Horvitz-Thompson estimates."""
-    found = np.zeros(len(cells.size))
-    for side in (True, False):
-        mine = cells.above == side
-        if not mine.any():
-            continue
-        marked = cells.marked[mine]
-        if not marked.any():
-            return dict.fromkeys(RATES)
-        seen = mine & (cells.marked > 0)
-        found[seen] = cells.size[seen] * cells.anomalous[seen] / cells.marked[seen]
-        blind = mine & (cells.marked == 0)
-        found[blind] = cells.size[blind] * found[seen].sum() / cells.size[seen].sum()
-    values = {k: float(v[0]) for k, v in rates(cells, found[None]).items()}
-    return {name: None if np.isnan(value) else value for name, value in values.items()}
-
-
-def _interval(point: float | None, draws: Array, level: float) -> Estimate:
+    Args:
+        value: the estimate; the interval is stretched to contain it.
+        draws: of the rate, (m,), NaN where it is not defined.
+        level: share of the draws between the ends.
+    """
     draws = draws[~np.isnan(draws)]
-    if point is None or not len(draws):
-        return Estimate(point, 0.0, 1.0)
+    if value is None or not len(draws):
+        return Estimate(value, 0.0, 1.0)
     side = (1 - level) / 2
     low, high = np.quantile(draws, [side, 1 - side])
-    return Estimate(point, float(min(low, point)), float(max(high, point)))
-
-
-def _point_auroc(scores: Array, marks: Array, cell: NDArray[np.intp], cells: Cells) -> float | None:
-    odd, fine = marks == 1, marks == 0
-    if not odd.any() or not fine.any():
-        return None
-    wins = np.sign(scores[odd][:, None] - scores[fine][None]) / 2 + 0.5
-    weight = cells.size / np.maximum(cells.marked, 1)
-    pairs = weight[cell[odd]][:, None] * weight[cell[fine]][None]
-    inside = cells.size * (cells.size - 1) / np.maximum(cells.marked * (cells.marked - 1), 1)
-    same = cell[odd][:, None] == cell[fine][None]
-    pairs = np.where(same, inside[cell[odd]][:, None], pairs)
-    return float((wins * pairs).sum() / pairs.sum())
-
-
-def _auroc(
-    ranks: Array,
-    marks: Array,
-    cell: NDArray[np.intp],
-    cells: Cells,
-    anomalies: Array,
-    generator: np.random.Generator,
-) -> Array:
-    """AUROC of each completed population from the ranks of its anomalies."""
-    total = anomalies.sum(axis=1)
-    n = cells.size.sum()
-    rank_sum = np.zeros(len(anomalies))
-    for k in range(len(cells.size)):
-        mine = np.sort(ranks[cell == k])
-        seen = ranks[(cell == k) & (marks == 1)]
-        extra = anomalies[:, k] - len(seen)
-        # Where unseen anomalies lie: like the seen ones, or, with the weight of one, anywhere.
-        anywhere = generator.choice(mine, size=(len(anomalies), 1))
-        places = np.concatenate([np.broadcast_to(seen, (len(anomalies), len(seen))), anywhere], 1)
-        weights = generator.standard_exponential(places.shape)
-        weights /= weights.sum(axis=1, keepdims=True)
-        mean = (weights * places).sum(axis=1)
-        spread = np.sqrt(np.maximum((weights * places**2).sum(axis=1) - mean**2, 0))
-        noise = generator.standard_normal(len(anomalies))
-        mean = mean + spread * noise / np.sqrt(np.maximum(extra, 1))
-        both = seen.sum() + extra * mean
-        lowest = np.concatenate([[0.0], np.cumsum(mine)])
-        count = anomalies[:, k].astype(np.int64)
-        rank_sum += np.clip(both, lowest[count], lowest[-1] - lowest[len(mine) - count])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (rank_sum - total * (total + 1) / 2) / (total * (n - total))
-    return np.clip(area, 0.0, 1.0)
+    return Estimate(value, float(min(low, value)), float(max(high, value)))
