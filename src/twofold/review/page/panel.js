@@ -19,13 +19,13 @@ export function factsText(facts) {
 /** How far the reviewer has come. */
 export function headline(state) {
   if (state.current === null) return "All images are marked.";
-  const extra = state.done >= state.planned ? " (more than planned)" : "";
+  const extra = state.done > state.planned ? " (more than planned)" : "";
   return `${state.done} of ${state.planned} marked${extra}`;
 }
 
 /** How long a mark takes, and what is left of the plan at that pace. */
 export function pace(state) {
-  if (state.seconds === null) return "";
+  if (state.seconds === null) return "Stop at any time, and go on later.";
   const each = `${state.seconds.toFixed(state.seconds < 10 ? 1 : 0)} s a mark`;
   const minutes = ((state.planned - state.done) * state.seconds) / 60;
   if (minutes <= 0) return each;

@@ -31,9 +31,7 @@ async function show() {
   enable();
   by("facts").hidden = true;
   press("toggle-facts", false);
-  by("map").hidden = true;
-  by("map").removeAttribute("src");
-  by("map-note").hidden = true;
+  layMap(null);
   by("loading").hidden = false;
   by("canvas").hidden = true;
   if (image === null) {
@@ -90,11 +88,17 @@ async function showMap() {
     const picture = await pictures.get(address(image, "map"));
     if (state.current !== image || !pressed("toggle-map")) return;
     await put(by("map"), picture.url);
-    by("map").hidden = false;
-    by("map-note").hidden = !picture.clear;
+    layMap(picture);
   } catch (error) {
     say(`No heat map: ${error.message}`);
   }
+}
+
+/** Lay a map over the image, or take it away with null. */
+function layMap(picture) {
+  by("map").hidden = picture === null;
+  by("map-note").hidden = !picture?.clear;
+  by("canvas").classList.toggle("mapped", picture !== null && !picture.clear);
 }
 
 // ---- marks
@@ -216,7 +220,7 @@ function toggleMap() {
   if (!state?.has_maps) return say("This model has no heat maps.");
   press("toggle-map", !pressed("toggle-map"));
   if (pressed("toggle-map")) showMap();
-  else by("map").hidden = by("map-note").hidden = true;
+  else layMap(null);
 }
 
 async function toggleFacts() {
