@@ -4,7 +4,8 @@ Usage: python benchmarks/marks.py --scores FILE --out FOLDER [--repetitions 200]
 
 FILE is that of benchmarks/marks_scores.py; its labels are the reviewer. Each test set is taken as
 it is, and with as many of its anomalies, drawn once, as make a tenth of it; beside them sets drawn
-from normal distributions, hard ones among them. In each of the repetitions 20, 40, 80 and 160 images are marked, and the rates of the very set are estimated:
+from normal distributions, hard ones among them. In each of the repetitions 20, 40, 80 and 160
+images are marked, and the rates of the very set are estimated:
 
 - ``design``: the first images of a drawn design;
 - ``random``: as many images drawn at random, with the same estimator;

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twofold.errors import ImageError, NotEnoughImagesError, UsageError
+from twofold.errors import ConfigError, ImageError, NotEnoughImagesError, UsageError
 from twofold.files import write_whole
 from twofold.images.reading import display_name, read_file
 from twofold.marks.document import DesignDocument
@@ -20,13 +21,15 @@ from twofold.marks.file import MarksFile
 from twofold.marks.proportions import marks_needed
 from twofold.thresholds import check_rate
 
-__all__ = ["Certificate", "certify"]
+__all__ = ["Certificate", "certify", "check_against", "images_digest"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+# A claim to name the price of where none was stated.
+_EXAMPLE = 0.1
 _NOT_TESTED = (
     "Images that are not in this set: the rates are those of the set itself, at the model's"
     " threshold. They hold for other images as far as those are like these.",
@@ -143,7 +146,7 @@ class Certificate(BaseModel):
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             raise UsageError(f"{shown}: not a certificate: {where}: {first['msg']}") from error
-        if found.checksum != found._digest():  # noqa: SLF001
+        if found.checksum != found._digest():
             raise UsageError(f"{shown}: was changed since it was made: its checksum is wrong")
         return found
 
@@ -169,44 +172,62 @@ def certify(
         version: of the library.
         max_missed: claim that at most this share of the set's anomalies is missed: the lower end
             of the detection rate's one-sided interval must reach 1 - ``max_missed``.
-        confidence: of the claim; the rates' intervals are two-sided at the same level.
+        confidence: of the claim, above 0.5; the rates' intervals are two-sided at this level.
 
     Raises:
         UsageError: there is no design.
-        ConfigError: a rate that is not strictly between 0 and 1.
+        ConfigError: a rate that is not strictly between 0 and 1, or a confidence of 0.5 or less.
         NotEnoughImagesError: too few marks; the message says how many are needed.
     """
     check_rate(confidence, "confidence")
+    if confidence <= 0.5:
+        raise ConfigError(f"confidence must be above 0.5, not {confidence:g}")
     if max_missed is not None:
         check_rate(max_missed, "max_missed")
     if marks.document is None:
         raise UsageError(f"{marks.path}: has no design beside it; a certificate rests on one")
-    found = marks.estimate(level=confidence)
-    _refuse_few(marks, found, max_missed, confidence)
-    document, stands, lines = marks.document, marks.standing(), marks.lines()
+    _refuse_few(marks, marks.document, max_missed, confidence)
     bound = None
     if max_missed is not None:
         bound = Bound(max_missed=float(max_missed), confidence=float(confidence))
-    return Certificate(
-        twofold=version,
-        created=created,
-        model=document.model,
-        threshold=document.threshold,
-        requested_false_alarm_rate=document.false_alarm_rate,
-        images=found.n_images,
-        images_sha256=images_digest(document),
-        marks_sha256=hashlib.sha256(read_file(str(marks.path))).hexdigest(),
-        random_state=document.random_state,
-        strata=_strata(document, marks.array()),
-        unsure=stands.n_unsure,
-        disagreements=len(stands.disagreements),
-        reviewers=sorted({line.reviewer for line in lines}),
-        first_mark=lines[0].time,
-        last_mark=lines[-1].time,
-        level=found.level,
-        rates={name: _rate(found, name) for name in RATES},
-        bound=bound,
-    ).sealed()
+    facts = _facts(marks, marks.document, float(confidence))
+    return Certificate(twofold=version, created=created, bound=bound, **facts).sealed()
+
+
+def check_against(certificate: Certificate, marks: MarksFile) -> None:
+    """Compare a certificate with the marks that it was made of, and compute its rates anew.
+
+    Raises:
+        UsageError: the marks, the images or the rates are others.
+    """
+    if marks.document is None:
+        raise UsageError(f"{marks.path}: has no design beside it, so nothing can be compared")
+    facts = _facts(marks, marks.document, certificate.level)
+    others = [name for name, value in facts.items() if getattr(certificate, name) != value]
+    if others:
+        raise UsageError(f"{marks.path}: is not what was certified: {', '.join(others)} differ")
+
+
+def _facts(marks: MarksFile, document: DesignDocument, level: float) -> dict[str, Any]:
+    """All fields that follow from the marks and their design."""
+    found, stands, lines = marks.estimate(level=level), marks.standing(), marks.lines()
+    return {
+        "model": document.model,
+        "threshold": document.threshold,
+        "requested_false_alarm_rate": document.false_alarm_rate,
+        "images": found.n_images,
+        "images_sha256": images_digest(document),
+        "marks_sha256": hashlib.sha256(read_file(str(marks.path))).hexdigest(),
+        "random_state": document.random_state,
+        "strata": _strata(document, marks.array()),
+        "unsure": stands.n_unsure,
+        "disagreements": len(stands.disagreements),
+        "reviewers": sorted({line.reviewer for line in lines}),
+        "first_mark": lines[0].time if lines else "",
+        "last_mark": lines[-1].time if lines else "",
+        "level": level,
+        "rates": {name: _rate(found, name) for name in RATES},
+    }
 
 
 def images_digest(document: DesignDocument) -> str:
@@ -217,31 +238,29 @@ def images_digest(document: DesignDocument) -> str:
 
 
 def _refuse_few(
-    marks: MarksFile, found: Estimates, max_missed: float | None, confidence: float
+    marks: MarksFile, document: DesignDocument, max_missed: float | None, confidence: float
 ) -> None:
+    """Raise NotEnoughImagesError where nothing, or not the claim, can be certified."""
     known = marks.array()
-    odd = int((known == 1).sum())
-    needed = marks_needed(max_missed or 0.1, confidence)
+    odd, fine = int((known == 1).sum()), int((known == 0).sum())
+    claimed = max_missed or _EXAMPLE
     claim = (
-        f"to claim at most {max_missed or 0.1:.3g} missed with {confidence:.3g} confidence you need "
-        f"{needed} marked anomalies without a miss at least"
+        f"to claim at most {claimed:.3g} missed with confidence {confidence:.3g} you need "
+        f"{marks_needed(claimed, confidence)} marked anomalies without a miss at least"
     )
+    # The lower end of an interval that leaves 1 - confidence on each side.
+    found = marks.estimate(level=2 * confidence - 1)
     if found.detection_rate.value is None or found.false_alarm_rate.value is None:
         raise NotEnoughImagesError(
-            f"{marks.path}: {odd} anomalies and {int((known == 0).sum())} normal images are marked,"
-            f" too few for any rate: mark more; {claim}"
+            f"{marks.path}: {odd} anomalies and {fine} normal images are marked, too few for any "
+            f"rate: mark more; {claim}"
         )
-    if max_missed is None:
-        return
-    # One-sided: the lower end of the interval that leaves 1 - confidence on each side.
-    one_sided = marks.estimate(level=2 * confidence - 1) if confidence > 0.5 else found
-    if one_sided.detection_rate.low < 1 - max_missed:
-        assert marks.document is not None
-        missed = int(((known == 1) & (marks.document.scores <= marks.document.threshold)).sum())
+    if max_missed is not None and found.detection_rate.low < 1 - max_missed:
+        missed = int(((known == 1) & (document.scores <= document.threshold)).sum())
         raise NotEnoughImagesError(
-            f"{marks.path}: {odd} anomalies are marked and {missed} of them missed: with "
-            f"{confidence:.3g} confidence the share missed is at most "
-            f"{1 - one_sided.detection_rate.low:.3g}; {claim}"
+            f"{marks.path}: {odd} anomalies are marked and {missed} of them missed, so up to "
+            f"{1 - found.detection_rate.low:.3g} of all may be, at confidence {confidence:.3g}: "
+            f"mark more; {claim}"
         )
 
 
@@ -250,7 +269,7 @@ def _rate(found: Estimates, name: str) -> Rate:
     return Rate(value=rate.value, low=rate.low, high=rate.high)
 
 
-def _strata(document: DesignDocument, known: np.ndarray) -> list[Stratum]:
+def _strata(document: DesignDocument, known: NDArray[np.float64]) -> list[Stratum]:
     counts = Counter(
         (image.stratum, mark) for image, mark in zip(document.images, known.tolist(), strict=True)
     )
