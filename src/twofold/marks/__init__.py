@@ -1,5 +1,6 @@
 """A person's marks of a few images: which to ask about, and what they prove about the rest."""
 
+from twofold.marks.certificate import Certificate, certify, check_against
 from twofold.marks.design import STRATA, Design, draw_design
 from twofold.marks.document import DesignDocument, DesignImage, design_path
 from twofold.marks.estimate import estimate
@@ -14,6 +15,7 @@ __all__ = [
     "COLUMNS",
     "RATES",
     "STRATA",
+    "Certificate",
     "Design",
     "DesignDocument",
     "DesignImage",
@@ -25,6 +27,8 @@ __all__ = [
     "MarkValue",
     "MarksFile",
     "Standing",
+    "certify",
+    "check_against",
     "clopper_pearson",
     "design_path",
     "draw_design",

@@ -67,8 +67,8 @@ def count_cells(
     found = Cells(
         above=np.bincount(cell, weights=above, minlength=k) > 0,
         size=np.bincount(cell, minlength=k).astype(np.float64),
-        normal=np.bincount(cell, weights=marks == 0, minlength=k),
-        anomalous=np.bincount(cell, weights=marks == 1, minlength=k),
+        normal=np.bincount(cell, weights=marks == 0, minlength=k).astype(np.float64),
+        anomalous=np.bincount(cell, weights=marks == 1, minlength=k).astype(np.float64),
     )
     return found, cell.astype(np.int64)
 

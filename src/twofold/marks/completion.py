@@ -12,7 +12,7 @@ __all__ = ["complete", "completed_rates"]
 Array = NDArray[np.float64]
 
 # The 2.5% points of so many draws settle to a few hundredths of the interval's width.
-_DRAWS = 2000
+_DRAWS = 3000
 # Jeffreys' prior: half an image of each kind.
 _HALF = 0.5
 

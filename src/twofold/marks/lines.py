@@ -102,9 +102,10 @@ def checked_mark(mark: str) -> LineMark:
     Raises:
         UsageError: it is another one.
     """
-    found = next((word for word in get_args(LineMark) if word == mark), None)
+    words: tuple[LineMark, ...] = get_args(LineMark)
+    found = next((word for word in words if word == mark), None)
     if found is None:
-        raise UsageError(f"{shown(mark)} is no mark: use {', '.join(get_args(LineMark))}")
+        raise UsageError(f"{shown(mark)} is no mark: use {', '.join(words)}")
     return found
 
 
