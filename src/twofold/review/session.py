@@ -21,6 +21,7 @@ from twofold.marks import (
     estimate,
     standing,
 )
+from twofold.review.further import further_sentence
 from twofold.spreadsheet import printable
 
 __all__ = ["Session", "check_reviewer"]
@@ -80,7 +81,7 @@ class Session:
         self._lock = threading.Lock()
         self._names = [image.path for image in document.images]
         self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._scores, self._strata = document.scores, document.design.strata
+        self._scores, self._design = document.scores, document.design
 
     def require(self, number: int) -> None:
         """Raise UsageError unless the design has an image of this number."""
@@ -140,16 +141,21 @@ class Session:
         return {"name": image.path, "score": image.score, "flagged": flagged}
 
     def estimates(self) -> dict[str, Any]:
-        """What the marks of all reviewers say about all images, as the page shows it."""
+        """What the marks of all reviewers say about all images, as the page shows it.
+
+        With ``further``, a sentence on what more marks would bring: it takes longer than the rest.
+        """
         with self._lock:
             lines = self._file.lines()
-        return self._estimates(lines)
+        stands = standing(lines)
+        return self._with_further(stands, self.estimate(stands))
 
     def estimate(self, stands: Standing) -> Estimates:
         """Rates of all images from the marks that stand."""
         marks = stands.array(self._names)
         threshold = self.document.threshold
-        return estimate(self._scores, threshold, self._strata, marks, n_unsure=stands.n_unsure)
+        strata = self._design.strata
+        return estimate(self._scores, threshold, strata, marks, n_unsure=stands.n_unsure)
 
     def results(self) -> dict[str, Any]:
         """Estimates, reviewers and disagreements, as the page shows them."""
@@ -159,7 +165,7 @@ class Session:
         found = self.estimate(stands)
         return {
             "lead": self._lead(found, len(self._mine(lines))),
-            "estimates": self._shown(found),
+            "estimates": self._with_further(stands, found),
             "reviewers": _reviewers(lines),
             "disagreements": [
                 {
@@ -210,15 +216,13 @@ class Session:
             "version": len(lines),
         }
 
-    def _estimates(self, lines: Sequence[Line]) -> dict[str, Any]:
-        return self._shown(self.estimate(standing(lines)))
+    def _with_further(self, stands: Standing, found: Estimates) -> dict[str, Any]:
+        threshold, marks = self.document.threshold, stands.array(self._names)
+        further = further_sentence(self._scores, threshold, self._design, marks, found)
+        return _shown(found) | {"further": further}
 
-    def _shown(self, found: Estimates) -> dict[str, Any]:
-        rates = [
-            {"label": label, "meaning": meaning, **asdict(getattr(found, name))}
-            for name, (label, meaning) in _LABELS.items()
-        ]
-        return {"rates": rates, "further": None, "n_marked": found.n_marked}
+    def _estimates(self, lines: Sequence[Line]) -> dict[str, Any]:
+        return _shown(self.estimate(standing(lines)))
 
     def _lead(self, found: Estimates, done: int) -> str:
         unsure = f" and {found.n_unsure} unsure" if found.n_unsure else ""
@@ -227,6 +231,14 @@ class Session:
             f"{found.n_marked} are marked{unsure}. "
             f"{100 * self.document.false_alarm_rate:.3g}% false alarms were asked of the model."
         )
+
+
+def _shown(found: Estimates) -> dict[str, Any]:
+    rates = [
+        {"label": label, "meaning": meaning, **asdict(getattr(found, name))}
+        for name, (label, meaning) in _LABELS.items()
+    ]
+    return {"rates": rates, "n_marked": found.n_marked}
 
 
 def _reviewers(lines: Sequence[Line]) -> list[dict[str, Any]]:
