@@ -13,7 +13,7 @@ function element(name, text = "", ...children) {
 /** Name, score and decision of the model, as one line. */
 export function factsText(facts) {
   const decision = facts.flagged ? "flagged" : "not flagged";
-  return `The model: ${decision}, score ${facts.score.toPrecision(4)}. ${facts.name}`;
+  return `The model: ${decision}, score ${Number(facts.score.toPrecision(4))}. ${facts.name}`;
 }
 
 /** How far the reviewer has come. */
