@@ -1,6 +1,7 @@
 """What a few marks say about a scored folder: do the intervals hold, and how wide are they?
 
 Usage: python benchmarks/marks.py --scores FILE --out FOLDER [--repetitions 200]
+       [--processes 1]
 
 FILE is that of benchmarks/marks_scores.py; its labels are the reviewer. Each test set is taken as
 it is, and with as many of its anomalies, drawn once, as make a tenth of it; beside them sets drawn
@@ -19,7 +20,8 @@ tables; and ``marks.png``.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import itertools
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -110,32 +112,34 @@ def one_estimate(
     return {name: getattr(found, name) for name in RATES}
 
 
-def simulate(sets: Sets, repetitions: int) -> Iterator[Row]:
-    """Coverage and width in every set, way and number of marks."""
-    for name, (scores, labels, threshold) in sets.items():
-        true = true_rates(scores, labels, threshold)
-        for n in (n for n in MARKS if n <= len(scores)):
-            for way in WAYS:
-                drawn = [
-                    one_estimate(scores, labels, threshold, way, n, state)
-                    for state in range(repetitions)
-                ]
-                for rate in (rate for rate in drawn[0] if not np.isnan(true[rate])):
-                    found = [one[rate] for one in drawn]
-                    holds = [e.low - 1e-9 <= true[rate] <= e.high + 1e-9 for e in found]
-                    yield {
-                        "set": name,
-                        "drawn": name.startswith("drawn"),
-                        "n_images": len(scores),
-                        "n_anomalies": int(labels.sum()),
-                        "way": way,
-                        "n_marks": n,
-                        "rate": rate,
-                        "true": true[rate],
-                        "coverage": float(np.mean(holds)),
-                        "width": float(np.mean([e.high - e.low for e in found])),
-                        "without_value": float(np.mean([e.value is None for e in found])),
-                    }
+def simulate(name: str, one: tuple[Array, Array, float], repetitions: int) -> list[Row]:
+    """Coverage and width in a set, for every way and number of marks."""
+    scores, labels, threshold = one
+    true = true_rates(scores, labels, threshold)
+    rows = []
+    for n, way in itertools.product((n for n in MARKS if n <= len(scores)), WAYS):
+        drawn = [
+            one_estimate(scores, labels, threshold, way, n, state) for state in range(repetitions)
+        ]
+        for rate in (rate for rate in drawn[0] if not np.isnan(true[rate])):
+            found = [estimates[rate] for estimates in drawn]
+            holds = [e.low - 1e-9 <= true[rate] <= e.high + 1e-9 for e in found]
+            rows.append(
+                {
+                    "set": name,
+                    "drawn": name.startswith("drawn"),
+                    "n_images": len(scores),
+                    "n_anomalies": int(labels.sum()),
+                    "way": way,
+                    "n_marks": n,
+                    "rate": rate,
+                    "true": true[rate],
+                    "coverage": float(np.mean(holds)),
+                    "width": float(np.mean([e.high - e.low for e in found])),
+                    "without_value": float(np.mean([e.value is None for e in found])),
+                }
+            )
+    return rows
 
 
 def chosen(rows: list[Row], **wanted: object) -> list[Row]:
@@ -229,10 +233,14 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--repetitions", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     sets = read_sets(options.scores) | drawn_sets()
-    rows = collected(simulate(sets, options.repetitions), options.out / "coverage.jsonl")
+    with ProcessPoolExecutor(options.processes) as pool:
+        jobs = [pool.submit(simulate, *item, options.repetitions) for item in sets.items()]
+        found = itertools.chain.from_iterable(job.result() for job in jobs)
+        rows = collected(found, options.out / "coverage.jsonl")
     parts = []
     for title, drawn in (("Test sets", False), ("Drawn sets", True)):
         mine = chosen(rows, drawn=drawn)

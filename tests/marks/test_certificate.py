@@ -21,7 +21,6 @@ from twofold.marks import (
 
 SCORES = np.linspace(0.0, 1.0, 240)
 THRESHOLD = 0.7
-MADE = {"created": "2026-01-02T03:04:05Z", "version": "0"}
 
 
 def marked(path: Path, n: int, *, odd_from: float = 0.71) -> MarksFile:
@@ -45,13 +44,25 @@ def marked(path: Path, n: int, *, odd_from: float = 0.71) -> MarksFile:
     return marks
 
 
+def made_of(
+    marks: MarksFile, *, max_missed: float | None = None, confidence: float = 0.95
+) -> Certificate:
+    return certify(
+        marks,
+        created="2026-01-02T03:04:05Z",
+        version="0",
+        max_missed=max_missed,
+        confidence=confidence,
+    )
+
+
 @pytest.fixture
 def marks(tmp_path: Path) -> MarksFile:
     return marked(tmp_path, 60)
 
 
 def test_it_holds_the_rates_and_what_they_rest_on(marks: MarksFile, tmp_path: Path) -> None:
-    made = certify(marks, **MADE)
+    made = made_of(marks)
     made.write(tmp_path / "c.json")
     found = Certificate.read(tmp_path / "c.json")
     assert found == made
@@ -69,7 +80,7 @@ def test_it_holds_the_rates_and_what_they_rest_on(marks: MarksFile, tmp_path: Pa
 
 def test_a_change_to_it_shows(marks: MarksFile, tmp_path: Path) -> None:
     path = tmp_path / "c.json"
-    certify(marks, **MADE).write(path)
+    made_of(marks).write(path)
     content = json.loads(path.read_text())
     content["rates"]["detection_rate"]["low"] = 0.999
     path.write_text(json.dumps(content))
@@ -87,14 +98,14 @@ def test_a_change_to_it_shows(marks: MarksFile, tmp_path: Path) -> None:
 
 def test_the_layout_of_the_file_does_not_matter(marks: MarksFile, tmp_path: Path) -> None:
     path = tmp_path / "c.json"
-    made = certify(marks, **MADE)
+    made = made_of(marks)
     content = json.loads(made.model_dump_json())
     path.write_text(json.dumps(dict(reversed(content.items()))))
     assert Certificate.read(path) == made
 
 
 def test_other_marks_than_those_certified_are_told(marks: MarksFile, tmp_path: Path) -> None:
-    made = certify(marks, **MADE)
+    made = made_of(marks)
     marks.undo("Ann")
     with pytest.raises(UsageError, match="not what was certified: marks_sha256, strata"):
         check_against(made, marks)
@@ -102,19 +113,19 @@ def test_other_marks_than_those_certified_are_told(marks: MarksFile, tmp_path: P
 
 def test_a_claim_that_holds_is_in_it(marks: MarksFile) -> None:
     lowest = marks.estimate(level=0.9).detection_rate.low
-    made = certify(marks, **MADE, max_missed=1 - lowest + 1e-6)
+    made = made_of(marks, max_missed=1 - lowest + 1e-6)
     assert made.bound is not None
     assert made.bound.max_missed == 1 - lowest + 1e-6
     with pytest.raises(
         NotEnoughImagesError, match=r"mark more; to claim at most 0\.02 .* you need 149 marked"
     ):
-        certify(marks, **MADE, max_missed=0.02)
+        made_of(marks, max_missed=0.02)
     with pytest.raises(NotEnoughImagesError, match="0 of them missed, so up to"):
-        certify(marks, **MADE, max_missed=1 - lowest - 1e-6)
+        made_of(marks, max_missed=1 - lowest - 1e-6)
 
 
 def test_with_all_images_marked_every_true_claim_holds(tmp_path: Path) -> None:
-    made = certify(marked(tmp_path, len(SCORES)), **MADE, max_missed=0.001)
+    made = made_of(marked(tmp_path, len(SCORES)), max_missed=0.001)
     assert made.rates["detection_rate"].low == 1.0
 
 
@@ -122,19 +133,19 @@ def test_too_few_marks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     few = marked(tmp_path / "a", 20, odd_from=2.0)
     with pytest.raises(NotEnoughImagesError, match="0 anomalies and 20 normal images are marked"):
-        certify(few, **MADE)
+        made_of(few)
     none = marked(tmp_path, 0)
     with pytest.raises(NotEnoughImagesError, match="you need 29 marked anomalies"):
-        certify(none, **MADE)
+        made_of(none)
 
 
 def test_impossible_arguments(marks: MarksFile, tmp_path: Path) -> None:
     for confidence in (0.5, 1.0, 0.0):
         with pytest.raises(ConfigError, match="confidence must"):
-            certify(marks, **MADE, confidence=confidence)
+            made_of(marks, confidence=confidence)
     with pytest.raises(ConfigError, match="max_missed must"):
-        certify(marks, **MADE, max_missed=0.0)
+        made_of(marks, max_missed=0.0)
     plain = tmp_path / "plain.csv"
     plain.write_text("image,mark\na.png,normal\n")
     with pytest.raises(UsageError, match="no design beside it"):
-        certify(MarksFile(plain), **MADE)
+        made_of(MarksFile(plain))

@@ -112,4 +112,4 @@ def _rank_sums(here: Array, seen: Array, anomalies: Array, generator: np.random.
     lowest = np.concatenate([[0.0], np.cumsum(here)])
     count = anomalies.astype(np.int64)
     possible = (lowest[count], lowest[-1] - lowest[len(here) - count])
-    return np.clip(seen.sum() + extra * places, *possible)
+    return np.asarray(np.clip(seen.sum() + extra * places, *possible))
