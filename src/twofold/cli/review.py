@@ -69,9 +69,7 @@ def review(
 
         check_no_sheet(Path(export))
     elif import_ is None:
-        from twofold.review import server_class  # noqa: PLC0415 - slow to import
-
-        server_class()  # whether it is there, before the work
+        import twofold.review.server  # noqa: F401, PLC0415 - whether it is there, before the work
     with progress_bar() as progress:
         detector = load_detector(model, weights, strict, progress)
         from twofold.review.sample import open_sample  # noqa: PLC0415
@@ -132,9 +130,9 @@ def _import(sample: Sample, table: Path, out: Path, reviewer: str) -> dict[str, 
 
 
 def _serve(sample: Sample, session: Session, port: int, *, no_browser: bool) -> dict[str, Any]:
-    from twofold.review import server_class  # noqa: PLC0415 - slow to import
+    from twofold.review.server import ReviewServer  # noqa: PLC0415 - slow to import
 
-    server = server_class()(session, sample.gallery, port, say)
+    server = ReviewServer(session, sample.gallery, port, say)
     address = server.access.address
     say(f"open {address} (once; Ctrl+C here ends it, the marks stay)")
     if sys.stdout.isatty() and not no_browser:

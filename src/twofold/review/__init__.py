@@ -7,26 +7,13 @@ table to fill in (:mod:`twofold.review.sheet`) does not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from twofold.errors import MissingExtraError
 
-if TYPE_CHECKING:
-    from twofold.review.server import ReviewServer
-
-__all__ = ["server_class"]
+__all__ = ["missing_extra"]
 
 
-def server_class() -> type[ReviewServer]:
-    """The server, whose packages are an extra.
-
-    Raises:
-        MissingExtraError: they are not installed.
-    """
-    try:
-        from twofold.review.server import ReviewServer  # noqa: PLC0415 - optional dependencies
-    except ImportError as error:
-        raise MissingExtraError(
-            f"no review page without {error.name}: pip install 'twofold[review]', or use --export"
-        ) from None
-    return ReviewServer
+def missing_extra(error: ImportError) -> MissingExtraError:
+    """What to say where a package of the extra is not installed."""
+    return MissingExtraError(
+        f"no review page without {error.name}: pip install 'twofold[review]', or use --export"
+    )

@@ -7,17 +7,21 @@ from html import escape
 from importlib.resources import files
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, Path, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
 from twofold.errors import ImageError, TwofoldError
+from twofold.review import missing_extra
 from twofold.review.gallery import Gallery
 from twofold.review.guard import Access, App, Guard
 from twofold.review.pictures import Picture
 from twofold.review.session import Session
+
+try:
+    from fastapi import FastAPI, Path, Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+except ImportError as error:
+    raise missing_extra(error) from None
 
 __all__ = ["make_app"]
 
@@ -82,7 +86,7 @@ def _add_errors(app: FastAPI) -> None:
 
     def wrong(request: Request, error: Exception) -> Response:
         del request
-        status = error.status_code if isinstance(error, HTTPException) else 422
+        status = getattr(error, "status_code", 422)
         return PlainTextResponse("This request is not of the expected form.", status)
 
     def full(request: Request, error: Exception) -> Response:
@@ -91,8 +95,8 @@ def _add_errors(app: FastAPI) -> None:
         return PlainTextResponse(f"The marks cannot be written: {error.strerror}.", 507)
 
     app.add_exception_handler(TwofoldError, failed)
-    app.add_exception_handler(RequestValidationError, wrong)
-    app.add_exception_handler(HTTPException, wrong)
+    for kind in (RequestValidationError, 400, 404, 405):
+        app.add_exception_handler(kind, wrong)
     app.add_exception_handler(OSError, full)
 
 

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-
 from twofold.errors import UsageError
+from twofold.review import missing_extra
 from twofold.review.app import make_app
 from twofold.review.gallery import Gallery
 from twofold.review.guard import Access, App
 from twofold.review.session import Session
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise missing_extra(error) from None
 
 __all__ = ["ReviewServer"]
 
