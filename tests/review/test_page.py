@@ -176,6 +176,7 @@ def test_two_tabs_of_one_reviewer(page: Watched, served: Served) -> None:
     opened(page.page, served)
     tab = page.page.context.new_page()
     tab.goto(f"{served.client.origin}/")
+    wait_until_shown(tab)
     press(page.page, "n", 1)
     press(page.page, "n", 2)
     wait_until_shown(tab)
