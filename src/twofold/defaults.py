@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_CALIBRATION",
     "DEFAULT_ENCODER",
     "DEFAULT_FALSE_ALARM_RATE",
+    "DEFAULT_MARKS",
     "DEFAULT_METHOD",
     "DEFAULT_N_SHOTS",
     "DEFAULT_PRESET",
@@ -23,6 +24,8 @@ DEFAULT_ENCODER: Final = "efficientnet_lite0"
 DEFAULT_FALSE_ALARM_RATE: Final = 0.05
 DEFAULT_CALIBRATION: Final[Literal["tail"]] = "tail"
 DEFAULT_RANDOM_STATE: Final = 0
+# Of a review: some five minutes at seven seconds a mark. The page says how many more narrow what.
+DEFAULT_MARKS: Final = 40
 
 # Of the benchmark: the paper's pools hold a tenth of anomalies (its section V), and the few-shot
 # systems of its tables are given ten images.

@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 COMMANDS = {
     *("fit", "score", "evaluate", "check", "methods", "encoders", "doctor", "demo", "bench"),
-    "tables",
+    *("certify", "review", "tables"),
 }
 
 

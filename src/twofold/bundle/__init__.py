@@ -29,7 +29,14 @@ from twofold.bundle._files import HEADER, show
 from twofold.errors import BundleError
 from twofold.files import temporary_beside
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "check_destination", "read_bundle", "write_bundle"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Bundle",
+    "check_destination",
+    "model_digest",
+    "read_bundle",
+    "write_bundle",
+]
 
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _ATTEMPTS = 5  # at reading a folder that keeps being replaced
@@ -65,6 +72,20 @@ class Bundle:
         tensors = _tensors.load(file, self._listed[file.name])
         _tensors.check_tensors(file, tensors)
         return tensors
+
+
+def model_digest(path: str | Path) -> str:
+    """What identifies a model: the SHA-256 of its ``detector.json``, which lists all other files.
+
+    The same for a copy of the folder; another after the model was saved again with a change.
+
+    Raises ``BundleError`` if there is no such file.
+    """
+    file = Path(path) / HEADER
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleError(f"{show(file)}: {error.strerror}; give a model folder") from error
 
 
 def check_destination(path: str | Path) -> Path:

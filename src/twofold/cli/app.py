@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import bench, check, demo, encoders, info, score, tables, work
+from twofold.cli import bench, certify, check, demo, encoders, info, review, score, tables, work
 
 __all__ = ["app", "main"]
 
@@ -42,6 +42,8 @@ def _root(
 app.command()(work.fit)
 app.command()(score.score)
 app.command()(work.evaluate)
+app.command()(review.review)
+app.command()(certify.certify)
 app.command()(check.check)
 app.command()(info.methods)
 app.add_typer(encoders.app, name="encoders")

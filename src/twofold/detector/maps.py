@@ -18,7 +18,7 @@ from twofold.images import ImageSet, Problem
 from twofold.method_table import METHODS
 from twofold.methods import Method
 
-__all__ = ["ImageMap", "draw_overlay", "map_images", "require_maps"]
+__all__ = ["ImageMap", "draw_overlay", "heat_layer", "map_images", "require_maps"]
 
 Map = NDArray[np.float32]
 
@@ -116,9 +116,21 @@ def draw_overlay(image: Image.Image, values: Map, low: float, high: float) -> Im
     Returns:
         RGB, the size of the image.
     """
-    heat = np.clip((values - low) / (high - low), 0.0, 1.0)[..., None]
-    colour = np.concatenate([np.full_like(heat, 255.0), 255.0 * (1.0 - heat), 0.0 * heat], axis=2)
-    opacity = _OPACITY * np.sqrt(heat)
+    colour, opacity = _colours(values, low, high)
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
     mixed = (1.0 - opacity) * pixels + opacity * colour
     return Image.fromarray(np.asarray(np.rint(mixed), dtype=np.uint8))
+
+
+def heat_layer(values: Map, low: float, high: float) -> Image.Image:
+    """The colours of :func:`draw_overlay` alone, to be laid over the image: RGBA, (h, w)."""
+    colour, opacity = _colours(values, low, high)
+    layer = np.concatenate([colour, 255.0 * opacity], axis=2)
+    return Image.fromarray(np.asarray(np.rint(layer), dtype=np.uint8))
+
+
+def _colours(values: Map, low: float, high: float) -> tuple[Map, Map]:
+    """Colours (h, w, 3), 0 to 255, and how far they cover what is below, (h, w, 1), 0 to 1."""
+    heat = np.clip((values - low) / (high - low), 0.0, 1.0)[..., None]
+    colour = np.concatenate([np.full_like(heat, 255.0), 255.0 * (1.0 - heat), 0.0 * heat], axis=2)
+    return colour, _OPACITY * np.sqrt(heat)
