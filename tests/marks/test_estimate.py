@@ -13,7 +13,7 @@ from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError, UsageError
 from twofold.marks import RATES, Estimate, Estimates, draw_design, estimate
 from twofold.marks.area import area_of_ranks
-from twofold.marks.cells import Cells, count_cells
+from twofold.marks.cells import Cells, count_cells, point_rates
 from twofold.marks.completion import complete
 
 
@@ -161,6 +161,20 @@ def test_without_an_anomaly_among_the_marks_there_is_no_detection_rate() -> None
     assert found.precision.value == 0.0
     assert 0.0 < found.precision.high < 0.4
     assert found.anomaly_share.low == 0.0
+
+
+def test_weights_that_round_make_no_rate_infinite() -> None:
+    """All marks anomalous: 15 / 11 * 11 is less than 15 in floating point, and 15 + 15 is not."""
+    for below, above in itertools.product(range(1, 27), repeat=2):
+        cells = Cells(
+            np.array([False, True]),
+            np.array([27.0, 26.0]),
+            np.zeros(2),
+            np.array([below, above], dtype=np.float64),
+        )
+        found = point_rates(cells)
+        assert found["false_alarm_rate"] is None
+        assert found["anomaly_share"] == found["precision"] == 1.0
 
 
 def test_the_same_random_state_gives_the_same_intervals_and_changes_nothing() -> None:
