@@ -82,7 +82,8 @@ def rates_of(cells: Cells, hits: Array, misses: Array) -> dict[str, Array]:
         misses: anomalies at or below it, likewise.
     """
     n, n_above = cells.size.sum(), cells.size[cells.above].sum()
-    total = hits + misses
+    # Weights round: what is nothing but for rounding must be nothing, or 0 / 0 would be infinite.
+    hits, total = np.round(hits, 9), np.round(hits + misses, 9)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "detection_rate": np.divide(hits, total),

@@ -24,7 +24,7 @@ def complete(cells: Cells, generator: np.random.Generator) -> Array:
     side of the threshold, as Jeffreys' does for one sample; the cells of a side share it by their
     sizes. Were it half an image in each cell, the cells without an anomaly would add up, and a
     small number of misses could never be found small; in simulated sets the intervals would hold
-    less often and be wider. Both are measured in docs/marks.md.
+    less often and be wider (docs/marks.md).
 
     Args:
         cells: counts.

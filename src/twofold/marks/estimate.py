@@ -35,7 +35,8 @@ def estimate(
     unsure, must not be skipped for what they show. The values are Horvitz-Thompson estimates. The
     intervals are quantiles over sets that are completed at random
     (:func:`twofold.marks.completion.complete`), and contain the value; of images that are all
-    marked, they have no width.
+    marked, they have no width. With few marks that of AUROC holds a little less often than stated
+    (docs/marks.md).
 
     Args:
         scores: float (n,), larger is more anomalous.
