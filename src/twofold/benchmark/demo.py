@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.benchmark.elpv import DOMAINS, Cells, load_cells
-from twofold.benchmark.metrics import auroc, average_precision
 from twofold.benchmark.montage import Row, draw_montage
 from twofold.benchmark.protocol import Split, uda_inductive
 from twofold.detector import Detector
@@ -25,6 +24,7 @@ from twofold.files import write_whole
 from twofold.images import ImageSet
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
+from twofold.metrics import auroc, average_precision
 from twofold.spreadsheet import csv_text
 
 __all__ = ["DEMO_METHODS", "METRICS", "run_demo"]
