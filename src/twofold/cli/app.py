@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import bench, check, demo, encoders, info, score, tables, work
+from twofold.cli import bench, check, demo, encoders, info, report, score, tables, work
 
 __all__ = ["app", "main"]
 
@@ -41,6 +41,7 @@ def _root(
 
 app.command()(work.fit)
 app.command()(score.score)
+app.command()(report.report)
 app.command()(work.evaluate)
 app.command()(check.check)
 app.command()(info.methods)

@@ -201,15 +201,21 @@ def _read(bundle: Bundle, name: str) -> Reference:
     n = len(scores) if scores.ndim else -1
     sound = (
         0 <= n <= MOST_REFERENCES
-        and (scores.dtype, scores.shape) == (np.float64, (n,))
-        and (vectors.dtype, vectors.ndim, len(vectors)) == (np.float16, 2, n)
-        and (content.dtype, content.ndim) == (np.uint8, 1)
-        and (ends.dtype, ends.shape) == (np.int64, (n,))
+        and _is(scores, np.float64, (n,))
+        and vectors.ndim == 2
+        and _is(vectors, np.float16, (n, vectors.shape[1]))
+        and content.ndim == 1
+        and _is(content, np.uint8, (len(content),))
+        and _is(ends, np.int64, (n,))
     )
     if not sound or not _follow(ends, len(content)):
         raise BundleError(f"{bundle.path} holds {name} reference images that do not fit together")
     parts = np.split(content, ends[:-1]) if n else []
     return Reference(vectors, scores, tuple(part.tobytes() for part in parts))
+
+
+def _is(array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> bool:
+    return array.dtype == dtype and array.shape == shape
 
 
 def _follow(ends: NDArray[np.int64], length: int) -> bool:

@@ -1,0 +1,104 @@
+"""Small pictures of images, as many and as large as a page has room for."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+from PIL import Image
+
+from twofold.errors import ImageError
+from twofold.images import ImageSet
+
+__all__ = ["Sides", "as_text", "draw", "plan"]
+
+Sides = tuple[int, int]
+"""Longer side in pixels of the pictures that matter most, and of the others."""
+
+_LARGE = (320, 288, 256, 224, 192, 160, 128)
+_SMALL = (320, 256, 192, 160, 128, 112, 96, 80, 64)
+_QUALITY = 72
+# Bytes of such a WebP of a photograph with much detail; those of most images are smaller.
+_FIXED, _A_PIXEL = 300.0, 0.16
+# Of four bytes of text, three are content.
+_AS_TEXT = 4 / 3
+_AT_A_TIME = 64
+
+
+def _text_bytes(side: int) -> float:
+    return (_FIXED + _A_PIXEL * side * side) * _AS_TEXT
+
+
+def plan(n_first: int, n_rest: int, budget: int) -> Sides:
+    """Sizes with which all pictures should fit.
+
+    Args:
+        n_first: pictures that matter most.
+        n_rest: all others.
+        budget: bytes of text for all of them.
+    """
+    for large in _LARGE:
+        spent = n_first * _text_bytes(large)
+        if n_rest and spent > budget / 2 and large != _LARGE[-1]:
+            continue
+        fitting = (
+            small
+            for small in _SMALL
+            if small <= large and spent + n_rest * _text_bytes(small) <= budget
+        )
+        small = next(fitting, None)
+        if small is not None:
+            return large, small
+    return _LARGE[-1], _SMALL[-1]
+
+
+def draw(
+    images: ImageSet, first: Sequence[int], rest: Sequence[int], budget: int
+) -> dict[int, str]:
+    """Pictures of images as base64 of WebP, each decoded once.
+
+    Args:
+        images: as found; each is shown whole, whatever a mask leaves out.
+        first: rows that matter most, in that order.
+        rest: all others, in the order in which they may be left out last to first.
+        budget: bytes of text for all of them; where it is used up, images have no picture.
+
+    Returns:
+        By row; an image that has gone or changed in the meantime has none.
+    """
+    large, small = plan(len(first), len(rest), budget)
+    whole = images.masked(None)
+    tasks = [(row, large) for row in first] + [(row, small) for row in rest]
+    found: dict[int, str] = {}
+    # Decoding lets go of Python's lock.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(tasks), _AT_A_TIME):
+            some = tasks[start : start + _AT_A_TIME]
+            for (row, _), text in zip(
+                some, pool.map(lambda task: _one(whole, *task), some), strict=True
+            ):
+                if text is None:
+                    continue
+                if len(text) > budget:
+                    return found
+                budget -= len(text)
+                found[row] = text
+    return found
+
+
+def _one(images: ImageSet, row: int, side: int) -> str | None:
+    try:
+        return as_text(images.load(row).decode(side), side)
+    except ImageError:
+        return None
+
+
+def as_text(picture: Image.Image, side: int) -> str:
+    """A picture, reduced to a side, as base64 of WebP."""
+    picture.thumbnail((side, side))
+    file = BytesIO()
+    picture.save(file, "WEBP", quality=_QUALITY, method=3)
+    return base64.b64encode(file.getvalue()).decode("ascii")
