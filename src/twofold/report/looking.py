@@ -138,16 +138,16 @@ def small_grid(grid: Array, low: float, high: float) -> NDArray[np.uint8]:
         high: from here on 255.
 
     Returns:
-        uint8; of finer maps the largest value of each block, so that a small hot place stays.
+        uint8, 255 times the root of the part of the way, as pictures of maps are coloured; of finer
+        maps the largest value of each block, so that a small hot place stays.
     """
     step = max(1, -(-max(grid.shape) // MAP_SIDE))
     rows, columns = (-(-side // step) for side in grid.shape)
     padded = np.full((rows * step, columns * step), -np.inf)
     padded[: grid.shape[0], : grid.shape[1]] = grid
     blocks = padded.reshape(rows, step, columns, step).max(axis=(1, 3))
-    return np.asarray(
-        np.rint(255.0 * np.clip((blocks - low) / (high - low), 0.0, 1.0)), dtype=np.uint8
-    )
+    heat = np.clip((blocks - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.rint(255.0 * np.sqrt(heat)), dtype=np.uint8)
 
 
 def _boxes(grid: Array, scale: RegionScale, rate: float) -> tuple[Box, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twofold.evidence import Evidence, VisibleFlaws
+from twofold.densities import TWO_MODES
+from twofold.evidence import Evidence, Findings, VisibleFlaws
+from twofold.evidence.study import BREAKDOWN
 from twofold.report.labels import Measured
 from twofold.report.words import percent
 
@@ -86,9 +88,9 @@ def gauges(evidence: Evidence) -> tuple[Gauge, ...]:
     at = 200.0 * (shift - 0.5)
     return (
         Gauge(
-            "shift",
+            "Shift",
             "how well source and target images can be told apart (AUROC of a classifier on "
-            "held-out images)",
+            "held-out images).",
             f"{found.shift_auroc:.2f}",
             at,
             at,
@@ -97,8 +99,8 @@ def gauges(evidence: Evidence) -> tuple[Gauge, ...]:
             ("0.5: not at all", "1: without error"),
         ),
         Gauge(
-            "kinship",
-            "how far the target varies like the source; a stranger's value is near 0",
+            "Kinship",
+            "how far the target varies like the source; a stranger's value is near 0.",
             f"{found.kinship:.2f} (90%: {found.kinship_low:.2f} to {found.kinship_high:.2f})",
             100.0 * found.kinship,
             100.0 * found.kinship_low,
@@ -106,17 +108,23 @@ def gauges(evidence: Evidence) -> tuple[Gauge, ...]:
             5.0,
             ("0: like chance", "1: like itself"),
         ),
-        Gauge(
-            "lesser group",
-            "share of the pool on the smaller side of its best split in two; it counts only where "
-            f"the split is no chance (p = {found.two_modes_p_value:.3f})",
-            percent(found.minor_share),
-            200.0 * found.minor_share,
-            200.0 * found.minor_share_low,
-            200.0 * found.minor_share,
-            50.0,
-            ("0%: one group", "50%: two equal ones"),
-        ),
+        _lesser_group(found),
+    )
+
+
+def _lesser_group(found: Findings) -> Gauge:
+    split = found.two_modes_p_value <= TWO_MODES
+    return Gauge(
+        "Lesser group",
+        "share of the pool on the smaller side of its best split in two. "
+        + ("The split is no chance" if split else "Chance alone splits a pool like this")
+        + f" (p = {found.two_modes_p_value:.2g}).",
+        percent(found.minor_share),
+        200.0 * found.minor_share,
+        200.0 * found.minor_share_low,
+        200.0 * found.minor_share,
+        200.0 * BREAKDOWN if split else None,
+        ("0%: one group", "50%: two equal ones"),
     )
 
 

@@ -122,10 +122,10 @@ def _steps(n_flagged: int, n_near: int, unusable: int, trust: str, labelled: boo
             "odd, and the nearest normal images show what it was compared with."
         )
     if n_near:
-        verb = "lies" if n_near == 1 else "lie"
+        verb, them = ("lies", "it") if n_near == 1 else ("lie", "them")
         found.append(
             f"{_count(n_near, 'image')} {verb} near the threshold, on one side or the other: look "
-            "at these before you rely on the decision."
+            f"at {them} before you rely on the decision."
         )
     if unusable:
         found.append("Mend or remove the files that could not be read; they were not judged.")

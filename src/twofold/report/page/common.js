@@ -41,7 +41,7 @@ const isNear = (row) =>
 const fileName = (name) => name.split(/[/\\]/).pop() || name;
 
 const percent = (share) => `${Number((100 * share).toPrecision(3))}%`;
-const round = (value) => Number(value.toPrecision(4)).toString();
+const round = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
 
 // What is shown as one word; the sign before it says the same without colour.
 function standing(row) {
@@ -53,8 +53,8 @@ function standing(row) {
 function figures(row) {
   return [
     ["score", round(data.scores[row])],
-    ["percentile", `${round(data.percentiles[row])}`],
-    ["p-value", round(data.pValues[row])],
+    ["percentile", round(data.percentiles[row], 3)],
+    ["p-value", round(data.pValues[row], 2)],
   ];
 }
 

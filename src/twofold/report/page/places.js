@@ -75,7 +75,7 @@ function showGroups(found, nearer) {
     const centre = [0, 1].map((k) => middleOf(points.map((point) => point[k])));
     const within = middleOf(points.map(([x, y]) => Math.hypot(x - centre[0], y - centre[1])));
     const share = group in nearer && points.length ? percent(nearer[group] / points.length) : "–";
-    const place = points.length ? centre.map(round).join(", ") : "–";
+    const place = points.length ? centre.map((value) => round(value)).join(", ") : "–";
     const cells = [points.length.toLocaleString("en"), place, points.length ? round(within) : "–", share];
     body.append(make("tr", {}, make("th", { scope: "row" }, words), ...cells.map((cell) => make("td", {}, cell))));
   }

@@ -2,7 +2,26 @@
 
 const SIZE = { width: 720, height: 250, left: 10, right: 710, middle: 125, tall: 100 };
 const BINS = 70;
-let range = [0, 1]; // scores at the two ends of the histogram; the last bin holds all beyond
+
+// Scores may have a long tail. The axis is even in asinh((score - middle) / spread): about linear
+// among the normals, logarithmic far from them.
+const axis = { middle: 0, spread: 1, low: 0, high: 1 };
+const onAxis = (score) => Math.asinh((score - axis.middle) / axis.spread);
+const offAxis = (place) => axis.middle + axis.spread * Math.sinh(place);
+const partOf = (score) => (onAxis(score) - axis.low) / (axis.high - axis.low);
+
+function setAxis(calibration, fresh) {
+  const at = (part) => calibration[Math.floor(part * (calibration.length - 1))];
+  axis.middle = at(0.5);
+  axis.spread = at(0.75) - at(0.25) || Math.abs(axis.middle) / 10 || 1;
+  const ends = [calibration[0], calibration[calibration.length - 1]];
+  for (const score of fresh) {
+    ends[0] = Math.min(ends[0], score);
+    ends[1] = Math.max(ends[1], score);
+  }
+  [axis.low, axis.high] = ends.map(onAxis);
+  if (!(axis.high > axis.low)) axis.high = axis.low + 1;
+}
 
 // The step of the ladder for a threshold: the smallest rate whose threshold is no higher.
 function stepAt(threshold) {
@@ -11,16 +30,14 @@ function stepAt(threshold) {
   return steps.find((step) => step[1] <= threshold) || null;
 }
 
-const xOf = (score) => {
-  const part = (score - range[0]) / (range[1] - range[0]);
-  return SIZE.left + Math.min(1, Math.max(0, part)) * (SIZE.right - SIZE.left);
-};
+const xOf = (score) =>
+  SIZE.left + Math.min(1, Math.max(0, partOf(score))) * (SIZE.right - SIZE.left);
 
 function binned(scores, weights) {
   const bins = new Array(BINS).fill(0);
   let total = 0;
   scores.forEach((score, place) => {
-    const bin = Math.floor(((score - range[0]) / (range[1] - range[0])) * BINS);
+    const bin = Math.floor(partOf(score) * BINS);
     const weight = weights ? weights[place] : 1;
     bins[Math.min(BINS - 1, Math.max(0, bin))] += weight;
     total += weight;
@@ -42,18 +59,13 @@ function bars(bins, highest, down, kind) {
 }
 
 function drawHistogram() {
-  const { calibration, weights, presumedUpTo, origin, value, steps } = data.threshold;
+  const { calibration, weights, presumedUpTo, origin, value } = data.threshold;
   const fresh = data.scores.filter((score) => score !== null);
-  const middle = calibration[Math.floor(calibration.length / 2)];
-  const low = Math.min(calibration[0], ...fresh.slice(0, 50000));
-  const most = Math.max(calibration[calibration.length - 1], ...fresh.slice(0, 50000));
-  // One far image must not press all others together.
-  range = [low, Math.min(most, Math.max(value, steps[0][1]) + 2.5 * (value - middle))];
-  if (!(range[1] > range[0])) range[1] = range[0] + 1;
+  setAxis(calibration, fresh);
   const known = binned(calibration, weights);
   const now = binned(fresh);
   const highest = Math.max(...known, ...now);
-  const odd = known.map((share, bin) => (range[0] + (bin / BINS) * (range[1] - range[0]) > presumedUpTo ? share : 0));
+  const odd = known.map((share, bin) => ((bin + 0.5) / BINS > partOf(presumedUpTo) ? share : 0));
   const usual = known.map((share, bin) => share - odd[bin]);
   const svg = makeSvg("svg", { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img" });
   const what = origin === "source" ? "source images" : "images of the target pool";
@@ -62,18 +74,18 @@ function drawHistogram() {
   svg.append(makeSvg("line", { class: "axis", x1: SIZE.left, x2: SIZE.right, y1: SIZE.middle, y2: SIZE.middle }));
   const line = makeSvg("line", { class: "own", x1: xOf(value), x2: xOf(value), y1: 12, y2: 238 });
   svg.append(line, makeSvg("line", { class: "moved", id: "line", y1: 6, y2: 244 }));
-  const ends = [[range[0], "start"], [range[1], "end"]];
-  ends.forEach(([score, anchor]) => {
-    const words = score === range[1] && most > range[1] ? `${round(score)} and more` : round(score);
-    svg.append(makeSvg("text", { x: xOf(score), y: 248, "text-anchor": anchor }, words));
-  });
+  for (let part = 0; part <= 6; part += 1) {
+    const score = offAxis(axis.low + (part / 6) * (axis.high - axis.low));
+    const anchor = part === 0 ? "start" : part === 6 ? "end" : "middle";
+    svg.append(makeSvg("text", { x: xOf(score), y: 248, "text-anchor": anchor }, round(score, 3)));
+  }
   const legend = make("ul", { class: "key" });
   const entry = (kind, words) => legend.append(make("li", { class: kind }, words));
-  entry("usual", origin === "source" ? "source images" : "presumed normals of the pool");
+  entry("usual", origin === "source" ? "source images" : "images of the pool");
   if (odd.some((share) => share)) entry("odd", "of the pool, surely beyond the normals");
   entry("now", "these images");
   entry("own", "threshold of the model");
-  byId("histogram").replaceChildren(svg, legend, make("p", { class: "hint" }, "Heights are square roots of shares, so that single images are seen."));
+  byId("histogram").replaceChildren(svg, legend, make("p", { class: "hint" }, "Across: the score. Heights are square roots of shares, so that single images are seen."));
 }
 
 function showThreshold() {
@@ -81,7 +93,7 @@ function showThreshold() {
   line.setAttribute("x1", xOf(state.threshold));
   line.setAttribute("x2", xOf(state.threshold));
   const slider = byId("slider");
-  slider.value = String(Math.round((1000 * (state.threshold - range[0])) / (range[1] - range[0])));
+  slider.value = String(Math.round(1000 * partOf(state.threshold)));
   const fresh = data.scores.filter((score) => score !== null);
   const flagged = fresh.filter((score) => score > state.threshold).length;
   const step = stepAt(state.threshold);
@@ -116,7 +128,7 @@ function startThreshold() {
   const slider = byId("slider");
   let wanted = null;
   slider.addEventListener("input", () => {
-    const score = range[0] + (slider.value / 1000) * (range[1] - range[0]);
+    const score = offAxis(axis.low + (slider.value / 1000) * (axis.high - axis.low));
     if (wanted === null) requestAnimationFrame(() => { moveThreshold(wanted); wanted = null; });
     wanted = score;
   });

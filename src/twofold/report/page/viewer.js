@@ -44,8 +44,8 @@ function facts(row) {
   }
   const [score, percentile, chance] = figures(row);
   add("score", `${score[1]} (threshold ${round(state.threshold)})`);
-  add("percentile", `above ${percentile[1]}% of the calibration images`);
-  add("p-value", `${chance[1]}: share of normal images that score as high or higher, at most`);
+  add("percentile", `${percentile[1]}% of the images that the threshold rests on score no higher`);
+  add("p-value", `at most ${percent(data.pValues[row])} of normal images score as high or higher (${chance[1]})`);
   const label = labelOf(row);
   if (label) add("label", label);
   const odd = (data.boxes[row] || []).filter((box) => box[4]).length;
