@@ -80,6 +80,7 @@ def test_hostile_names_stay_text(page: Watched, written: Written) -> None:
         assert text in tab.inner_text("#viewer-title")
         tab.hover("#viewer-title")
         tab.keyboard.press("Escape")
+        tab.locator("#viewer").wait_for(state="hidden")
     assert tab.locator("img:not([src^='data:image/webp;base64,'])").count() == 0
     quiet(page)
 
@@ -117,6 +118,7 @@ def test_everything_by_keyboard(page: Watched, written: Written) -> None:
     tab.keyboard.press("?")
     assert tab.locator("#help").is_visible()
     tab.keyboard.press("Escape")
+    tab.locator("#help").wait_for(state="hidden")
     tab.keyboard.press("/")
     assert tab.evaluate("document.activeElement.id") == "search"
     choose(tab, "all")
@@ -143,7 +145,8 @@ def test_everything_by_keyboard(page: Watched, written: Written) -> None:
     tab.keyboard.press("Space")
     assert not tab.locator("#viewer canvas").is_visible()
     tab.keyboard.press("Escape")
-    assert not tab.locator("#viewer").is_visible()
+    tab.locator("#viewer").wait_for(state="hidden")
+    tab.wait_for_function("document.activeElement.matches('.card')")
     assert tab.evaluate(row) == cards.nth(2).get_attribute("data-row")  # where the viewer was
     quiet(page)
 
@@ -195,7 +198,7 @@ def test_axe_finds_nothing_serious(browser: Browser, written: Written, scheme: A
 def test_dark_is_dark(browser: Browser, written: Written) -> None:
     grounds = []
     for scheme in ("light", "dark"):
-        with new_page(browser, scheme=scheme, still=True) as watched:  # type: ignore[arg-type]
+        with new_page(browser, scheme=scheme, still=True) as watched:
             tab = opened(watched, written)
             colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
             grounds.append(sum(map(int, re.findall(r"\d+", colour)[:3])))
