@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.report.conftest import Written
-from tests.support.browser import PHONE, Watched, new_page, serious_violations
+from tests.support.browser import PHONE, WIDE, Watched, new_page, serious_violations
 
 from twofold import Detector
 
@@ -182,9 +182,11 @@ def test_maps_show_under_the_pointer(page: Watched, written: Written) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Browser, written: Written, scheme: Any) -> None:
-    with new_page(browser, scheme=scheme) as watched:
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", WIDE), ("dark", PHONE)])
+def test_axe_finds_nothing_serious(
+    browser: Browser, written: Written, scheme: Any, size: tuple[int, int]
+) -> None:
+    with new_page(browser, scheme=scheme, size=size) as watched:
         tab = opened(watched, written)
         for details in tab.locator("details").all():
             details.locator("summary").click()

@@ -45,12 +45,14 @@ class Bar:
 
     Attributes:
         name: of the bar.
+        share: of an image's area, as text.
         value: of 0 to 100.
         low: lower end.
         high: upper end.
     """
 
     name: str
+    share: str
     value: float
     low: float
     high: float
@@ -135,7 +137,8 @@ def flaw_bars(flaws: VisibleFlaws | None) -> tuple[Bar, ...]:
     rows = zip(flaws.sides, flaws.shares, flaws.flagged, flaws.low, flaws.high, strict=True)
     return tuple(
         Bar(
-            f"{max(1, round(side))} x {max(1, round(side))} px ({percent(share)} of the image)",
+            f"{max(1, round(side))} x {max(1, round(side))} px",
+            percent(share),
             *(100.0 * value for value in values),
         )
         for side, share, *values in rows

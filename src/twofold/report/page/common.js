@@ -12,6 +12,9 @@ const state = {
   boxes: true, // in the viewer
 };
 
+// Pixels that a drawing has across; it is drawn in these, so that its letters keep their size.
+const widthOf = (id) => Math.max(280, byId(id).clientWidth);
+
 const byId = (id) => document.getElementById(id);
 
 // An element with attributes and children. Texts are only ever set as text, never as HTML.

@@ -51,7 +51,8 @@ function card(row) {
   } else {
     const [score, percentile, chance] = figures(row);
     parts.push(make("span", { class: "score" }, `score ${score[1]}`));
-    parts.push(make("span", {}, `percentile ${percentile[1]} · p ${chance[1]}`));
+    parts.push(make("span", {}, `percentile ${percentile[1]}`));
+    parts.push(make("span", {}, `p-value ${chance[1]}`));
   }
   const label = labelOf(row);
   if (label) parts.push(make("span", {}, label));

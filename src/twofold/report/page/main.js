@@ -26,6 +26,20 @@ byId("keys").addEventListener("click", showHelp);
 byId("help-close").addEventListener("click", () => byId("help").close());
 if (byId("heat")) byId("heat").addEventListener("click", toggleAllHeat);
 
+// Another width: draw again, once it has settled.
+let settling = 0;
+let width = window.innerWidth;
+window.addEventListener("resize", () => {
+  if (window.innerWidth === width) return; // a phone's bars come and go
+  width = window.innerWidth;
+  clearTimeout(settling);
+  settling = setTimeout(() => {
+    drawHistogram();
+    showThreshold();
+    showPlaces();
+  }, 150);
+});
+
 drawLegend();
 startGallery();
 startViewer();

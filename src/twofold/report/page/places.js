@@ -36,7 +36,8 @@ function showPlaces() {
   if (!data.places) return;
   const [found, nearer] = grouped();
   const all = Object.values(found).flat();
-  const [width, height, rim] = [720, 420, 14];
+  const [width, rim] = [widthOf("scatter"), 14];
+  const height = Math.round(Math.min(480, 0.6 * width));
   const bounds = [0, 1].map((k) => {
     const values = all.map((point) => point[k]);
     return [Math.min(...values), Math.max(...values)];

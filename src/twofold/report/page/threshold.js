@@ -1,6 +1,6 @@
 // The threshold: histograms of what it rests on and of these images, and a line to move.
 
-const SIZE = { width: 720, height: 250, left: 10, right: 710, middle: 125, tall: 100 };
+const SIZE = { width: 720, height: 250, left: 10, right: 710, middle: 125, tall: 105 };
 const BINS = 70;
 
 // Scores may have a long tail. The axis is even in asinh((score - middle) / spread): about linear
@@ -62,6 +62,8 @@ function drawHistogram() {
   const { calibration, weights, presumedUpTo, origin, value } = data.threshold;
   const fresh = data.scores.filter((score) => score !== null);
   setAxis(calibration, fresh);
+  SIZE.width = widthOf("histogram");
+  SIZE.right = SIZE.width - SIZE.left;
   const known = binned(calibration, weights);
   const now = binned(fresh);
   const highest = Math.max(...known, ...now);
@@ -74,9 +76,10 @@ function drawHistogram() {
   svg.append(makeSvg("line", { class: "axis", x1: SIZE.left, x2: SIZE.right, y1: SIZE.middle, y2: SIZE.middle }));
   const line = makeSvg("line", { class: "own", x1: xOf(value), x2: xOf(value), y1: 12, y2: 238 });
   svg.append(line, makeSvg("line", { class: "moved", id: "line", y1: 6, y2: 244 }));
-  for (let part = 0; part <= 6; part += 1) {
-    const score = offAxis(axis.low + (part / 6) * (axis.high - axis.low));
-    const anchor = part === 0 ? "start" : part === 6 ? "end" : "middle";
+  const ticks = SIZE.width < 600 ? 3 : 6;
+  for (let part = 0; part <= ticks; part += 1) {
+    const score = offAxis(axis.low + (part / ticks) * (axis.high - axis.low));
+    const anchor = part === 0 ? "start" : part === ticks ? "end" : "middle";
     svg.append(makeSvg("text", { x: xOf(score), y: 248, "text-anchor": anchor }, round(score, 3)));
   }
   const legend = make("ul", { class: "key" });
