@@ -21,33 +21,36 @@ Sides = tuple[int, int]
 _LARGE = (320, 288, 256, 224, 192, 160, 128)
 _SMALL = (320, 256, 192, 160, 128, 112, 96, 80, 64)
 _QUALITY = 72
-# Bytes of such a WebP of a photograph with much detail; those of most images are smaller.
+# Bytes of such a WebP: what any has, and a pixel of a photograph with much detail; those of most
+# images are smaller, so some are tried.
 _FIXED, _A_PIXEL = 300.0, 0.16
+_TRIED, _TRIED_SIDE = 12, 128
+# A mean of twelve is not exact, and small pictures have more detail a pixel.
+_SPARE = 1.5
 # Of four bytes of text, three are content.
 _AS_TEXT = 4 / 3
 _AT_A_TIME = 64
 
 
-def _text_bytes(side: int) -> float:
-    return (_FIXED + _A_PIXEL * side * side) * _AS_TEXT
-
-
-def plan(n_first: int, n_rest: int, budget: int) -> Sides:
+def plan(n_first: int, n_rest: int, budget: int, a_pixel: float = _A_PIXEL) -> Sides:
     """Sizes with which all pictures should fit.
 
     Args:
         n_first: pictures that matter most.
         n_rest: all others.
         budget: bytes of text for all of them.
+        a_pixel: bytes that a pixel takes.
     """
+
+    def cost(side: int) -> float:
+        return (_FIXED + a_pixel * side * side) * _AS_TEXT
+
     for large in _LARGE:
-        spent = n_first * _text_bytes(large)
+        spent = n_first * cost(large)
         if n_rest and spent > budget / 2 and large != _LARGE[-1]:
             continue
         fitting = (
-            small
-            for small in _SMALL
-            if small <= large and spent + n_rest * _text_bytes(small) <= budget
+            small for small in _SMALL if small <= large and spent + n_rest * cost(small) <= budget
         )
         small = next(fitting, None)
         if small is not None:
@@ -69,8 +72,8 @@ def draw(
     Returns:
         By row; an image that has gone or changed in the meantime has none.
     """
-    large, small = plan(len(first), len(rest), budget)
     whole = images.masked(None)
+    large, small = plan(len(first), len(rest), budget, _a_pixel(whole, [*first, *rest]))
     tasks = [(row, large) for row in first] + [(row, small) for row in rest]
     found: dict[int, str] = {}
     # Decoding lets go of Python's lock.
@@ -87,6 +90,19 @@ def draw(
                 budget -= len(text)
                 found[row] = text
     return found
+
+
+def _a_pixel(images: ImageSet, rows: Sequence[int]) -> float:
+    """Bytes that a pixel of these images takes, from some of them."""
+    if len(rows) <= _TRIED:
+        return _A_PIXEL
+    found = []
+    for row in rows[:: -(-len(rows) // _TRIED)]:
+        text = _one(images, row, _TRIED_SIDE)
+        if text is not None:
+            found.append(max(len(text) / _AS_TEXT - _FIXED, 0.0) / _TRIED_SIDE**2)
+    mean = sum(found) / len(found) if found else _A_PIXEL
+    return min(_A_PIXEL, _SPARE * mean)
 
 
 def _one(images: ImageSet, row: int, side: int) -> str | None:
