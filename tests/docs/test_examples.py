@@ -119,7 +119,7 @@ def run_shell(example: Example, page: Path) -> None:
 # Ten seconds to half a minute each: their commands go through fits, benchmarks and the demo.
 LONG = {
     *("README.md", "adding.md", "benchmark.md", "cli.md", "evidence.md", "eyes.md", "local.md"),
-    *("model-format.md", "thresholds.md"),
+    *("model-format.md", "report.md", "thresholds.md"),
 }
 
 
