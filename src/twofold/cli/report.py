@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from twofold.cli.destinations import check_file
 from twofold.cli.output import command, print_json, progress_bar
 from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, load_detector
 from twofold.errors import TwofoldError
+
+if TYPE_CHECKING:
+    from twofold.report import ReportFile
 
 __all__ = ["report"]
 
@@ -42,6 +45,13 @@ def report(
             detector.set_false_alarm_rate(false_alarm_rate)
         given = images[0] if len(images) == 1 else list(images)
         written = write_report(detector, given, out, labels=labels, model=model)
+    _tell(model, out, written, as_json=as_json)
+    if written.n_unusable == written.n_images:
+        raise TwofoldError("none of the images can be used")
+
+
+def _tell(model: str, out: str, written: ReportFile, *, as_json: bool) -> None:
+    """What was written."""
     if as_json:
         print_json(
             {
@@ -58,5 +68,3 @@ def report(
             f"{out}: {written.n_images} images, {written.n_flagged} flagged, "
             f"{written.n_unusable} unusable ({written.n_bytes / 1e6:.1f} MB)"
         )
-    if written.n_unusable == written.n_images:
-        raise TwofoldError("none of the images can be used")

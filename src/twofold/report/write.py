@@ -16,11 +16,11 @@ from twofold.images import ImageInput
 from twofold.report import content
 from twofold.report.facts import facts
 from twofold.report.labels import labels_of, measure
-from twofold.report.ladder import Step
+from twofold.report.ladder import Step, near
 from twofold.report.looking import Look, look
 from twofold.report.page import data_text, render, require_jinja
 from twofold.report.plots import curves, flaw_bars, gauges
-from twofold.report.words import answer, percent
+from twofold.report.words import Answer, answer, percent
 
 __all__ = ["ReportFile", "write_report"]
 
@@ -97,38 +97,16 @@ def _parts(
 ) -> dict[str, Any]:
     """All that the template is given."""
     result, threshold, evidence = seen.scores, detector.threshold_, detector.evidence_
-    n_usable = int(result.usable.sum())
-    limits = content.thresholds(detector, n_usable)
-    step = Step.of(detector.calibration_, threshold, n_usable)
-    low, high = threshold.value - limits["near"], threshold.value + limits["near"]
-    alike = content.normals(seen, detector.references_)
-    data: dict[str, Any] = {
-        "threshold": limits | {"own": [step.rate, step.value, step.expected, step.low, step.high]},
-        "places": content.places(seen, detector.references_),
-        "labels": None if labels is None else labels.tolist(),
-        **alike,
-    }
-    spent = len(data_text(data))
-    folder = path.resolve().parent
-    data |= content.gallery(seen, folder, low, spent)
+    step = Step.of(detector.calibration_, threshold, int(result.usable.sum()))
+    data = _data(detector, seen, path.resolve().parent, labels, step)
     measured = None if labels is None else measure(result.scores, labels, threshold.value)
     return {
-        "answer": answer(
-            n_images=len(result.names),
-            n_usable=n_usable,
-            n_flagged=int((result.anomalous == 1).sum()),
-            n_near=int(((result.scores >= low) & (result.scores <= high)).sum()),
-            step=step,
-            origin=threshold.origin,
-            evidence=evidence,
-            labelled=measured is not None,
-        ),
+        "answer": _answer(detector, seen, step, labelled=measured is not None),
         "data": data,
         "data_places": data["places"],
         "gauges": gauges(evidence),
         "flaws": evidence.visible_flaws,
         "bars": flaw_bars(evidence.visible_flaws),
-        "evidence": evidence,
         "notes": (*result.notes, *evidence.notes),
         "problems": result.problems[:_MOST_PROBLEMS],
         "n_problems": len(result.problems),
@@ -140,3 +118,37 @@ def _parts(
         "references": detector.references_ is not None,
         "has_maps": bool(seen.grids),
     }
+
+
+def _data(
+    detector: Detector,
+    seen: Look,
+    folder: Path,
+    labels: NDArray[np.int64] | None,
+    own: Step,
+) -> dict[str, Any]:
+    """What the scripts of the page read; pictures take what room the rest leaves."""
+    limits = content.thresholds(detector, int(seen.scores.usable.sum()))
+    data: dict[str, Any] = {
+        "threshold": limits | {"own": [own.rate, own.value, own.expected, own.low, own.high]},
+        "places": content.places(seen, detector.references_),
+        "labels": None if labels is None else labels.tolist(),
+        **content.normals(seen, detector.references_),
+    }
+    spent = len(data_text(data))
+    return data | content.gallery(seen, folder, own.value - limits["near"], spent)
+
+
+def _answer(detector: Detector, seen: Look, step: Step, *, labelled: bool) -> Answer:
+    scores = seen.scores.scores
+    apart = np.abs(scores - step.value)
+    return answer(
+        n_images=len(scores),
+        n_usable=int(seen.scores.usable.sum()),
+        n_flagged=int((seen.scores.anomalous == 1).sum()),
+        n_near=int((apart <= near(detector.calibration_, step.value)).sum()),
+        step=step,
+        origin=detector.threshold_.origin,
+        evidence=detector.evidence_,
+        labelled=labelled,
+    )
