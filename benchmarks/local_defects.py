@@ -33,7 +33,6 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 
 from twofold.benchmark.elpv import load_cells
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.pixel_metrics import pixel_auroc, pro
 from twofold.detector.maps import draw_overlay
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
@@ -41,6 +40,7 @@ from twofold.encoders.encoder import load_encoder
 from twofold.images import ImageSet
 from twofold.method_table import METHODS
 from twofold.methods import Fit, FitData, Method, parse_config
+from twofold.metrics import auroc
 from twofold.synthetic import DEFECTS, SHIFTS, add_defect, shift_image
 
 Pixels = NDArray[np.uint8]

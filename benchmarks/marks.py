@@ -30,8 +30,8 @@ from auto_tables import collected, table
 from marks_picture import draw
 from numpy.typing import NDArray
 
-from twofold.benchmark.metrics import auroc
 from twofold.marks import RATES, Estimate, clopper_pearson, draw_design, estimate
+from twofold.metrics import auroc
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]

@@ -25,10 +25,10 @@ from other_directions import OUTPUTS, SYSTEMS
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.encoders.encoder import load_encoder
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
+from twofold.metrics import auroc
 
 SHARES = (0.05, 0.1, 0.2)
 # The class that the anomalies are of, so many places further in the list.

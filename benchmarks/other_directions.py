@@ -23,11 +23,11 @@ from auto_tables import Key, collected, direction, lost, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.encoders.encoder import load_encoder
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
+from twofold.metrics import auroc
 
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "`auto`": ("auto", {}),

@@ -35,13 +35,13 @@ from twofold.benchmark.criteria import (
     stability,
 )
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.densities import fit_trimmed, power_normalise
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.pixels import encode_pixels
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
+from twofold.metrics import auroc
 from twofold.training import forward_all
 
 Options = Mapping[str, Any]

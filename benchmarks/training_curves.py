@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.presets import load_preset
 from twofold.benchmark.protocol import Split, uda_inductive
 from twofold.encoders.encode import EncodedImages
@@ -33,6 +32,7 @@ from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
 from twofold.methods.rows import first_by_name
+from twofold.metrics import auroc
 
 SYSTEMS = (
     "paper",

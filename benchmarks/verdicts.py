@@ -32,13 +32,13 @@ from numpy.typing import NDArray
 
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.densities import power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import load_encoder
 from twofold.evidence import DO_NOT_TRUST, judge, study
 from twofold.method_table import METHODS
 from twofold.methods import FitData, parse_config
+from twofold.metrics import auroc
 
 AUTO = METHODS.load("auto")
 CONFIG = parse_config(AUTO, {"locality": "global"})

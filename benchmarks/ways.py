@@ -20,11 +20,11 @@ from auto_tables import collected, direction, read_lines, table
 
 from twofold.benchmark.bank import Bank
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.encoders.encoder import load_encoder
 from twofold.method_table import METHODS
 from twofold.methods import Diagnostics, FitData, Method, parse_config
+from twofold.metrics import auroc
 
 WITH, WITHOUT = "with places", "without places"
 

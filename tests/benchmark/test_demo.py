@@ -60,7 +60,7 @@ def test_a_small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         f"{name}.{kind}"
         for name in ("mono-to-poly", "poly-to-mono")
-        for kind in ("csv", "png", "twofold")
+        for kind in ("csv", "html", "png", "twofold")
     ]
     with (tmp_path / "out" / "mono-to-poly.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

@@ -15,7 +15,6 @@ from tests.support.trees import make_tree
 
 from twofold.benchmark import runner
 from twofold.benchmark.datasets import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.plan import Variant
 from twofold.benchmark.protocol import uda_inductive
 from twofold.encoders import scales
@@ -24,6 +23,7 @@ from twofold.errors import ImageSourceError
 from twofold.images import ImageSet
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Found
+from twofold.metrics import auroc
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from tests.support.small_samples import KINDS, SIZES, STATES, end, partner, sample, within
 
-from twofold.benchmark.metrics import (
+from twofold.benchmark.pixel_metrics import pixel_auroc, pro
+from twofold.errors import ConfigError, UsageError
+from twofold.metrics import (
     auroc,
     average_precision,
     bootstrap,
     fpr_at_tpr,
     proportion,
 )
-from twofold.benchmark.pixel_metrics import pixel_auroc, pro
-from twofold.errors import ConfigError, UsageError
 
 
 @KINDS

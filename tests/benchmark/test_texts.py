@@ -12,10 +12,10 @@ from tests.support.cells import plan, rows, run
 from tests.support.texts import toy_with_text, vector_of
 
 from twofold.benchmark.datasets import DATASETS
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.encoders.encode import FrozenEncoder
 from twofold.images import ImageSet
+from twofold.metrics import auroc
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

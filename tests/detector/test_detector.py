@@ -14,7 +14,6 @@ from tests.support import toy
 from tests.support.each_method import each_method
 
 from twofold import Detector
-from twofold.benchmark.metrics import auroc
 from twofold.defaults import DEFAULT_ENCODER, DEFAULT_METHOD
 from twofold.errors import (
     ConfigError,
@@ -23,6 +22,7 @@ from twofold.errors import (
     UsageError,
 )
 from twofold.method_table import METHODS
+from twofold.metrics import auroc
 
 
 def test_parameters_are_stored_as_they_are() -> None:

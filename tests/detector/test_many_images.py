@@ -12,7 +12,6 @@ from tests.detector.cases import QUICK, Make, Write, same
 from tests.support import toy
 
 from twofold import Detector
-from twofold.benchmark.metrics import auroc
 from twofold.detector import reading
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import Engine, make_engine
@@ -22,6 +21,7 @@ from twofold.errors import (
     ImageSourceError,
 )
 from twofold.method_table import METHODS
+from twofold.metrics import auroc
 
 
 def test_chunks_change_nothing(

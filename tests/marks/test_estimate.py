@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom, kstest
 
-from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError, UsageError
 from twofold.marks import RATES, Estimate, Estimates, draw_design, estimate
 from twofold.marks.area import area_of_ranks
 from twofold.marks.cells import Cells, count_cells, point_rates
 from twofold.marks.completion import complete
+from twofold.metrics import auroc
 
 
 def population(

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from tests.support import toy
 
-from twofold.benchmark.metrics import auroc
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import (
     CollapseError,
@@ -23,6 +22,7 @@ from twofold.errors import (
     TwofoldError,
 )
 from twofold.methods import FitData, Method, Need, parse_config
+from twofold.metrics import auroc
 
 MethodClass = type[Method]
 Array = NDArray[Any]

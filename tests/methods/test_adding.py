@@ -12,9 +12,9 @@ from tests.methods.contract import CHECKS
 from tests.support import toy
 
 from twofold import Detector
-from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError
 from twofold.method_table import METHODS
+from twofold.metrics import auroc
 
 SOURCE = '''
 """Distance to the median of the target pool."""

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from twofold.benchmark.metrics import auroc
 from twofold.encoders.backbone import Backbone
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
@@ -28,6 +27,7 @@ from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessin
 from twofold.images import find_images
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, MethodConfig, parse_config
+from twofold.metrics import auroc
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

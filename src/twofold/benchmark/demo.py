@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.benchmark.elpv import DOMAINS, Cells, load_cells
-from twofold.benchmark.metrics import auroc, average_precision
 from twofold.benchmark.montage import Row, draw_montage
 from twofold.benchmark.protocol import Split, uda_inductive
 from twofold.detector import Detector
@@ -25,6 +24,8 @@ from twofold.files import write_whole
 from twofold.images import ImageSet
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
+from twofold.metrics import auroc, average_precision
+from twofold.report import require_jinja, write_report
 from twofold.spreadsheet import csv_text
 
 __all__ = ["DEMO_METHODS", "METRICS", "run_demo"]
@@ -49,7 +50,7 @@ class _Domain:
 
 
 def run_demo(out: Path, report: Report) -> dict[str, Any]:
-    """Run every method in both directions and write scores, models and pictures.
+    """Run every method in both directions and write scores, models, pictures and reports.
 
     Args:
         out: folder to write into.
@@ -61,9 +62,10 @@ def run_demo(out: Path, report: Report) -> dict[str, Any]:
         ``uses_labels``; ``seconds``; ``files``.
 
     Raises:
-        TwofoldError: the dataset is missing or ``out`` cannot be written.
+        TwofoldError: the dataset or jinja2 is missing, or ``out`` cannot be written.
     """
     start = time.perf_counter()
+    require_jinja()
     out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder()
     frozen = FrozenEncoder(encoder, _outputs(), cache=default_cache())
@@ -79,10 +81,13 @@ def run_demo(out: Path, report: Report) -> dict[str, Any]:
                 domains[target].cells.labels, anomaly_share=_ANOMALY_SHARE, random_state=state
             )
             for name in DEMO_METHODS:
-                detector = _fit(name, encoder, domains[source], domains[target], split, state)
+                shown = name == "auto" and state == _RANDOM_STATES[0]
+                detector = _fit(
+                    name, encoder, domains[source], domains[target], split, state, studied=shown
+                )
                 figures, scores = _test(detector, domains[target], split)
                 runs[name].append(figures)
-                if name == "auto" and state == _RANDOM_STATES[0]:
+                if shown:
                     files += _write(
                         out, f"{source}-to-{target}", detector, domains[target], split, scores
                     )
@@ -109,7 +114,14 @@ def _encode(name: str, frozen: FrozenEncoder, report: Report) -> _Domain:
 
 
 def _fit(
-    name: str, encoder: Encoder, source: _Domain, target: _Domain, split: Split, state: int
+    name: str,
+    encoder: Encoder,
+    source: _Domain,
+    target: _Domain,
+    split: Split,
+    state: int,
+    *,
+    studied: bool,
 ) -> Detector:
     method_class = METHODS.load(name)
     method = method_class(encoder, parse_config(method_class, _options(method_class)))
@@ -122,7 +134,8 @@ def _fit(
     with warnings.catch_warnings():
         # What they say (a threshold that rests on the source) is a column of the table.
         warnings.simplefilter("ignore", UserWarning)
-        return Detector(method=name, random_state=state).fit_encoded(method, data, pool=pool)
+        detector = Detector(method=name, random_state=state)
+        return detector.fit_encoded(method, data, pool=pool, studied=studied)
 
 
 def _outputs() -> tuple[str, ...]:
@@ -167,8 +180,10 @@ def _write(
     split: Split,
     scores: NDArray[np.float64],
 ) -> list[str]:
-    """The model, the test scores and the picture of one direction."""
-    model, table, picture = out / f"{name}.twofold", out / f"{name}.csv", out / f"{name}.png"
+    """The model, the test scores, the picture and the report of one direction."""
+    model, table, picture, page = (
+        out / f"{name}.{kind}" for kind in ("twofold", "csv", "png", "html")
+    )
     detector.save(model)
     paths = [target.cells.paths[row] for row in split.test]
     try:
@@ -190,9 +205,10 @@ def _write(
             ],
             picture,
         )
+        write_report(detector, paths, page, labels=split.test_labels, model=model)
     except OSError as error:
         raise TwofoldError(f"cannot write into {out}: {error.strerror}") from error
-    return [str(model), str(table), str(picture)]
+    return [str(model), str(table), str(picture), str(page)]
 
 
 def _row(

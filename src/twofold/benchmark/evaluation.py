@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twofold.benchmark.metrics import (
+from twofold.detector import Scores
+from twofold.errors import NotEnoughImagesError
+from twofold.metrics import (
     Estimate,
     auroc,
     average_precision,
@@ -12,8 +14,6 @@ from twofold.benchmark.metrics import (
     fpr_at_tpr,
     proportion,
 )
-from twofold.detector import Scores
-from twofold.errors import NotEnoughImagesError
 
 __all__ = ["evaluate_scores"]
 

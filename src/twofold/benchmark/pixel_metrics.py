@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from twofold.benchmark.metrics import auroc
 from twofold.errors import ConfigError, UsageError
+from twofold.metrics import auroc
 
 __all__ = ["pixel_auroc", "pro"]
 

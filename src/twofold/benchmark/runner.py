@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from twofold import __version__
 from twofold.benchmark.bank import Bank, Stock, no_shift_rows
 from twofold.benchmark.diagnostics import best_epoch, diagnostics
-from twofold.benchmark.metrics import auroc, average_precision, fpr_at_tpr
 from twofold.benchmark.plan import Cell, Plan, Variant, configuration_id
 from twofold.benchmark.protocol import PROTOCOLS, Split
 from twofold.benchmark.results import RESULTS_FILE, ResultsFile, row_key
@@ -28,6 +27,7 @@ from twofold.encoders.pixels import LAZY_OUTPUTS
 from twofold.encoders.text import text_digest
 from twofold.errors import ConfigError, TwofoldError
 from twofold.methods import FitData, first_by_name
+from twofold.metrics import auroc, average_precision, fpr_at_tpr
 
 __all__ = ["Encoders", "run_benchmark"]
 

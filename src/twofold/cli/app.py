@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import bench, certify, check, demo, encoders, info, review, score, tables, work
+from twofold.cli import (
+    bench,
+    certify,
+    check,
+    demo,
+    encoders,
+    info,
+    report,
+    review,
+    score,
+    tables,
+    work,
+)
 
 __all__ = ["app", "main"]
 
@@ -41,6 +53,7 @@ def _root(
 
 app.command()(work.fit)
 app.command()(score.score)
+app.command()(report.report)
 app.command()(work.evaluate)
 app.command()(review.review)
 app.command()(certify.certify)

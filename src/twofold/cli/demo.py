@@ -15,7 +15,9 @@ __all__ = ["demo"]
 
 @command
 def demo(
-    out: Annotated[str, typer.Option(help="Folder for scores, models and pictures.")] = "demo-out",
+    out: Annotated[
+        str, typer.Option(help="Folder for scores, models, pictures and reports.")
+    ] = "demo-out",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on stdout.")
     ] = False,

@@ -118,6 +118,12 @@ def fit(
     embed_weights: Annotated[
         bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
     ] = False,
+    no_references: Annotated[
+        bool,
+        typer.Option(
+            "--no-references", help="Keep no small pictures of presumed normals for reports."
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -152,7 +158,7 @@ def fit(
             source_anomalies=source_anomalies,
             groups=groups,
         )
-    detector.save(out, embed_weights=embed_weights)
+    detector.save(out, embed_weights=embed_weights, references=not no_references)
     _tell_fit(detector, out, as_json=as_json)
 
 

@@ -74,6 +74,7 @@ class Detector(Scoring, Estimator):
         threshold_: the decision rule.
         method_: the fitted method.
         sight_: bit depth and masks with which images are read from now on.
+        references_: presumed normals to show beside new images; None of a model without.
 
     Example:
         >>> detector = Detector().fit(source="line_a/good", target="line_b/unlabelled")
@@ -189,7 +190,8 @@ class Detector(Scoring, Estimator):
             method: freshly made.
             data: exactly what the method declares.
             pool: target images for the evidence where the method does not see them.
-            studied: gather findings and a verdict, which takes seconds and the pooled vectors.
+            studied: gather findings, a verdict and reference images, which takes seconds and the
+                pooled vectors.
         """
         check_parameters(self.get_params())
         seen = data.target_pool if pool is None else pool
@@ -246,21 +248,26 @@ class Detector(Scoring, Estimator):
                 given is not None and given.masks is not None and given.masks.by_name,
             ),
         )
-        self.random_state_ = seed
+        self.random_state_, self.references_ = seed, fitted.references
         self._keep_seen(fitted.seen_scores)
 
-    def save(self, path: str | Path, *, embed_weights: bool = False) -> None:
+    def save(
+        self, path: str | Path, *, embed_weights: bool = False, references: bool = True
+    ) -> None:
         """Write a model folder: JSON and safetensors with hashes, no pickle.
 
         Args:
             path: a new folder, or an existing model to replace.
             embed_weights: put the encoder's weights inside, so that nothing outside is needed.
+            references: keep small pictures of up to 200 presumed normals of either domain, which
+                a report shows beside new images; False keeps no picture of any image.
 
         Raises:
             BundleError: the folder cannot be written or is something else.
         """
         self._require_fitted()
         require_flag(embed_weights, "embed_weights")
+        require_flag(references, "references")
         content = DetectorFile(
             method=self.method_,
             threshold=self.threshold_,
@@ -269,6 +276,7 @@ class Detector(Scoring, Estimator):
             random_state=self.random_state_,
             sight=self.sight_,
             rule=self.calibration,
+            references=self.references_ if references else None,
         )
         write_detector(path, content, embed_weights=embed_weights)
 
@@ -301,6 +309,7 @@ class Detector(Scoring, Estimator):
             method, content.threshold, content.evidence, content.calibration, content.sight
         )
         detector.random_state_ = content.random_state
+        detector.references_ = content.references
         # Embedded weights have no file: they stay at hand for a second fit.
         detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)
         return detector

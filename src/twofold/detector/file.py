@@ -17,6 +17,7 @@ from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
 from twofold.detector.kept_mask import MaskKind, mask_arrays, mask_kind, read_sight
 from twofold.detector.looking import Sight
+from twofold.detector.references import References, read_references, reference_arrays
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.outputs import output_digest
 from twofold.encoders.pixels import LAZY_OUTPUTS
@@ -53,6 +54,7 @@ class DetectorFile:
         random_state: the seed that was used.
         sight: bit depth and masks of images.
         rule: of the calibration as the user asked for it; a source has none of its own.
+        references: presumed normals to show beside new images, or None.
     """
 
     method: Method
@@ -62,6 +64,7 @@ class DetectorFile:
     random_state: int
     sight: Sight
     rule: Rule
+    references: References | None = None
 
 
 class _EncoderHeader(BaseModel):
@@ -140,7 +143,7 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
     tensors = {_METHOD + name: array for name, array in method.state().items()}
     tensors[_CALIBRATION + "scores"] = content.calibration.scores
     tensors[_CALIBRATION + "weights"] = content.calibration.weights
-    tensors |= mask_arrays(content.sight)
+    tensors |= mask_arrays(content.sight) | reference_arrays(content.references)
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
@@ -185,6 +188,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         random_state=header.random_state,
         sight=read_sight(bundle, header.bit_depth, header.mask),
         rule=header.calibration,
+        references=read_references(bundle),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_CALIBRATION
 from twofold.densities import power_normalise
+from twofold.detector.references import References, reference_images
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import (
     Evidence,
@@ -40,6 +41,7 @@ class Fitted:
         calibration: out-of-sample scores that the decision rule is read off.
         seen_scores: float64 (n,), of the pool, or of the source where there is none; each from a
             fit that has not seen its image.
+        references: images kept to be shown beside new ones; None where they were not asked for.
     """
 
     model: Method
@@ -47,6 +49,7 @@ class Fitted:
     evidence: Evidence
     calibration: Calibration
     seen_scores: Array
+    references: References | None = None
 
 
 def fit_method(
@@ -71,7 +74,8 @@ def fit_method(
             see them.
         false_alarm_rate: stated.
         random_state: of everything.
-        studied: whether to run the tests behind the verdict, which take some seconds.
+        studied: whether to run the tests behind the verdict, which take some seconds, and to keep
+            reference images.
         progress: told about the training.
         rule: of the calibration.
         notes: on the files, for the evidence.
@@ -90,6 +94,7 @@ def fit_method(
             false_alarm_rate=false_alarm_rate,
             random_state=random_state,
         )
+    references = reference_images(data.source, pool, seen, threshold.value) if studied else None
     evidence = collect_evidence(
         data.source,
         pool,
@@ -101,7 +106,7 @@ def fit_method(
         bit_depths=bit_depths,
         visible_flaws=seen_flaws(fit, rule, false_alarm_rate),
     )
-    return Fitted(fit.model, threshold, evidence, calibration, seen)
+    return Fitted(fit.model, threshold, evidence, calibration, seen, references)
 
 
 def calibrated(own: OutOfSample, rule: Rule) -> Calibration:

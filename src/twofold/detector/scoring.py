@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -15,18 +15,36 @@ from twofold.detector.locating import Locating
 from twofold.detector.looking import Sight
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress
+from twofold.detector.references import References
 from twofold.detector.scores import Scores
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.outputs import EngineKind
 from twofold.errors import ConfigError
 from twofold.evidence import Evidence
-from twofold.images import ImageInput, Problem
+from twofold.images import ImageInput, ImageSet, Problem
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 
-__all__ = ["Scoring"]
+__all__ = ["Portion", "Scoring"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some of the images that are scored, as the detector sees them.
+
+    Attributes:
+        rows: int64 (m,), the usable ones of the portion among the images as given.
+        encoded: these, with the method's outputs and ``pooled``.
+        scores: float64 (m,).
+        grids: float64 (m, g, g), their maps as the method makes them; None of one without maps.
+    """
+
+    rows: NDArray[np.int64]
+    encoded: EncodedImages
+    scores: Array
+    grids: Array | None
 
 
 class Scoring(Locating):
@@ -42,6 +60,7 @@ class Scoring(Locating):
         threshold_: the decision rule; as a number, the score above which an image is anomalous.
         evidence_: about the fit, and what the threshold's rate means.
         calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
+        references_: presumed normals to show beside new images; None of a model without.
         decision_scores_: after ``fit``: out-of-sample scores of the images that it saw.
         labels_: after ``fit``: the decisions on these.
     """
@@ -49,6 +68,7 @@ class Scoring(Locating):
     threshold_: Threshold
     evidence_: Evidence
     calibration_: Calibration
+    references_: References | None
     decision_scores_: Array
     labels_: NDArray[np.int64]
 
@@ -148,6 +168,34 @@ class Scoring(Locating):
         return self._judge(
             found.names, scores, tuple(problems), threshold, false_discovery_rate, notes
         )
+
+    def examine(self, images: ImageInput, each: Callable[[ImageSet, Portion], None]) -> Scores:
+        """Like :meth:`score` at the detector's own rate, and hands on what was seen.
+
+        Args:
+            images: to judge.
+            each: called with the images as found and each portion of them, in order.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
+        """
+        self._require_fitted()
+        found, with_maps = self._find(images), self.method_.config.has_maps()
+        scores = np.full(len(found), np.nan)
+        problems: list[Problem] = []
+        for rows, encoded in self._reader(self.method_, "pooled").chunks(found):
+            portion = Portion(
+                rows[encoded.kept],
+                encoded,
+                self.method_.score(encoded),
+                self.method_.anomaly_map(encoded) if with_maps and len(encoded) else None,
+            )
+            scores[portion.rows] = portion.scores
+            problems += encoded.problems
+            each(found, portion)
+        notes = self._notes(found)
+        return self._judge(found.names, scores, tuple(problems), self.threshold_, notes=notes)
 
     def score_encoded(self, images: EncodedImages) -> Scores:
         """Like :meth:`score` for images that are encoded already."""

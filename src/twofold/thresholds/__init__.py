@@ -1,6 +1,7 @@
 """Decision thresholds at a stated false-alarm rate, and p-values."""
 
 from twofold.thresholds._rates import check_rate
+from twofold.thresholds.alarms import FalseAlarms, false_alarms
 from twofold.thresholds.calibration import Calibration, Origin, Rule, ScoreScale
 from twofold.thresholds.conformal import (
     Threshold,
@@ -16,6 +17,7 @@ from twofold.thresholds.tails import Tail, fit_tail
 
 __all__ = [
     "Calibration",
+    "FalseAlarms",
     "Origin",
     "Rule",
     "ScoreScale",
@@ -25,6 +27,7 @@ __all__ = [
     "benjamini_yekutieli",
     "check_rate",
     "conformal_quantile",
+    "false_alarms",
     "find_groups",
     "fit_tail",
     "fit_threshold",

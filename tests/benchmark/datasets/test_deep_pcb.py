@@ -11,9 +11,9 @@ from PIL import Image
 
 from twofold import Detector
 from twofold.benchmark.datasets.deep_pcb import DeepPcb
-from twofold.benchmark.metrics import auroc
 from twofold.benchmark.protocol import uda_inductive
 from twofold.errors import ImageSourceError
+from twofold.metrics import auroc
 
 REAL = os.environ.get("TWOFOLD_PCB")
 

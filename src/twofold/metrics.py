@@ -11,7 +11,15 @@ from scipy.stats import binomtest, rankdata
 
 from twofold.errors import ConfigError, UsageError
 
-__all__ = ["Estimate", "auroc", "average_precision", "bootstrap", "fpr_at_tpr", "proportion"]
+__all__ = [
+    "Estimate",
+    "auroc",
+    "average_precision",
+    "bootstrap",
+    "counts_above",
+    "fpr_at_tpr",
+    "proportion",
+]
 
 Array = NDArray[np.float64]
 Metric = Callable[[Array, Array], float]
@@ -66,7 +74,7 @@ def average_precision(normal: Array, anomalous: Array) -> float:
     It depends on the share of anomalies: its chance level is that share.
     """
     normal, anomalous = _checked(normal, anomalous)
-    hits, alarms = _cumulative(normal, anomalous)
+    hits, alarms = counts_above(normal, anomalous)
     recall = hits / len(anomalous)
     precision = hits / (hits + alarms)
     return float((np.diff(recall, prepend=0.0) * precision).sum())
@@ -84,13 +92,21 @@ def fpr_at_tpr(normal: Array, anomalous: Array, tpr: float = 0.95) -> float:
     if not 0 < tpr <= 1:
         raise ConfigError(f"tpr must be above 0 and at most 1, not {tpr}")
     normal, anomalous = _checked(normal, anomalous)
-    hits, alarms = _cumulative(normal, anomalous)
+    hits, alarms = counts_above(normal, anomalous)
     first = int(np.argmax(hits >= tpr * len(anomalous) - 1e-9))
     return float(alarms[first] / len(normal))
 
 
-def _cumulative(normal: Array, anomalous: Array) -> tuple[Array, Array]:
-    """Anomalies and normals at or above each distinct score, from the highest score down."""
+def counts_above(normal: Array, anomalous: Array) -> tuple[Array, Array]:
+    """Anomalies and normals at or above each distinct score, from the highest score down.
+
+    Args:
+        normal: scores of normal images, (n,).
+        anomalous: scores of anomalous images, (m,).
+
+    Returns:
+        float64 (levels,) each.
+    """
     levels = np.unique(np.concatenate([normal, anomalous]))[::-1]
     hits = len(anomalous) - np.searchsorted(np.sort(anomalous), levels, side="left")
     alarms = len(normal) - np.searchsorted(np.sort(normal), levels, side="left")

@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from twofold.benchmark.metrics import (
+from twofold.errors import UsageError
+from twofold.metrics import (
     auroc,
     average_precision,
     bootstrap,
     fpr_at_tpr,
     proportion,
 )
-from twofold.errors import UsageError
 
 Array = NDArray[np.float64]
 SHAPES = [(1, 1), (1, 9), (7, 1), (50, 20), (200, 3), (300, 300)]
