@@ -20,7 +20,18 @@ from twofold.errors import BundleError
 Run = Callable[..., Result]
 
 COMMANDS = {
-    *("fit", "score", "evaluate", "check", "methods", "encoders", "doctor", "demo", "bench"),
+    *(
+        "fit",
+        "score",
+        "report",
+        "evaluate",
+        "check",
+        "methods",
+        "encoders",
+        "doctor",
+        "demo",
+        "bench",
+    ),
     "tables",
 }
 
