@@ -20,8 +20,8 @@ from twofold.errors import BundleError
 Run = Callable[..., Result]
 
 COMMANDS = {
-    *("fit", "score", "evaluate", "check", "methods", "encoders", "doctor", "demo", "bench"),
-    *("certify", "review", "tables"),
+    *("fit", "score", "report", "evaluate", "check", "methods", "encoders", "doctor", "demo"),
+    *("bench", "certify", "review", "tables"),
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from tests.support import toy
 from tests.support.browser import browser, page  # noqa: F401 - fixtures
@@ -29,25 +31,33 @@ HOSTILE = (
 """Names of files that are code, markup or an address to a careless page."""
 
 
-@pytest.fixture(scope="session")
-def toy_world() -> Iterator[toy.World]:
-    """The encoder `toy` is there while tests of this folder run, and no cache."""
+@contextmanager
+def toys() -> Iterator[None]:
+    """The encoder `toy` is there, and no cache, within the block alone."""
     with pytest.MonkeyPatch.context() as patch, toy.registered():
         patch.setenv("TWOFOLD_CACHE", "off")
-        yield toy.make_world()
+        yield
 
 
-def fit(world: toy.World) -> Detector:
-    detector = Detector(
-        encoder=toy.ENCODER, weights="random", engine="torch", options={"effort": "fast"}
-    )
-    return detector.fit(world.source, world.pool)
+@pytest.fixture(autouse=True)
+def isolated() -> Iterator[None]:
+    with toys():
+        yield
+
+
+@pytest.fixture(scope="session")
+def toy_world() -> toy.World:
+    return toy.make_world()
 
 
 @pytest.fixture(scope="session")
 def detector(toy_world: toy.World) -> Detector:
     """Fitted with its reference images; do not fit it again."""
-    return fit(toy_world)
+    found = Detector(
+        encoder=toy.ENCODER, weights="random", engine="torch", options={"effort": "fast"}
+    )
+    with toys():
+        return found.fit(toy_world.source, toy_world.pool)
 
 
 def write_images(folder: Path, world: toy.World) -> list[int]:
@@ -86,16 +96,16 @@ def written(
     folder = tmp_path_factory.mktemp("report")
     write_images(folder / "images", toy_world)
     out = folder / "report.html"
-    file = write_report(
-        detector, folder / "images", out, labels=folder / "labels.csv", model="no/such<model>"
-    )
+    with toys():
+        file = write_report(
+            detector, folder / "images", out, labels=folder / "labels.csv", model="no/such<model>"
+        )
     return Written(file, folder, out.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
-def scores(detector: Detector, written: Written) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def scores(detector: Detector, written: Written) -> NDArray[np.float64]:
     """Of the images of the page, in their order."""
-    found: np.ndarray[tuple[int], np.dtype[np.float64]] = detector.score(
-        written.folder / "images"
-    ).scores
-    return found
+    with toys():
+        found = detector.score(written.folder / "images").scores
+    return np.asarray(found)

@@ -104,7 +104,7 @@ def test_the_threshold_moves_flags_counts_and_map(
     slider = tab.locator("#slider")
     slider.focus()
     tab.keyboard.press("End")
-    tab.wait_for_function("document.querySelectorAll('#cards .card').length <= 1")
+    tab.locator(CARDS).nth(1).wait_for(state="detached")
     assert re.search(r": [01] of 60", tab.inner_text("#alarms"))
     flagged = tab.locator("#groups tbody tr").last.locator("td").first.inner_text()
     assert flagged in ("0", "1")
@@ -146,8 +146,8 @@ def test_everything_by_keyboard(page: Watched, written: Written) -> None:
     assert not tab.locator("#viewer canvas").is_visible()
     tab.keyboard.press("Escape")
     tab.locator("#viewer").wait_for(state="hidden")
-    tab.wait_for_function("document.activeElement.matches('.card')")
-    assert tab.evaluate(row) == cards.nth(2).get_attribute("data-row")  # where the viewer was
+    place = cards.nth(2).get_attribute("data-row")
+    tab.locator(f"{CARDS}[data-row='{place}']:focus").wait_for()  # where the viewer was
     quiet(page)
 
 

@@ -106,6 +106,9 @@ def new_page(
 ) -> Iterator[Watched]:
     """A fresh page.
 
+    Where a page's content security policy forbids `eval`, wait for elements
+    (``locator(...).wait_for``): ``wait_for_function`` needs it.
+
     Args:
         browser: started.
         size: of the window.
