@@ -178,7 +178,9 @@ def test_maps_show_under_the_pointer(page: Watched, written: Written) -> None:
     tab.hover("h1")
     assert not first.locator("canvas").is_visible()
     tab.click("#heat")
-    assert tab.locator(f"{CARDS} canvas:visible").count() == written.file.n_flagged
+    # Pictures come when their cards are near the window, and their maps with them.
+    tab.locator(f"{CARDS} canvas").nth(written.file.n_flagged - 1).wait_for(state="attached")
+    assert tab.locator(f"{CARDS} canvas[hidden]").count() == 0
     quiet(page)
 
 
