@@ -1,0 +1,156 @@
+"""What marks teach a detector: a direction among whole images, as far as the marks bear it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import UsageError
+from twofold.marks._checks import checked_marks
+from twofold.marks.logistic import fit_logistic, log_loss
+
+__all__ = ["STRENGTHS", "Correction", "fit_correction"]
+
+Array = NDArray[np.float64]
+
+STRENGTHS = (0.3, 1.0, 3.0, 10.0)
+"""Prior variances of the logit along the direction, in a typical normal image; half decades."""
+# Presumed normals that stand beside the marks. More say little that these do not, and cost cubes.
+_MOST_PRESUMED = 300
+# All of them together count half as much as the marks: a wrong presumption is outvoted.
+_PRESUMED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The log odds of being marked anomalous, from a detector's score and an image's vector.
+
+    Attributes:
+        center: of the detector's scores, their median over the pool.
+        spread: of these, from their quartiles.
+        slope: of the standardised score in the log odds.
+        mean: float64 (d,), of the vectors of presumed normals.
+        direction: float64 (d,), along which marks say that images become anomalous.
+        intercept: of the log odds.
+        without: weight of the fit without a direction, in [0, 1].
+    """
+
+    center: float
+    spread: float
+    slope: float
+    mean: Array
+    direction: Array
+    intercept: float
+    without: float
+
+    def scores(self, scores: Array, vectors: Array) -> Array:
+        """Corrected scores, float64 (n,), larger = more anomalous.
+
+        Args:
+            scores: float64 (n,), of the detector.
+            vectors: float64 (n, d), of the same images.
+        """
+        own = (np.asarray(scores, dtype=np.float64) - self.center) / self.spread
+        # Row by row, so that an image's bits do not depend on its neighbours.
+        along = np.einsum("nd,d->n", vectors - self.mean, self.direction)
+        return np.asarray(self.intercept + self.slope * own + along)
+
+
+def fit_correction(
+    scores: Array,
+    vectors: Array,
+    marks: NDArray[np.floating],
+    presumed: NDArray[np.bool_],
+    *,
+    random_state: int = 0,
+) -> Correction | None:
+    """Learn from marks how images of these become anomalous.
+
+    Logistic regression of the marks on the standardised score, whose slope is presumed to be 1,
+    and on the vector, whose direction is presumed to be nothing: normal priors, of variance 1 for
+    the slope and of one of :data:`STRENGTHS` for the direction. Images that are asked for by their
+    score need no weights for that, as the score is among what is fitted. Presumed normals stand
+    beside the marks as normal, together with half their weight.
+
+    How strong the direction may be, the marks say themselves: fits of all strengths, and one
+    without a direction, are averaged with weights by the likelihood of each mark under the fit
+    without it (pseudo-BMA; Yao et al. 2018, Bayesian Analysis 13). One without a direction, which
+    ranks images as before, has half of the weight beforehand.
+
+    Args:
+        scores: float64 (n,), of the detector, out of sample, of pool and marked images.
+        vectors: float64 (n, d), normalised, of the same images.
+        marks: float (n,): 1 anomalous, 0 normal, NaN not marked.
+        presumed: bool (n,), images without a mark that are presumed normal.
+        random_state: of the draw among these, where there are more than 300.
+
+    Returns:
+        None where marks of one kind are missing: they say nothing about a direction.
+
+    Raises:
+        UsageError: lengths differ, or marks have other values.
+
+    Cost O(m^3) for m marks and at most 300 presumed normals.
+    """
+    known = checked_marks(marks, len(scores))
+    if len(vectors) != len(scores) or presumed.shape != known.shape:
+        raise UsageError("scores, vectors, marks and presumed normals must be of the same images")
+    marked = np.flatnonzero(~np.isnan(known))
+    if len(np.unique(known[marked])) < 2:
+        return None
+    rows = np.append(marked, _drawn(np.flatnonzero(presumed & np.isnan(known)), random_state))
+    labels = np.nan_to_num(known[rows])
+    center, spread = _scale(scores)
+    own = (scores[rows] - center) / spread
+    mean = vectors[rows][labels == 0].mean(axis=0)
+    away = vectors[rows] - mean
+    # Of vectors that are all alike there are no directions.
+    typical = float(np.square(away[labels == 0]).sum(axis=1).mean()) or 1.0
+    products = away @ away.T / typical
+    counts = _counts(len(marked), len(rows))
+    fits = [
+        fit_logistic(np.outer(own, own) + strength * products, labels, counts, own)
+        for strength in (0.0, *STRENGTHS)
+    ]
+    weights = _weights([log_loss(fit.left_out, labels)[: len(marked)].sum() for fit in fits])
+    dual = np.array([fit.dual for fit in fits]).T @ (weights * (0.0, *STRENGTHS))
+    return Correction(
+        center=center,
+        spread=spread,
+        slope=1.0 + float(weights @ [fit.dual @ own for fit in fits]),
+        mean=mean,
+        direction=dual @ away / typical,
+        intercept=float(weights @ [fit.intercept for fit in fits]),
+        without=float(weights[0]),
+    )
+
+
+def _scale(scores: Array) -> tuple[float, float]:
+    """Median, and the standard deviation that a normal distribution of these quartiles has."""
+    low, median, high = np.quantile(scores, [0.25, 0.5, 0.75])
+    return float(median), float(high - low) / 1.349 or 1.0
+
+
+def _drawn(presumed: NDArray[np.intp], random_state: int) -> NDArray[np.intp]:
+    """All, or as many as may be."""
+    if len(presumed) <= _MOST_PRESUMED:
+        return presumed
+    generator = np.random.default_rng(random_state)
+    return np.sort(generator.choice(presumed, _MOST_PRESUMED, replace=False))
+
+
+def _counts(n_marked: int, n: int) -> Array:
+    """What each row counts for: a mark 1, a presumed normal at most as much."""
+    n_presumed = max(n - n_marked, 1)
+    share = min(_PRESUMED_SHARE * n_marked / n_presumed, 1.0)
+    return np.where(np.arange(n) < n_marked, 1.0, share)
+
+
+def _weights(losses: list[float]) -> Array:
+    """Of the fits: the first has half beforehand, the others share the rest."""
+    beforehand = np.full(len(losses), 0.5 / (len(losses) - 1))
+    beforehand[0] = 0.5
+    weights = beforehand * np.exp(min(losses) - np.array(losses))
+    return np.asarray(weights / weights.sum())
