@@ -22,15 +22,10 @@ from twofold.detector.arguments import check_parameters, method_options, require
 from twofold.detector.estimator import Estimator
 from twofold.detector.file import DetectorFile, read_detector, write_detector
 from twofold.detector.fitting import fit_method
-from twofold.detector.inputs import (
-    FitImages,
-    as_given,
-    check_given,
-    find_fit_images,
-)
+from twofold.detector.inputs import FitImages, as_given, check_given, find_fit_images
+from twofold.detector.learning import FittedOn, Learning
 from twofold.detector.looking import Sight
 from twofold.detector.reading import DetectorProgress, read_fit
-from twofold.detector.scoring import Scoring
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
@@ -42,7 +37,7 @@ from twofold.thresholds import Rule
 __all__ = ["Detector", "DetectorProgress"]
 
 
-class Detector(Scoring, Estimator):
+class Detector(Learning, Estimator):
     """Image anomaly detector for a target, from normal source and unlabelled target images.
 
     Args:
@@ -169,6 +164,7 @@ class Detector(Scoring, Estimator):
         reader = self._reader(method, "pooled")
         known, pool, data = read_fit(reader, given, method, self.selection_weights)
         self._fit_encoded(method, data, pool, studied=True, given=given)
+        self.fitted_on_ = FittedOn.of(source, target)
         # One for each image as given, the unusable ones included.
         seen = known if pool is None else pool
         self._keep_seen(as_given(self.decision_scores_, seen, np.nan))
@@ -249,6 +245,7 @@ class Detector(Scoring, Estimator):
             ),
         )
         self.random_state_, self.references_ = seed, fitted.references
+        self.fitted_on_ = FittedOn()
         self._keep_seen(fitted.seen_scores)
 
     def save(
@@ -277,6 +274,8 @@ class Detector(Scoring, Estimator):
             sight=self.sight_,
             rule=self.calibration,
             references=self.references_ if references else None,
+            correction=self.correction_,
+            fitted_on=self.fitted_on_,
         )
         write_detector(path, content, embed_weights=embed_weights)
 
@@ -306,10 +305,15 @@ class Detector(Scoring, Estimator):
             calibration=content.rule,
         )
         detector._take(
-            method, content.threshold, content.evidence, content.calibration, content.sight
+            method,
+            content.threshold,
+            content.evidence,
+            content.calibration,
+            content.sight,
+            content.correction,
         )
         detector.random_state_ = content.random_state
-        detector.references_ = content.references
+        detector.references_, detector.fitted_on_ = content.references, content.fitted_on
         # Embedded weights have no file: they stay at hand for a second fit.
         detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)
         return detector

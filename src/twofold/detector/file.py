@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
+from twofold.detector.kept_correction import correction_arrays, read_correction
 from twofold.detector.kept_mask import MaskKind, mask_arrays, mask_kind, read_sight
+from twofold.detector.learning import FittedOn
 from twofold.detector.looking import Sight
 from twofold.detector.references import References, read_references, reference_arrays
 from twofold.encoders.encoder import load_encoder
@@ -25,6 +27,7 @@ from twofold.encoders.registry import ENCODERS
 from twofold.errors import BundleError, ConfigError
 from twofold.evidence import Evidence
 from twofold.images import Problem
+from twofold.marks import Correction
 from twofold.method_table import METHODS
 from twofold.methods import Method, parse_config
 from twofold.thresholds import Calibration, Origin, Rule, ScoreScale, Threshold
@@ -55,6 +58,8 @@ class DetectorFile:
         sight: bit depth and masks of images.
         rule: of the calibration as the user asked for it; a source has none of its own.
         references: presumed normals to show beside new images, or None.
+        correction: what marks taught it, or None.
+        fitted_on: where the images of the fit lay.
     """
 
     method: Method
@@ -65,6 +70,8 @@ class DetectorFile:
     sight: Sight
     rule: Rule
     references: References | None = None
+    correction: Correction | None = None
+    fitted_on: FittedOn = field(default_factory=FittedOn)
 
 
 class _EncoderHeader(BaseModel):
@@ -111,6 +118,8 @@ class _Header(BaseModel):
     calibration: Rule = "tail"
     # Only where there were masks: kept in the arrays, or not kept as they went by name.
     mask: MaskKind | None = None
+    # Only where either is known.
+    fitted_on: FittedOn | None = None
 
 
 def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bool) -> None:
@@ -131,6 +140,7 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         bit_depth=content.sight.bit_depth,
         calibration=content.rule,
         mask=mask_kind(content.sight),
+        fitted_on=None if content.fitted_on == FittedOn() else content.fitted_on,
         threshold=_ThresholdHeader(**asdict(content.threshold), scale=content.calibration.scale),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
@@ -144,10 +154,11 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
     tensors[_CALIBRATION + "scores"] = content.calibration.scores
     tensors[_CALIBRATION + "weights"] = content.calibration.weights
     tensors |= mask_arrays(content.sight) | reference_arrays(content.references)
+    tensors |= correction_arrays(content.correction)
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
-    absent = {"mask"} if header.mask is None else set()
+    absent = {name for name in ("mask", "fitted_on") if getattr(header, name) is None}
     write_bundle(path, header.model_dump(mode="json", exclude=absent), tensors, extras)
 
 
@@ -189,6 +200,8 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         sight=read_sight(bundle, header.bit_depth, header.mask),
         rule=header.calibration,
         references=read_references(bundle),
+        correction=read_correction(bundle, encoder.spec.feature_dim),
+        fitted_on=header.fitted_on or FittedOn(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import power_normalise
 from twofold.detector.arguments import require_function
 from twofold.detector.locating import Locating
 from twofold.detector.looking import Sight
@@ -22,6 +23,7 @@ from twofold.encoders.outputs import EngineKind
 from twofold.errors import ConfigError
 from twofold.evidence import Evidence
 from twofold.images import ImageInput, ImageSet, Problem
+from twofold.marks import Correction
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 
@@ -61,6 +63,7 @@ class Scoring(Locating):
         evidence_: about the fit, and what the threshold's rate means.
         calibration_: the out-of-sample scores it is read off, with which the rate can be changed.
         references_: presumed normals to show beside new images; None of a model without.
+        correction_: what marks taught it (:meth:`twofold.Detector.refit`); None without marks.
         decision_scores_: after ``fit``: out-of-sample scores of the images that it saw.
         labels_: after ``fit``: the decisions on these.
     """
@@ -69,6 +72,7 @@ class Scoring(Locating):
     evidence_: Evidence
     calibration_: Calibration
     references_: References | None
+    correction_: Correction | None
     decision_scores_: Array
     labels_: NDArray[np.int64]
 
@@ -90,9 +94,11 @@ class Scoring(Locating):
         evidence: Evidence,
         calibration: Calibration,
         sight: Sight,
+        correction: Correction | None = None,
     ) -> None:
         """Score with these from now on."""
         self._look(method, sight)
+        self.correction_ = correction
         self.threshold_, self.calibration_, self.evidence_ = threshold, calibration, evidence
 
     def _keep_seen(self, scores: Array) -> None:
@@ -156,8 +162,9 @@ class Scoring(Locating):
         found = self._find(images)
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []
-        for rows, encoded in self._reader(self.method_).chunks(found):
-            scores[rows[encoded.kept]] = self.method_.score(encoded)
+        more = () if self.correction_ is None else ("pooled",)
+        for rows, encoded in self._reader(self.method_, *more).chunks(found):
+            scores[rows[encoded.kept]] = self._scores(encoded)
             problems += encoded.problems
             if each_map is not None:
                 for item in map_images(self.method_, found, rows, encoded):
@@ -188,7 +195,7 @@ class Scoring(Locating):
             portion = Portion(
                 rows[encoded.kept],
                 encoded,
-                self.method_.score(encoded),
+                self._scores(encoded),
                 self.method_.anomaly_map(encoded) if with_maps and len(encoded) else None,
             )
             scores[portion.rows] = portion.scores
@@ -200,9 +207,15 @@ class Scoring(Locating):
     def score_encoded(self, images: EncodedImages) -> Scores:
         """Like :meth:`score` for images that are encoded already."""
         self._require_fitted()
-        return self._judge(
-            images.names, self.method_.score(images), images.problems, self.threshold_
-        )
+        return self._judge(images.names, self._scores(images), images.problems, self.threshold_)
+
+    def _scores(self, images: EncodedImages) -> Array:
+        """The method's scores, corrected by what marks have taught."""
+        own = self.method_.score(images)
+        if self.correction_ is None or not len(images):
+            return own
+        vectors = power_normalise(images.also_as(("pooled",))["pooled"])
+        return self.correction_.scores(own, vectors)
 
     def set_false_alarm_rate(self, false_alarm_rate: float) -> Self:
         """Move the threshold of a fitted detector to another rate; nothing is fitted again.

@@ -103,6 +103,10 @@ class ImageSet:
         """Return the images at `indices`, in that order, under the names they have here."""
         return replace(self, _items=tuple(self._items[i] for i in indices))
 
+    def joined(self, others: ImageSet) -> ImageSet:
+        """Return these images and then the others, read as these are."""
+        return replace(self, _items=self._items + others._items)
+
     def at_depth(self, depth: int | None) -> ImageSet:
         """Return the same images, read with another `bit_depth`.
 

@@ -1,6 +1,7 @@
 """A person's marks of a few images: which to ask about, and what they prove about the rest."""
 
 from twofold.marks.certificate import Certificate, certify, check_against
+from twofold.marks.correction import Correction, fit_correction
 from twofold.marks.design import STRATA, Design, draw_design
 from twofold.marks.document import DesignDocument, DesignImage, design_path
 from twofold.marks.estimate import estimate
@@ -16,6 +17,7 @@ __all__ = [
     "RATES",
     "STRATA",
     "Certificate",
+    "Correction",
     "Design",
     "DesignDocument",
     "DesignImage",
@@ -34,6 +36,7 @@ __all__ = [
     "draw_design",
     "estimate",
     "finite_interval",
+    "fit_correction",
     "further_marks",
     "marks_needed",
     "standing",

@@ -1,0 +1,202 @@
+"""A detector that learns from marks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.detector.inputs import find_fit_images
+from twofold.detector.reading import read_fit
+from twofold.detector.refitting import Changes, Refitted, changes_of, refit_encoded
+from twofold.detector.scoring import Scoring
+from twofold.encoders.encode import EncodedImages
+from twofold.errors import UsageError
+from twofold.images import ImageInput, ImageSet, MaskInput, find_images
+from twofold.thresholds import Rule
+
+__all__ = ["FittedOn", "Learning"]
+
+Array = NDArray[np.float64]
+# What a method may ask for and still be fitted again to source and target alone.
+_PLAIN = frozenset({"target_pool", "source_reference"})
+
+
+@dataclass(frozen=True)
+class FittedOn:
+    """Where the images of a fit lay, for a later fit with marks.
+
+    Attributes:
+        source: a folder, glob, file or manifest; None of images that were given otherwise.
+        target: likewise.
+    """
+
+    source: str | None = None
+    target: str | None = None
+
+    @classmethod
+    def of(cls, source: ImageInput, target: ImageInput | None) -> FittedOn:
+        """Whole paths of what was given as one."""
+        return cls(_place(source), _place(target))
+
+
+def _place(images: Any) -> str | None:
+    return os.path.abspath(images) if isinstance(images, str | Path) else None  # noqa: PTH100
+
+
+class Learning(Scoring):
+    """Makes another detector from marks.
+
+    Attributes:
+        fitted_on_: where the images of the fit lay.
+        changes_: of a detector that :meth:`refit` made: what the marks changed.
+    """
+
+    mask: MaskInput | None
+    calibration: Rule
+    random_state_: int
+    fitted_on_: FittedOn
+    changes_: Changes
+
+    def refit(
+        self,
+        images: ImageInput,
+        marks: NDArray[np.floating],
+        *,
+        source: ImageInput | None = None,
+        target: ImageInput | None = None,
+    ) -> Self:
+        """A detector that has learned from marks of some images; this one stays as it is.
+
+        The method is fitted again to the source and to all unlabelled images, the reviewed ones
+        among them, without those that are confirmed as anomalous. What these have in common, as
+        whole images, corrects the scores as far as the marks bear it out
+        (:func:`twofold.marks.fit_correction`). The threshold is read off the corrected scores.
+
+        Args:
+            images: that were reviewed, marked or not.
+            marks: float (n,), one for each of them as given: 1 anomalous, 0 normal, NaN not marked
+                or unsure.
+            source: normal images; None takes those of the fit, from where they lay.
+            target: unlabelled images beside the reviewed ones; None takes those of the fit, from
+                where they lay, or none where that is not known.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UsageError: the source is not known, the method needs other images besides, there is
+                not one mark for each image, or copies of an image are marked differently.
+            TwofoldError: the images cannot be used.
+        """
+        self._require_fitted()
+        reviewed = find_images(images)
+        values = _checked(marks, reviewed)
+        known, pool = self._fit_sets(source, target, reviewed)
+        method = type(self.method_)(self.method_.encoder, self.method_.config)
+        given = find_fit_images(known, pool, bit_depth=self.bit_depth_, mask=self.mask)
+        _, encoded, data = read_fit(self._reader(method, "pooled"), given, method, None)
+        assert encoded is not None
+        whole = np.append(np.full(len(pool) - len(reviewed), np.nan), values)
+        rows, marked = _distinct(encoded, whole[encoded.kept])
+        distinct = encoded.subset(rows)
+        refitted = refit_encoded(
+            method,
+            data,
+            distinct,
+            marked,
+            false_alarm_rate=self.false_alarm_rate,
+            random_state=self.random_state_,
+            rule=self.calibration,
+            studied=True,
+        )
+        mine = set(np.array(encoded.digests)[encoded.kept >= len(pool) - len(reviewed)])
+        seen = np.array([digest in mine for digest in distinct.digests], dtype=bool)
+        return self._learned(refitted, distinct, marked, seen)
+
+    def _fit_sets(
+        self, source: ImageInput | None, target: ImageInput | None, reviewed: ImageSet
+    ) -> tuple[ImageInput, ImageSet]:
+        """The source, and the pool: the target of the fit and then the reviewed images."""
+        more = self.method_.config.wanted(self.method_.needs) - _PLAIN
+        if more or self.method_.config.selection_encoder() is not None:
+            needed = min(more) if more else "a second encoder"
+            raise UsageError(
+                f"method {self.method_.id} with these options needs {needed}, so it cannot be "
+                "fitted again from marks: use auto"
+            )
+        known = self.fitted_on_.source if source is None else source
+        if known is None:
+            raise UsageError("the source of the fit is not known: give source")
+        far = self.fitted_on_.target if target is None else target
+        return known, reviewed if far is None else find_images(far).joined(reviewed)
+
+    def _learned(
+        self, refitted: Refitted, pool: EncodedImages, marks: Array, seen: NDArray[np.bool_]
+    ) -> Self:
+        """A detector with what was found.
+
+        Args:
+            refitted: the fit.
+            pool: distinct images of it.
+            marks: of these.
+            seen: bool, which of these were reviewed.
+        """
+        other = type(self)(**self.get_params())  # type: ignore[attr-defined]
+        n_odd, n_normal = int((marks == 1).sum()), int((marks == 0).sum())
+        evidence = refitted.fitted.evidence
+        old, new = refitted.fitted.threshold.note, refitted.threshold.note
+        notes = [note for note in evidence.notes if note != old]
+        notes += [] if new is None else [new]
+        notes.append(f"fitted again with {n_odd + n_normal} marks, {n_odd} of them anomalous")
+        other._take(
+            refitted.fitted.model,
+            refitted.threshold,
+            replace(evidence, notes=tuple(notes)),
+            refitted.calibration,
+            self.sight_,
+            refitted.correction,
+        )
+        other.random_state_, other.fitted_on_ = self.random_state_, self.fitted_on_
+        other.references_ = refitted.fitted.references
+        other._keep_seen(refitted.scores[seen])
+        other.changes_ = changes_of(
+            (self.score_encoded(pool.subset(seen)).scores, self.threshold_.value),
+            (refitted.scores[seen], refitted.threshold.value),
+            marks[seen],
+            pool.subset(seen).names,
+        )
+        return other
+
+
+def _checked(marks: NDArray[np.floating], images: ImageSet) -> Array:
+    values = np.asarray(marks, dtype=np.float64)
+    if values.shape != (len(images),):
+        raise UsageError(
+            f"marks must be {len(images)} numbers, one for each image, not {values.shape}"
+        )
+    if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+        raise UsageError("a mark is 1 (anomalous), 0 (normal) or NaN (not marked)")
+    if np.isnan(values).all():
+        raise UsageError("no image is marked: there is nothing to learn from")
+    return values
+
+
+def _distinct(images: EncodedImages, marks: Array) -> tuple[NDArray[np.int64], Array]:
+    """The first row of each content, int64 (m,), and the mark of each, float64 (m,).
+
+    Raises:
+        UsageError: copies are marked differently.
+    """
+    rows: dict[str, int] = {}
+    said: dict[str, float] = {}
+    for row, (digest, mark) in enumerate(zip(images.digests, marks.tolist(), strict=True)):
+        rows.setdefault(digest, row)
+        if np.isnan(mark):
+            continue
+        if said.setdefault(digest, mark) != mark:
+            raise UsageError(f"{images.names[row]}: a copy of this file is marked differently")
+    found = [said.get(digest, np.nan) for digest in rows]
+    return np.array(list(rows.values()), dtype=np.int64), np.array(found)

@@ -1,0 +1,167 @@
+"""From marks of some images to a detector that has learned from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.densities import power_normalise
+from twofold.detector.fitting import Fitted, fit_method
+from twofold.encoders.encode import EncodedImages
+from twofold.marks import Correction, fit_correction
+from twofold.methods import FitData, Method
+from twofold.methods.base import FOLDS, folds
+from twofold.metrics import auroc
+from twofold.thresholds import Calibration, Rule, Threshold, fit_threshold
+
+__all__ = ["Changes", "Refitted", "changes_of", "refit_encoded"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What marks changed, on the images that were reviewed.
+
+    Attributes:
+        n_images: usable images among them.
+        n_normal: marked as normal.
+        n_anomalous: marked as anomalous.
+        auroc_before: of the marked images by a fit without the marks; None unless both kinds are
+            there. The marks are no random sample, so it tells less than a review does.
+        auroc_after: likewise, each image by a fit that has not seen its mark.
+        flagged_before: images above the old threshold.
+        flagged_after: images above the new one, out of sample.
+        newly_flagged: names of images that were not flagged before, the oddest first.
+        no_longer_flagged: names of images that no longer are, the least odd first.
+    """
+
+    n_images: int
+    n_normal: int
+    n_anomalous: int
+    auroc_before: float | None
+    auroc_after: float | None
+    flagged_before: int
+    flagged_after: int
+    newly_flagged: tuple[str, ...]
+    no_longer_flagged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A fit with marks.
+
+    Attributes:
+        fitted: to the pool without its confirmed anomalies.
+        threshold: for the corrected scores.
+        calibration: that it is read off.
+        correction: what marks taught; None where marks of one kind are missing.
+        scores: float64 (n,) of the pool, corrected, out of sample.
+    """
+
+    fitted: Fitted
+    threshold: Threshold
+    calibration: Calibration
+    correction: Correction | None
+    scores: Array
+
+
+def refit_encoded(
+    method: Method,
+    data: FitData,
+    pool: EncodedImages,
+    marks: Array,
+    *,
+    false_alarm_rate: float,
+    random_state: int,
+    rule: Rule,
+    studied: bool = False,
+) -> Refitted:
+    """Fit a method to a pool of which some images are marked.
+
+    Confirmed anomalies leave the pool; what they have in common goes into a correction of the
+    scores (:func:`twofold.marks.fit_correction`). The threshold is read off the corrected scores of
+    all others, each by a correction that has not seen its mark. As every image of the pool is there
+    once, marked or not, no weights are needed.
+
+    Args:
+        method: to fit; it stays as it is.
+        data: what it declares, with ``pool`` as the target if it sees one.
+        pool: distinct target images, with their pooled vectors.
+        marks: float64 (n,) of these: 1 anomalous, 0 normal, NaN not marked.
+        false_alarm_rate: stated.
+        random_state: of everything.
+        rule: of the calibration.
+        studied: gather findings, a verdict and reference images.
+    """
+    odd = marks == 1
+    usual = pool.subset(~odd)
+    if data.target_pool is not None:
+        data = replace(data, target_pool=usual)
+    fitted = fit_method(
+        method,
+        data,
+        usual,
+        false_alarm_rate=false_alarm_rate,
+        random_state=random_state,
+        studied=studied,
+        progress=None,
+        rule=rule,
+    )
+    own = np.empty(len(pool))
+    own[~odd] = fitted.seen_scores
+    if odd.any():
+        own[odd] = fitted.model.score(pool.subset(odd))
+    vectors = power_normalise(pool["pooled"])
+    presumed = np.isnan(marks) & (own <= fitted.threshold.value)
+    correction = fit_correction(own, vectors, marks, presumed, random_state=random_state)
+    if correction is None:
+        return Refitted(fitted, fitted.threshold, fitted.calibration, None, own)
+    scores = np.empty(len(pool))
+    for fold in folds(pool.grouping(), FOLDS, random_state):
+        rest = np.where(fold, np.nan, marks)
+        other = fit_correction(own, vectors, rest, presumed & ~fold, random_state=random_state)
+        # Marks of one kind alone are left where the other's few are all in this fold.
+        scores[fold] = (other or correction).scores(own[fold], vectors[fold])
+    groups = pool.grouping()[~odd]
+    calibration = Calibration.of(scores[~odd], origin="target", groups=groups, rule=rule)
+    threshold = fit_threshold(calibration, false_alarm_rate)
+    return Refitted(fitted, threshold, calibration, correction, scores)
+
+
+def changes_of(
+    before: tuple[Array, float], after: tuple[Array, float], marks: Array, names: tuple[str, ...]
+) -> Changes:
+    """What a fit with marks changed for some images.
+
+    Args:
+        before: scores, float64 (n,), and the threshold, as they were.
+        after: likewise as they are, out of sample.
+        marks: float64 (n,), of these images.
+        names: of these images.
+    """
+    (old, old_threshold), (new, new_threshold), said = before, after, marks
+    was, is_now = old > old_threshold, new > new_threshold
+    order = np.argsort(-new, kind="stable")
+
+    def named(moved: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(names[row] for row in order if moved[row])
+
+    return Changes(
+        n_images=len(names),
+        n_normal=int((said == 0).sum()),
+        n_anomalous=int((said == 1).sum()),
+        auroc_before=_area(old, said),
+        auroc_after=_area(new, said),
+        flagged_before=int(was.sum()),
+        flagged_after=int(is_now.sum()),
+        newly_flagged=named(~was & is_now),
+        no_longer_flagged=named(was & ~is_now)[::-1],
+    )
+
+
+def _area(scores: Array, marks: Array) -> float | None:
+    normal, odd = scores[marks == 0], scores[marks == 1]
+    return auroc(normal, odd) if len(normal) and len(odd) else None

@@ -1,0 +1,180 @@
+"""A detector that learns from marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.detector.cases import QUICK, Make, Write, same
+from tests.support import toy
+
+from twofold import Detector
+from twofold.errors import BundleError, ImageSourceError, TwofoldError, UsageError
+from twofold.metrics import auroc
+
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def crowded() -> toy.World:
+    """A pool of which so many images are anomalous that nobody can tell them apart unlabelled."""
+    return toy.make_world(3, share=0.45)
+
+
+@pytest.fixture(scope="module")
+def before(crowded: toy.World) -> Detector:
+    with pytest.MonkeyPatch.context() as patch, toy.registered():
+        patch.setenv("TWOFOLD_CACHE", "off")
+        return Detector("auto", toy.ENCODER, weights="random", engine="torch").fit(
+            crowded.source, crowded.pool
+        )
+
+
+def marked(world: toy.World, count: int, seed: int = 0) -> Array:
+    """Marks of so many images of the pool, drawn at random."""
+    rows = np.random.default_rng(seed).permutation(len(world.pool))[:count]
+    found = np.full(len(world.pool), np.nan)
+    found[rows] = world.pool_labels[rows]
+    return found
+
+
+def area(detector: Detector, world: toy.World) -> float:
+    scores = detector.decision_function(world.test)
+    return auroc(scores[world.test_labels == 0], scores[world.test_labels == 1])
+
+
+def refit(detector: Detector, world: toy.World, marks: Array) -> Detector:
+    # The images are arrays: where they lay is nowhere.
+    return detector.refit(world.pool, marks, source=world.source)
+
+
+def test_marks_make_it_better(before: Detector, crowded: toy.World) -> None:
+    old = before.decision_function(crowded.test)
+    after = refit(before, crowded, marked(crowded, 24))
+    assert area(after, crowded) > area(before, crowded) + 0.02
+    # The old one stays.
+    assert same(before.decision_function(crowded.test), old)
+    assert type(after) is Detector
+    assert after.get_params() == before.get_params()
+
+
+def test_confirmed_anomalies_leave_the_pool(before: Detector, crowded: toy.World) -> None:
+    marks = np.where(crowded.pool_labels == 1, 1.0, np.nan)
+    after = refit(before, crowded, marks)
+    # Of marks of one kind nothing but that is learned.
+    assert after.correction_ is None
+    assert after.evidence_.n_target == int((crowded.pool_labels == 0).sum())
+    alone = Detector("auto", toy.ENCODER, weights="random", engine="torch")
+    alone.fit(crowded.source, crowded.pool[crowded.pool_labels == 0])
+    np.testing.assert_allclose(
+        after.decision_function(crowded.test), alone.decision_function(crowded.test), rtol=1e-9
+    )
+
+
+def test_what_changed_is_told(before: Detector, crowded: toy.World) -> None:
+    marks = marked(crowded, 24)
+    after = refit(before, crowded, marks)
+    told = after.changes_
+    assert told.n_images == len(crowded.pool)
+    assert (told.n_normal, told.n_anomalous) == ((marks == 0).sum(), (marks == 1).sum())
+    old = before.decision_function(crowded.pool) > before.threshold_.value
+    assert told.flagged_before == old.sum()
+    assert told.flagged_after == after.labels_.sum()
+    moved = {*told.newly_flagged, *told.no_longer_flagged}
+    assert len(moved) == (old != (after.labels_ == 1)).sum()
+    assert any("24 marks" in note for note in after.evidence_.notes)
+    assert told.auroc_before is not None
+    assert told.auroc_after is not None
+
+
+def test_a_saved_one_scores_the_same_and_can_be_refitted_again(
+    before: Detector, crowded: toy.World, tmp_path: Path
+) -> None:
+    after = refit(before, crowded, marked(crowded, 24))
+    after.save(tmp_path / "m")
+    loaded = Detector.load(tmp_path / "m", weights="random")
+    loaded.engine = "torch"
+    assert same(loaded.decision_function(crowded.test), after.decision_function(crowded.test))
+    assert loaded.threshold_ == after.threshold_
+    again = refit(loaded, crowded, marked(crowded, 24))
+    assert same(again.decision_function(crowded.test), after.decision_function(crowded.test))
+
+
+def test_files_are_found_where_they_lay(
+    make: Make, crowded: toy.World, write: Write, tmp_path: Path
+) -> None:
+    for name in ("source", "pool"):
+        write(tmp_path / name, getattr(crowded, name))
+    detector = make().fit(tmp_path / "source", str(tmp_path / "pool"))
+    detector.save(tmp_path / "m")
+    loaded = Detector.load(tmp_path / "m", weights="random")
+    some = sorted((tmp_path / "pool").iterdir())[:30]
+    marks = crowded.pool_labels[:30].astype(float)
+    after = loaded.refit(some, marks)
+    assert after.changes_.n_images == 30
+    # The others of the pool are still there, and none is there twice.
+    assert after.evidence_.n_target == len(crowded.pool) - int(marks.sum())
+    # Elsewhere they are given.
+    (tmp_path / "source").rename(tmp_path / "moved")
+    with pytest.raises(ImageSourceError, match="source"):
+        loaded.refit(some, marks)
+    assert same(
+        loaded.refit(some, marks, source=tmp_path / "moved").decision_function(crowded.test),
+        after.decision_function(crowded.test),
+    )
+
+
+def test_the_rate_holds_on_fresh_normals(before: Detector, crowded: toy.World) -> None:
+    after = refit(before, crowded, marked(crowded, 40))
+    alarms = after.predict(toy.normals(300, 5), false_alarm_rate=0.1).mean()
+    assert alarms < 0.2
+
+
+def test_methods_of_the_source_learn_too(make: Make, crowded: toy.World) -> None:
+    with pytest.warns(UserWarning, match="rests on source"):
+        detector = make("frozen_source").fit(crowded.source, crowded.pool)
+    after = detector.refit(crowded.pool, marked(crowded, 40), source=crowded.source)
+    assert after.threshold_.origin == "target"
+    assert area(after, crowded) > area(detector, crowded)
+
+
+def test_wrong_uses(make: Make, before: Detector, crowded: toy.World) -> None:
+    marks = marked(crowded, 10)
+    with pytest.raises(UsageError, match="give source"):
+        before.refit(crowded.pool, marks)
+    with pytest.raises(UsageError, match="marks must be 80 numbers"):
+        before.refit(crowded.pool, marks[1:], source=crowded.source)
+    with pytest.raises(UsageError, match="no image is marked"):
+        before.refit(crowded.pool, np.full(80, np.nan), source=crowded.source)
+    with pytest.raises(UsageError, match="a mark is 1"):
+        before.refit(crowded.pool, np.full(80, 2.0), source=crowded.source)
+    twice = np.concatenate([crowded.pool[:1], crowded.pool[:5]])
+    with pytest.raises(UsageError, match="a copy of this file is marked differently"):
+        before.refit(twice, np.array([0.0, 1, 0, 0, 0, 0]), source=crowded.source)
+    labelled = make("oracle", options=QUICK)
+    labelled.fit(crowded.source, crowded.pool, target_labels=crowded.pool_labels)
+    with pytest.raises(UsageError, match=r"method oracle .* needs target_labels"):
+        labelled.refit(crowded.pool, marks, source=crowded.source)
+    with pytest.raises(TwofoldError, match="not fitted"):
+        make().refit(crowded.pool, marks)
+
+
+@pytest.mark.parametrize("how", ["short", "lost", "spread"])
+def test_a_damaged_correction_is_refused(
+    before: Detector, crowded: toy.World, tmp_path: Path, how: str
+) -> None:
+    from dataclasses import replace
+
+    after = refit(before, crowded, marked(crowded, 24))
+    found = after.correction_
+    assert found is not None
+    after.correction_ = {
+        "short": replace(found, mean=found.mean[1:]),
+        "lost": replace(found, direction=np.empty((0,))),
+        "spread": replace(found, spread=0.0),
+    }[how]
+    after.save(tmp_path / "m")
+    with pytest.raises(BundleError, match="correction by marks"):
+        Detector.load(tmp_path / "m", weights="random")
