@@ -16,6 +16,7 @@ from twofold.cli import (
     demo,
     encoders,
     info,
+    refit,
     report,
     review,
     score,
@@ -56,6 +57,7 @@ app.command()(score.score)
 app.command()(report.report)
 app.command()(work.evaluate)
 app.command()(review.review)
+app.command()(refit.refit)
 app.command()(certify.certify)
 app.command()(check.check)
 app.command()(info.methods)

@@ -32,7 +32,11 @@ class Changes:
         auroc_before: of the marked images by a fit without the marks; None unless both kinds are
             there. The marks are no random sample, so it tells less than a review does.
         auroc_after: likewise, each image by a fit that has not seen its mark.
-        flagged_before: images above the old threshold.
+        detected_before: images marked as anomalous above the old threshold.
+        detected_after: above the new one, each by a fit that has not seen its mark.
+        alarms_before: images marked as normal above the old threshold.
+        alarms_after: above the new one, likewise.
+        flagged_before: images above the old threshold, marked or not.
         flagged_after: images above the new one, out of sample.
         newly_flagged: names of images that were not flagged before, the oddest first.
         no_longer_flagged: names of images that no longer are, the least odd first.
@@ -43,6 +47,10 @@ class Changes:
     n_anomalous: int
     auroc_before: float | None
     auroc_after: float | None
+    detected_before: int
+    detected_after: int
+    alarms_before: int
+    alarms_after: int
     flagged_before: int
     flagged_after: int
     newly_flagged: tuple[str, ...]
@@ -155,6 +163,10 @@ def changes_of(
         n_anomalous=int((said == 1).sum()),
         auroc_before=_area(old, said),
         auroc_after=_area(new, said),
+        detected_before=int((was & (said == 1)).sum()),
+        detected_after=int((is_now & (said == 1)).sum()),
+        alarms_before=int((was & (said == 0)).sum()),
+        alarms_after=int((is_now & (said == 0)).sum()),
         flagged_before=int(was.sum()),
         flagged_after=int(is_now.sum()),
         newly_flagged=named(~was & is_now),

@@ -1,0 +1,171 @@
+"""``refit``: a detector that has learned from marks."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twofold.cli.destinations import check_parents
+from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.work import Json, Strict, Weights, load_detector
+from twofold.errors import UsageError
+
+if TYPE_CHECKING:
+    from twofold.detector import Changes, Detector
+    from twofold.marks import MarksFile
+
+__all__ = ["refit"]
+
+# Names that are printed of the images that changed sides; --json has all of them.
+_MOST_NAMES = 10
+
+
+@command
+def refit(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    marks: Annotated[
+        Path, typer.Option(help="Marks of `twofold review`, or any CSV with image and mark.")
+    ],
+    out: Annotated[str, typer.Option(help="Model folder to write; MODEL stays as it is.")],
+    source: Annotated[
+        str | None,
+        typer.Option(help="Normal images.", show_default="those of the fit, where they lay"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Unlabelled images beside the reviewed ones.",
+            show_default="those of the fit, where they lay",
+        ),
+    ] = None,
+    embed_weights: Annotated[
+        bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
+    ] = False,
+    no_references: Annotated[
+        bool,
+        typer.Option(
+            "--no-references", help="Keep no small pictures of presumed normals for reports."
+        ),
+    ] = False,
+    weights: Weights = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a detector again with what marks say, and save it as another one."""
+    from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
+    from twofold.marks import MarksFile  # noqa: PLC0415 - imports scipy
+
+    check_parents("--out", out)
+    if check_destination(out).resolve() == Path(model).resolve():
+        raise UsageError(f"--out {out}: the old model stays, so give another folder")
+    file = MarksFile(marks)
+    names = _names(file)
+    paths = [_found(name, marks) for name in names]
+    _check_unchanged(file, dict(zip(names, paths, strict=True)))
+    standing = file.standing()
+    for one in standing.disagreements:
+        say(f"note: {one.image}: reviewers disagree, so it counts as not marked")
+    with progress_bar() as progress:
+        detector = load_detector(model, weights, strict, progress)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            other = detector.refit(paths, standing.array(names), source=source, target=target)
+        other.save(out, embed_weights=embed_weights, references=not no_references)
+    for note in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
+        say(f"note: {note}")
+    _tell(detector, other, model, out, as_json=as_json)
+
+
+def _names(file: MarksFile) -> list[str]:
+    """Of all images that were reviewed: those of the design, or those in the table."""
+    if file.document is not None:
+        return [image.path for image in file.document.images]
+    return list(file.standing().marks)
+
+
+def _found(name: str, marks: Path) -> str:
+    """Where an image lies: as it is called, or beside the marks.
+
+    Raises:
+        UsageError: at neither place.
+    """
+    for path in (Path(name), marks.parent / name):
+        if path.is_file():
+            return str(path)
+    raise UsageError(
+        f"{marks}: {name} is not there: run this in the folder where the images were reviewed"
+    )
+
+
+def _check_unchanged(file: MarksFile, paths: dict[str, str]) -> None:
+    """Refuse marks of files that are others now.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    if file.document is None:
+        return
+    marked = file.standing().marks
+    for image in file.document.images:
+        if image.path not in marked:
+            continue
+        content = Path(paths[image.path]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != image.sha256:
+            raise UsageError(f"{image.path}: has changed since it was marked: mark it again")
+
+
+def _tell(before: Detector, after: Detector, model: str, out: str, *, as_json: bool) -> None:
+    found = after.changes_
+    thresholds = before.threshold_.value, after.threshold_.value
+    if as_json:
+        print_json(
+            {
+                "model": out,
+                "before": model,
+                "threshold_before": thresholds[0],
+                "threshold_after": thresholds[1],
+                "corrected": after.correction_ is not None,
+                **asdict(found),
+            }
+        )
+        return
+    n_marks = found.n_normal + found.n_anomalous
+    typer.echo(
+        f"{out}: fitted again with {n_marks} marks, {found.n_normal} normal and "
+        f"{found.n_anomalous} anomalous, of {found.n_images} images"
+    )
+    if after.correction_ is None:
+        typer.echo("marks of both kinds are needed to correct scores: only the pool has changed")
+    for line in _lines(found):
+        typer.echo(line)
+    typer.echo(f"threshold {thresholds[0]:.6g} before, {thresholds[1]:.6g} now")
+    for label, names in (
+        ("flagged now", found.newly_flagged),
+        ("no longer flagged", found.no_longer_flagged),
+    ):
+        if names:
+            more = len(names) - _MOST_NAMES
+            rest = f" and {more} more" if more > 0 else ""
+            typer.echo(f"{label}: {', '.join(names[:_MOST_NAMES])}{rest}")
+
+
+def _lines(found: Changes) -> list[str]:
+    """Before and after, each marked image judged by a fit that has not seen its mark."""
+    lines = []
+    if found.auroc_before is not None and found.auroc_after is not None:
+        lines.append(
+            f"AUROC on the marked images: {100 * found.auroc_before:.1f}% before, "
+            f"{100 * found.auroc_after:.1f}% now"
+        )
+    for label, of, was, now in (
+        ("marked anomalous", found.n_anomalous, found.detected_before, found.detected_after),
+        ("marked normal", found.n_normal, found.alarms_before, found.alarms_after),
+        ("all images", found.n_images, found.flagged_before, found.flagged_after),
+    ):
+        lines.append(f"flagged, {label}: {was} of {of} before, {now} now")
+    return lines
