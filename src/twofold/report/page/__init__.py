@@ -64,7 +64,7 @@ def render(*, data: Any, **parts: Any) -> str:
     """
     require_jinja()
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
+    from markupsafe import Markup  # noqa: PLC0415
 
     script = "\n".join(_own(name) for name in SCRIPTS)
     style = _own(STYLE)
