@@ -42,6 +42,7 @@ def require_jinja() -> None:
     """
     try:
         import jinja2  # noqa: F401, PLC0415 - an optional dependency
+        import markupsafe  # noqa: F401, PLC0415 - its text type
     except ImportError:
         raise MissingExtraError("a report needs jinja2: pip install 'twofold[report]'") from None
 
