@@ -131,8 +131,9 @@ def _steps(n_flagged: int, n_near: int, unusable: int, trust: str, labelled: boo
         found.append("Mend or remove the files that could not be read; they were not judged.")
     if not labelled:
         found.append(
-            "How many anomalies were missed cannot be seen here. Judge 20 images drawn at random "
-            "by eye, or give known labels with --labels."
+            "How many anomalies were missed cannot be seen here. Mark some forty images with "
+            "twofold review, which says it with an interval; twofold refit learns from the marks. "
+            "Known labels can be given to twofold report with --labels."
         )
     return found
 
