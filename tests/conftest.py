@@ -1,4 +1,7 @@
-"""Tests in several processes at once: one core each, so that they do not wait for each other."""
+"""Tests in several processes at once: one core each, so that they do not wait for each other.
+
+And the browser, which can be started once a process.
+"""
 
 from __future__ import annotations
 
@@ -8,3 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Before anything loads OpenMP: threads of one worker would spin on the other's core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from tests.support.browser import browser, page
+
+__all__ = ["browser", "page"]

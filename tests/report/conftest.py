@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests.support import toy
-from tests.support.browser import browser, page  # noqa: F401 - fixtures
 
 from twofold import Detector
 from twofold.report import ReportFile, write_report

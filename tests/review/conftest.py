@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.browser import browser, page
 from tests.support.review import Client, make_sample, serving
 
 from twofold.review.sample import Sample
 from twofold.review.server import ReviewServer
 from twofold.review.session import Session
-
-__all__ = ["browser", "page"]
 
 
 @dataclass(frozen=True)

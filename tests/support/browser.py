@@ -1,7 +1,7 @@
 """A real browser for the tests of pages: Chromium, driven by Playwright.
 
-In the `conftest.py` of a folder: ``from tests.support.browser import browser, page``, which pytest
-then offers as fixtures. Tests are skipped where there is no Chromium; on Debian and Ubuntu it is
+`tests/conftest.py` offers its fixtures to all tests: Playwright's loop can run once a process, so
+there must be one browser. Tests are skipped where there is no Chromium; on Debian and Ubuntu it is
 the package `chromium`. ``TWOFOLD_CHROMIUM`` names another executable.
 """
 
