@@ -1,4 +1,4 @@
-"""A thousand random pools: each ends in a result or in a one-line error, and in nothing else."""
+"""Hundreds of random pools: each ends in a result or in a one-line error, and in nothing else."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_random_pools(world: toy.World, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_thousand_random_pools(world: toy.World, tmp_path: Path) -> None:
-    counts = outcomes(range(1000), world, tmp_path)
-    assert counts["result"] >= 400, counts
-    assert counts["error"] >= 10, counts
+def test_hundreds_of_random_pools(world: toy.World, tmp_path: Path) -> None:
+    counts = outcomes(range(300), world, tmp_path)
+    assert counts["result"] >= 120, counts
+    assert counts["error"] >= 3, counts
