@@ -12,12 +12,19 @@ import typer
 
 from twofold.cli.destinations import check_parents
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import Json, Strict, Weights, load_detector
+from twofold.cli.work import (
+    EmbedWeights,
+    Json,
+    NoReferences,
+    Strict,
+    Weights,
+    load_detector,
+)
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
     from twofold.detector import Changes, Detector
-    from twofold.marks import MarksFile
+    from twofold.marks import MarksFile, Standing
 
 __all__ = ["refit"]
 
@@ -43,15 +50,8 @@ def refit(
             show_default="those of the fit, where they lay",
         ),
     ] = None,
-    embed_weights: Annotated[
-        bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
-    ] = False,
-    no_references: Annotated[
-        bool,
-        typer.Option(
-            "--no-references", help="Keep no small pictures of presumed normals for reports."
-        ),
-    ] = False,
+    embed_weights: EmbedWeights = False,
+    no_references: NoReferences = False,
     weights: Weights = None,
     strict: Strict = False,
     as_json: Json = False,
@@ -64,10 +64,10 @@ def refit(
     if check_destination(out).resolve() == Path(model).resolve():
         raise UsageError(f"--out {out}: the old model stays, so give another folder")
     file = MarksFile(marks)
-    names = _names(file)
-    paths = [_found(name, marks) for name in names]
-    _check_unchanged(file, dict(zip(names, paths, strict=True)))
     standing = file.standing()
+    names = _names(file, standing)
+    paths = [_found(name, marks) for name in names]
+    _check_unchanged(file, standing, dict(zip(names, paths, strict=True)))
     for one in standing.disagreements:
         say(f"note: {one.image}: reviewers disagree, so it counts as not marked")
     with progress_bar() as progress:
@@ -81,11 +81,11 @@ def refit(
     _tell(detector, other, model, out, as_json=as_json)
 
 
-def _names(file: MarksFile) -> list[str]:
+def _names(file: MarksFile, standing: Standing) -> list[str]:
     """Of all images that were reviewed: those of the design, or those in the table."""
     if file.document is not None:
         return [image.path for image in file.document.images]
-    return list(file.standing().marks)
+    return list(standing.marks)
 
 
 def _found(name: str, marks: Path) -> str:
@@ -102,7 +102,7 @@ def _found(name: str, marks: Path) -> str:
     )
 
 
-def _check_unchanged(file: MarksFile, paths: dict[str, str]) -> None:
+def _check_unchanged(file: MarksFile, standing: Standing, paths: dict[str, str]) -> None:
     """Refuse marks of files that are others now.
 
     Raises:
@@ -110,9 +110,8 @@ def _check_unchanged(file: MarksFile, paths: dict[str, str]) -> None:
     """
     if file.document is None:
         return
-    marked = file.standing().marks
     for image in file.document.images:
-        if image.path not in marked:
+        if image.path not in standing.marks:
             continue
         content = Path(paths[image.path]).read_bytes()
         if hashlib.sha256(content).hexdigest() != image.sha256:

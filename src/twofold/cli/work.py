@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "LAST_STATE",
     "BitDepth",
+    "EmbedWeights",
     "FalseAlarmRate",
     "Json",
     "Mask",
+    "NoReferences",
     "Strict",
     "Weights",
     "evaluate",
@@ -63,6 +65,13 @@ FalseAlarmRate = Annotated[
     typer.Option(
         help="Decide at this share of false alarms.", show_default="the rate of the model"
     ),
+]
+EmbedWeights = Annotated[
+    bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
+]
+NoReferences = Annotated[
+    bool,
+    typer.Option("--no-references", help="Keep no small pictures of presumed normals for reports."),
 ]
 # What every generator behind a method takes as a seed.
 LAST_STATE = 2**32 - 1
@@ -115,15 +124,8 @@ def fit(
     ] = DEFAULT_CALIBRATION,
     bit_depth: BitDepth = None,
     mask: Mask = None,
-    embed_weights: Annotated[
-        bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
-    ] = False,
-    no_references: Annotated[
-        bool,
-        typer.Option(
-            "--no-references", help="Keep no small pictures of presumed normals for reports."
-        ),
-    ] = False,
+    embed_weights: EmbedWeights = False,
+    no_references: NoReferences = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from twofold.detector.inputs import find_fit_images
 from twofold.detector.reading import read_fit
 from twofold.detector.refitting import Changes, Refitted, changes_of, refit_encoded
-from twofold.detector.scoring import Scoring
+from twofold.detector.scoring import Scoring, with_threshold
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import UsageError
 from twofold.images import ImageInput, ImageSet, MaskInput, find_images
+from twofold.marks import checked_marks
 from twofold.thresholds import Rule
 
 __all__ = ["FittedOn", "Learning"]
@@ -146,21 +147,19 @@ class Learning(Scoring):
         """
         other = type(self)(**self.get_params())  # type: ignore[attr-defined]
         n_odd, n_normal = int((marks == 1).sum()), int((marks == 0).sum())
-        evidence = refitted.fitted.evidence
-        old, new = refitted.fitted.threshold.note, refitted.threshold.note
-        notes = [note for note in evidence.notes if note != old]
-        notes += [] if new is None else [new]
-        notes.append(f"fitted again with {n_odd + n_normal} marks, {n_odd} of them anomalous")
+        fitted = refitted.fitted
+        evidence = with_threshold(fitted.evidence, fitted.threshold, refitted.threshold)
+        note = f"fitted again with {n_odd + n_normal} marks, {n_odd} of them anomalous"
         other._take(
-            refitted.fitted.model,
+            fitted.model,
             refitted.threshold,
-            replace(evidence, notes=tuple(notes)),
+            replace(evidence, notes=(*evidence.notes, note)),
             refitted.calibration,
             self.sight_,
             refitted.correction,
         )
         other.random_state_, other.fitted_on_ = self.random_state_, self.fitted_on_
-        other.references_ = refitted.fitted.references
+        other.references_ = fitted.references
         other._keep_seen(refitted.scores[seen])
         other.changes_ = changes_of(
             (self.score_encoded(pool.subset(seen)).scores, self.threshold_.value),
@@ -172,13 +171,7 @@ class Learning(Scoring):
 
 
 def _checked(marks: NDArray[np.floating], images: ImageSet) -> Array:
-    values = np.asarray(marks, dtype=np.float64)
-    if values.shape != (len(images),):
-        raise UsageError(
-            f"marks must be {len(images)} numbers, one for each image, not {values.shape}"
-        )
-    if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
-        raise UsageError("a mark is 1 (anomalous), 0 (normal) or NaN (not marked)")
+    values = checked_marks(marks, len(images))
     if np.isnan(values).all():
         raise UsageError("no image is marked: there is nothing to learn from")
     return values

@@ -27,7 +27,7 @@ from twofold.marks import Correction
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
 
-__all__ = ["Portion", "Scoring"]
+__all__ = ["Portion", "Scoring", "with_threshold"]
 
 Array = NDArray[np.float64]
 
@@ -232,11 +232,7 @@ class Scoring(Locating):
         threshold = fit_threshold(self.calibration_, false_alarm_rate)
         if threshold.note is not None:
             warnings.warn(threshold.note, UserWarning, stacklevel=2)
-        # What the evidence says of the threshold goes with it.
-        notes = [note for note in self.evidence_.notes if note != self.threshold_.note]
-        if threshold.note is not None:
-            notes.append(threshold.note)
-        self.evidence_ = replace(self.evidence_, notes=tuple(notes))
+        self.evidence_ = with_threshold(self.evidence_, self.threshold_, threshold)
         self.threshold_, self.false_alarm_rate = threshold, float(false_alarm_rate)
         if hasattr(self, "decision_scores_"):
             self._keep_seen(self.decision_scores_)
@@ -295,3 +291,16 @@ class Scoring(Locating):
             false_discovery_rate=rate,
             notes=notes,
         )
+
+
+def with_threshold(evidence: Evidence, before: Threshold, now: Threshold) -> Evidence:
+    """Evidence whose notes are about another threshold: what it said of the old one goes with it.
+
+    Args:
+        evidence: about the fit.
+        before: the threshold that its notes are about.
+        now: the one that takes its place.
+    """
+    notes = [note for note in evidence.notes if note != before.note]
+    notes += [] if now.note is None else [now.note]
+    return replace(evidence, notes=tuple(notes))
