@@ -26,6 +26,7 @@ from twofold.detector.inputs import FitImages, as_given, check_given, find_fit_i
 from twofold.detector.learning import FittedOn, Learning
 from twofold.detector.looking import Sight
 from twofold.detector.reading import DetectorProgress, read_fit
+from twofold.detector.showing import Showing
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder, encoder_key, load_encoder
 from twofold.encoders.outputs import EngineKind
@@ -37,7 +38,7 @@ from twofold.thresholds import Rule
 __all__ = ["Detector", "DetectorProgress"]
 
 
-class Detector(Learning, Estimator):
+class Detector(Showing, Learning, Estimator):
     """Image anomaly detector for a target, from normal source and unlabelled target images.
 
     Args:

@@ -18,7 +18,7 @@ from twofold.images import ImageSet, Problem
 from twofold.method_table import METHODS
 from twofold.methods import Method
 
-__all__ = ["ImageMap", "draw_overlay", "heat_layer", "map_images", "require_maps"]
+__all__ = ["ImageMap", "draw_overlay", "heat_layer", "map_images", "reduced", "require_maps"]
 
 Map = NDArray[np.float32]
 
@@ -51,6 +51,22 @@ class ImageMap:
         if self.image is None or self.grid is None:
             return None
         return _resized(self.grid, self.image.size)
+
+    def picture(self, low: float, high: float, side: int) -> Image.Image:
+        """The image with its map in colour, no larger than a side.
+
+        Args:
+            low: see :func:`draw_overlay`.
+            high: likewise.
+            side: longest, in pixels.
+
+        Raises:
+            ImageError: the image is unusable.
+        """
+        if self.image is None or self.grid is None:
+            raise ImageError("" if self.problem is None else self.problem.reason)
+        small = reduced(self.image, side)
+        return draw_overlay(small, _resized(self.grid, small.size), low, high)
 
 
 def require_maps(method: Method) -> None:
@@ -102,6 +118,15 @@ def _resized(grid: NDArray[np.float64], size: tuple[int, int]) -> Map:
     values = torch.from_numpy(grid)[None, None].float()
     spread = interpolate(values, size=(height, width), mode="bilinear", align_corners=False)
     return np.asarray(spread[0, 0].numpy(), dtype=np.float32)
+
+
+def reduced(image: Image.Image, side: int) -> Image.Image:
+    """A copy, RGB, no longer than a side; the shape stays."""
+    small = image.convert("RGB")
+    if small is image:
+        small = image.copy()
+    small.thumbnail((side, side))
+    return small
 
 
 def draw_overlay(image: Image.Image, values: Map, low: float, high: float) -> Image.Image:

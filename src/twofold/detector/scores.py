@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.errors import MissingExtraError
 from twofold.images import Problem
 from twofold.thresholds import (
     Calibration,
@@ -15,6 +17,9 @@ from twofold.thresholds import (
     p_values,
     percentiles,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Scores"]
 
@@ -86,3 +91,35 @@ class Scores:
     def usable(self) -> NDArray[np.bool_]:
         """bool (n,): which images have a score."""
         return self.anomalous >= 0
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row each image, in the order given; the columns of ``twofold score`` and p-values.
+
+        Columns: ``image``; ``score``, ``percentile`` and ``p_value``, NaN where the image is
+        unusable; ``anomalous``, 1, 0 or missing (``Int64``); ``problem``, the reason, or
+        missing.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - an optional dependency
+        except ImportError:
+            raise MissingExtraError(
+                "no data frame without pandas: pip install 'twofold[notebook]'"
+            ) from None
+        reasons = {problem.path: problem.reason for problem in self.problems}
+        unusable = ~self.usable
+        return pd.DataFrame(
+            {
+                "image": self.names,
+                "score": self.scores,
+                "percentile": self.percentiles,
+                "p_value": self.p_values,
+                "anomalous": pd.array(self.anomalous, dtype="Int64"),
+                "problem": [
+                    reasons[name] if out else None
+                    for name, out in zip(self.names, unusable, strict=True)
+                ],
+            }
+        ).assign(anomalous=lambda frame: frame["anomalous"].mask(unusable))

@@ -2,6 +2,6 @@
 
 from twofold.report.labels import check_labels
 from twofold.report.page import require_jinja
-from twofold.report.write import ReportFile, write_report
+from twofold.report.write import Labels, ReportFile, write_report
 
-__all__ = ["ReportFile", "check_labels", "require_jinja", "write_report"]
+__all__ = ["Labels", "ReportFile", "check_labels", "require_jinja", "write_report"]

@@ -5,38 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twofold.densities import TWO_MODES
-from twofold.evidence import Evidence, Findings, VisibleFlaws
-from twofold.evidence.study import BREAKDOWN
+from twofold.evidence import VisibleFlaws
 from twofold.report.labels import Measured
 from twofold.report.words import percent
 
-__all__ = ["Bar", "Curve", "Gauge", "curves", "flaw_bars", "gauges"]
-
-
-@dataclass(frozen=True)
-class Gauge:
-    """One figure on a line from its least to its largest value; places are in percent of it.
-
-    Attributes:
-        name: of the figure.
-        says: what it means, in a sentence.
-        value: as text.
-        place: of the value.
-        low: of the lower end of its interval.
-        high: of the upper end.
-        limit: of the value at which the verdict changes; None if there is none.
-        ends: what the two ends of the line mean.
-    """
-
-    name: str
-    says: str
-    value: str
-    place: float
-    low: float
-    high: float
-    limit: float | None
-    ends: tuple[str, str]
+__all__ = ["Bar", "Curve", "curves", "flaw_bars"]
 
 
 @dataclass(frozen=True)
@@ -79,55 +52,6 @@ class Curve:
     rows: tuple[tuple[str, str], ...]
     chance: str
     dot: tuple[float, float] | None
-
-
-def gauges(evidence: Evidence) -> tuple[Gauge, ...]:
-    """The figures on which a verdict rests; none of a fit that was not studied."""
-    found = evidence.findings
-    if found is None:
-        return ()
-    shift = max(found.shift_auroc, 0.5)
-    at = 200.0 * (shift - 0.5)
-    return (
-        Gauge(
-            "Shift",
-            "how well source and target images can be told apart (AUROC of a classifier on "
-            "held-out images).",
-            f"{found.shift_auroc:.2f}",
-            at,
-            at,
-            at,
-            50.0,
-            ("0.5: not at all", "1: without error"),
-        ),
-        Gauge(
-            "Kinship",
-            "how far the target varies like the source; a stranger's value is near 0.",
-            f"{found.kinship:.2f} (90%: {found.kinship_low:.2f} to {found.kinship_high:.2f})",
-            100.0 * found.kinship,
-            100.0 * found.kinship_low,
-            100.0 * found.kinship_high,
-            5.0,
-            ("0: like chance", "1: like itself"),
-        ),
-        _lesser_group(found),
-    )
-
-
-def _lesser_group(found: Findings) -> Gauge:
-    split = found.two_modes_p_value <= TWO_MODES
-    return Gauge(
-        "Lesser group",
-        "share of the pool on the smaller side of its best split in two. "
-        + ("The split is no chance" if split else "Chance alone splits a pool like this")
-        + f" (p = {found.two_modes_p_value:.2g}).",
-        percent(found.minor_share),
-        200.0 * found.minor_share,
-        200.0 * found.minor_share_low,
-        200.0 * found.minor_share,
-        200.0 * BREAKDOWN if split else None,
-        ("0%: one group", "50%: two equal ones"),
-    )
 
 
 def flaw_bars(flaws: VisibleFlaws | None) -> tuple[Bar, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.detector import Detector
+from twofold.figures import gauges
 from twofold.files import refuse_folder, write_whole
 from twofold.images import ImageInput
 from twofold.report import content
@@ -19,7 +20,7 @@ from twofold.report.labels import labels_of, measure
 from twofold.report.ladder import Step, near
 from twofold.report.looking import Look, look
 from twofold.report.page import data_text, render, require_jinja
-from twofold.report.plots import curves, flaw_bars, gauges
+from twofold.report.plots import curves, flaw_bars
 from twofold.report.words import Answer, answer, percent
 
 __all__ = ["ReportFile", "write_report"]

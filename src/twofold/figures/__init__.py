@@ -1,0 +1,19 @@
+"""Figures for notebooks and papers: functions that draw on an ``Axes`` of matplotlib."""
+
+from twofold.figures.axes import axes_or_new, require_matplotlib
+from twofold.figures.evidence import Gauge, gauges, plot_evidence
+from twofold.figures.flaws import plot_visible_flaws
+from twofold.figures.images import Box, plot_image
+from twofold.figures.thresholds import plot_threshold
+
+__all__ = [
+    "Box",
+    "Gauge",
+    "axes_or_new",
+    "gauges",
+    "plot_evidence",
+    "plot_image",
+    "plot_threshold",
+    "plot_visible_flaws",
+    "require_matplotlib",
+]
