@@ -37,6 +37,7 @@ from twofold.metrics import auroc
 from twofold.thresholds import Calibration, fit_threshold
 
 Row = dict[str, Any]
+Array = NDArray[np.float64]
 REVIEWERS = ("design", "random", "2% wrong")
 COUNTS = (5, 10, 20, 40, 80)
 RATE, ERRORS = 0.05, 0.02
@@ -67,11 +68,11 @@ class Cell:
         )
         self.threshold = fit_threshold(calibration, RATE).value
 
-    def area(self, scores: NDArray[np.float64]) -> float:
+    def area(self, scores: Array) -> float:
         """AUROC on the test."""
         return auroc(scores[~self.odd], scores[self.odd])
 
-    def marks(self, reviewer: str, count: int) -> NDArray[np.float64]:
+    def marks(self, reviewer: str, count: int) -> Array:
         """NaN but for the images that were asked for."""
         generator = np.random.default_rng([self.run, count])
         order = draw_design(self.scores, self.threshold, self.run).order
@@ -85,7 +86,7 @@ class Cell:
             marks[wrong] = 1 - marks[wrong]
         return marks
 
-    def refitted(self, marks: NDArray[np.float64]) -> Refitted:
+    def refitted(self, marks: Array) -> Refitted:
         """As :meth:`twofold.Detector.refit` does: with what the first fit settled on."""
         assert self.data.target_pool is not None
         return refit_encoded(
@@ -108,8 +109,8 @@ class Cell:
             for reviewer in REVIEWERS:
                 marks = self.marks(reviewer, count)
                 found = self.refitted(marks)
-                own = found.fitted.model.score(self.test)
-                scores = corrected(found, own, self.test)
+                own, views = found.fitted.model.score_with_views(self.test)
+                scores = corrected(found, own, views, self.test)
                 flagged = scores > found.threshold.value
                 yield {
                     "reviewer": reviewer,
@@ -122,13 +123,11 @@ class Cell:
                 }
 
 
-def corrected(
-    found: Refitted, own: NDArray[np.float64], images: EncodedImages
-) -> NDArray[np.float64]:
+def corrected(found: Refitted, own: Array, views: Array, images: EncodedImages) -> Array:
     """Scores of new images."""
     if found.correction is None:
         return own
-    return found.correction.scores(own, power_normalise(images["pooled"]))
+    return found.correction.scores(own, power_normalise(images["pooled"]), views)
 
 
 def cells_of(bank: Bank, given: Sequence[str]) -> list[tuple[str, str, str]]:

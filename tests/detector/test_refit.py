@@ -161,7 +161,7 @@ def test_wrong_uses(make: Make, before: Detector, crowded: toy.World) -> None:
         make().refit(crowded.pool, marks)
 
 
-@pytest.mark.parametrize("how", ["short", "lost", "spread"])
+@pytest.mark.parametrize("how", ["short", "lost", "spread", "views"])
 def test_a_damaged_correction_is_refused(
     before: Detector, crowded: toy.World, tmp_path: Path, how: str
 ) -> None:
@@ -174,6 +174,7 @@ def test_a_damaged_correction_is_refused(
         "short": replace(found, mean=found.mean[1:]),
         "lost": replace(found, direction=np.empty((0,))),
         "spread": replace(found, spread=0.0),
+        "views": replace(found, views=np.empty(0)),
     }[how]
     after.save(tmp_path / "m")
     with pytest.raises(BundleError, match="correction by marks"):

@@ -69,6 +69,31 @@ def test_where_there_is_nothing_to_learn_nothing_is_lost() -> None:
     assert min(gains) > -0.03
 
 
+def test_a_better_mixture_of_views_is_learned() -> None:
+    """The score is the mean of a view that ranks and of one that is noise."""
+    gains = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        labels = (rng.random(1200) < 0.15).astype(float)
+        views = rng.normal(size=(1200, 2)) * [1.0, 2.0] + [2.0, 0.0] * labels[:, None]
+        scores, vectors = views.mean(axis=1), np.zeros((1200, DIM))
+        threshold = float(np.quantile(scores[:N], 0.9))
+        marks = np.full(N, np.nan)
+        rows = draw_design(scores[:N], threshold, seed).order[:40]
+        marks[rows] = labels[rows]
+        found = fit_correction(
+            scores[:N], vectors[:N], marks, scores[:N] <= threshold, views=views[:N]
+        )
+        assert found is not None
+        assert found.views[0] > found.views[1]
+        new, odd = found.scores(scores[N:], vectors[N:], views[N:]), labels[N:] == 1
+        gains.append(auroc(new[~odd], new[odd]) - auroc(scores[N:][~odd], scores[N:][odd]))
+        with pytest.raises(UsageError, match="0 views, but the fit had 2"):
+            found.scores(scores, vectors)
+    assert np.mean(gains) > 0.03
+    assert min(gains) > 0.0
+
+
 def test_marks_of_one_kind_say_nothing() -> None:
     world = World(0, apart=1.0)
     assert world.learned(np.full(N, np.nan)) is None
@@ -94,12 +119,14 @@ def test_an_image_scores_the_same_alone() -> None:
     assert (together == alone).all()
 
 
-@pytest.mark.parametrize("count", [24, 40])
-def test_it_is_what_the_page_says(count: int) -> None:
+@pytest.mark.parametrize(("count", "viewed"), [(24, False), (40, False), (24, True)])
+def test_it_is_what_the_page_says(count: int, viewed: bool) -> None:
     """The same from fits by scipy in the vectors themselves, each mark left out in turn."""
     world = World(2, apart=1.0, n=60)
     marks, presumed = world.marks(count), world.scores <= world.threshold
-    found = world.learned(marks)
+    noise = np.random.default_rng(5).normal(size=60)
+    views = world.scores[:, None] + np.outer(noise, [0.7, -0.3]) if viewed else np.empty((60, 0))
+    found = fit_correction(world.scores, world.vectors, marks, presumed, views=views)
     assert found is not None
     marked = np.flatnonzero(~np.isnan(marks))
     beside = np.flatnonzero(np.isnan(marks) & presumed)
@@ -111,8 +138,10 @@ def test_it_is_what_the_page_says(count: int) -> None:
     away /= np.sqrt(np.square(away[labels == 0]).sum(axis=1).mean())
     counts = np.append(np.ones(count), np.full(len(beside), min(0.5 * count / len(beside), 1.0)))
 
-    def slow(strength: float, kept: NDArray[np.bool_]) -> Array:
-        features = np.column_stack([own, np.sqrt(strength) * away])
+    above = (views - world.scores[:, None])[rows] / ((high - low) / 1.349)
+
+    def slow(strength: float, anew: float, kept: NDArray[np.bool_]) -> Array:
+        features = np.column_stack([own, np.sqrt(strength) * away, anew * above])
 
         def objective(values: Array) -> tuple[float, Array]:
             logits = own + features @ values[:-1] + values[-1]
@@ -127,14 +156,17 @@ def test_it_is_what_the_page_says(count: int) -> None:
 
     every = np.ones(len(rows), dtype=bool)
     fits, losses = [], []
-    for strength in (0.0, *STRENGTHS):
-        fits.append(slow(strength, every))
-        left_out = [slow(strength, np.arange(len(rows)) != row)[row] for row in range(count)]
-        losses.append(log_loss(np.array(left_out), labels[:count]).sum())
-    prior = np.array([0.5, *[0.5 / len(STRENGTHS)] * len(STRENGTHS)])
+    mixed = (0.0, 1.0) if viewed else (0.0,)
+    for anew in mixed:
+        for strength in (0.0, *STRENGTHS):
+            fits.append(slow(strength, anew, every))
+            others = [np.arange(len(rows)) != row for row in range(count)]
+            left_out = [slow(strength, anew, kept)[row] for row, kept in enumerate(others)]
+            losses.append(log_loss(np.array(left_out), labels[:count]).sum())
+    prior = np.array([0.5, *[0.5 / len(STRENGTHS)] * len(STRENGTHS)] * len(mixed))
     weights = prior * np.exp(-np.array(losses))
     expected = (weights / weights.sum()) @ np.array(fits)
-    scores = found.scores(world.scores[rows], world.vectors[rows])
+    scores = found.scores(world.scores[rows], world.vectors[rows], views[rows])
     # What is left out is found to first order.
     assert np.abs(scores - expected).max() < 0.05 * np.ptp(expected)
 

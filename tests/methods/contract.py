@@ -98,6 +98,27 @@ def check_scores(method: MethodClass) -> None:
         assert auroc(scores[world.test_labels == 0], scores[world.test_labels == 1]) > 0.75
 
 
+def check_views(method: MethodClass) -> None:
+    """Scores are means of the views, each image's its own; some methods have no views."""
+    world = toy.encoded_world()
+    fit = make(method).fit(toy.fit_data(method, world))
+    model, own = fit.model, fit.out_of_sample
+    scores, views = model.score_with_views(world.test)
+    assert same(scores, model.score(world.test))
+    assert views.shape == (len(scores), model.n_views())
+    assert own.views.shape == (len(own.scores), model.n_views())
+    assert model.score_with_views(first(world.test, 0))[1].shape == (0, model.n_views())
+    if not model.n_views():
+        return
+    for mixed, parts in ((scores, views), (own.scores, own.views)):
+        assert (parts.min(axis=1) - 1e-9 <= mixed).all()
+        assert (mixed <= parts.max(axis=1) + 1e-9).all()
+        weights = np.linalg.lstsq(parts, mixed)[0]
+        np.testing.assert_allclose(parts @ weights, mixed, atol=1e-9)
+        assert weights.sum() == pytest.approx(1.0)
+    assert same(views[:7], model.score_with_views(first(world.test, 7))[1])
+
+
 def check_maps(method: MethodClass) -> None:
     """Finite, on one scale, an image's its own, kept by saving; or a named error."""
     test, model = toy.encoded_world().test, make(method)

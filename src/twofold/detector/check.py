@@ -147,7 +147,7 @@ def _studied(
             false_alarm_rate=false_alarm_rate,
         )
     else:
-        fit, scores = fit_distinct(method, data, pool, random_state=random_state)
+        fit, scores, _ = fit_distinct(method, data, pool, random_state=random_state)
         findings, verdict = look_at(
             source,
             pool,

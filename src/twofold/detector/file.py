@@ -200,7 +200,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         sight=read_sight(bundle, header.bit_depth, header.mask),
         rule=header.calibration,
         references=read_references(bundle),
-        correction=read_correction(bundle, encoder.spec.feature_dim),
+        correction=read_correction(bundle, encoder.spec.feature_dim, method.n_views()),
         fitted_on=header.fitted_on or FittedOn(),
     )
 

@@ -41,6 +41,7 @@ class Fitted:
         calibration: out-of-sample scores that the decision rule is read off.
         seen_scores: float64 (n,), of the pool, or of the source where there is none; each from a
             fit that has not seen its image.
+        seen_views: float64 (n, v), the views of which they are weighted means, likewise.
         references: images kept to be shown beside new ones; None where they were not asked for.
     """
 
@@ -49,6 +50,7 @@ class Fitted:
     evidence: Evidence
     calibration: Calibration
     seen_scores: Array
+    seen_views: Array
     references: References | None = None
 
 
@@ -81,7 +83,9 @@ def fit_method(
         notes: on the files, for the evidence.
         bit_depths: of source and target, for the evidence.
     """
-    fit, seen = fit_distinct(method, data, pool, random_state=random_state, progress=progress)
+    fit, seen, views = fit_distinct(
+        method, data, pool, random_state=random_state, progress=progress
+    )
     calibration = calibrated(fit.out_of_sample, rule)
     threshold = fit_threshold(calibration, false_alarm_rate)
     findings: Findings | None = None
@@ -106,7 +110,7 @@ def fit_method(
         bit_depths=bit_depths,
         visible_flaws=seen_flaws(fit, rule, false_alarm_rate),
     )
-    return Fitted(fit.model, threshold, evidence, calibration, seen, references)
+    return Fitted(fit.model, threshold, evidence, calibration, seen, views, references)
 
 
 def calibrated(own: OutOfSample, rule: Rule) -> Calibration:
@@ -138,7 +142,7 @@ def fit_distinct(
     *,
     random_state: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Fit[Method], Array]:
+) -> tuple[Fit[Method], Array, Array]:
     """Fit a method on each image once.
 
     Args:
@@ -149,8 +153,8 @@ def fit_distinct(
         progress: told about the training.
 
     Returns:
-        The fit to the distinct images; and the scores of the pool, or of the source where there is
-        none, copies included, each out of sample.
+        The fit to the distinct images; and the scores and views of the pool, or of the source where
+        there is none, copies included, each out of sample.
     """
     once = data.distinct()
     fit = method.fit(once, random_state=random_state, progress=progress)
@@ -158,10 +162,11 @@ def fit_distinct(
     fitted_on = once.source if own.origin == "source" else once.target_pool
     assert fitted_on is not None
     seen = data.source if pool is None else pool
-    known = dict(zip(fitted_on.digests, own.scores.tolist(), strict=True))
+    known = {digest: row for row, digest in enumerate(fitted_on.digests)}
     if not known.keys() >= set(seen.digests):
-        return fit, fit.model.score(seen)
-    return fit, np.array([known[digest] for digest in seen.digests])
+        return fit, *fit.model.score_with_views(seen)
+    rows = [known[digest] for digest in seen.digests]
+    return fit, own.scores[rows], own.views[rows]
 
 
 def look_at(

@@ -15,7 +15,7 @@ __all__ = ["correction_arrays", "read_correction"]
 
 _PREFIX = "correction."
 _NUMBERS = ("center", "spread", "slope", "intercept", "without")
-_VECTORS = ("mean", "direction")
+_VECTORS = ("mean", "direction", "views")
 
 
 def correction_arrays(correction: Correction | None) -> dict[str, NDArray[Any]]:
@@ -27,12 +27,13 @@ def correction_arrays(correction: Correction | None) -> dict[str, NDArray[Any]]:
     return {f"{_PREFIX}numbers": numbers} | vectors
 
 
-def read_correction(bundle: Bundle, dim: int) -> Correction | None:
+def read_correction(bundle: Bundle, dim: int, n_views: int) -> Correction | None:
     """Inverse of :func:`correction_arrays`; None of a model without.
 
     Args:
         bundle: a model.
         dim: of whole-image vectors.
+        n_views: of the method.
 
     Raises:
         BundleError: the arrays are not those of a correction of such vectors.
@@ -41,6 +42,7 @@ def read_correction(bundle: Bundle, dim: int) -> Correction | None:
     if not found:
         return None
     shapes = {f"{_PREFIX}numbers": (len(_NUMBERS),)} | {_PREFIX + n: (dim,) for n in _VECTORS}
+    shapes[f"{_PREFIX}views"] = (n_views,)
     sound = found.keys() == shapes.keys() and all(
         array.dtype == np.float64 and array.shape == shapes[name] for name, array in found.items()
     )
@@ -49,6 +51,5 @@ def read_correction(bundle: Bundle, dim: int) -> Correction | None:
     )
     if not sound or numbers["spread"] <= 0:
         raise BundleError(f"{bundle.path} holds a correction by marks that does not fit it")
-    return Correction(
-        mean=found[f"{_PREFIX}mean"], direction=found[f"{_PREFIX}direction"], **numbers
-    )
+    given: dict[str, Any] = {name: found[_PREFIX + name] for name in _VECTORS} | numbers
+    return Correction(**given)

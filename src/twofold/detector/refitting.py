@@ -118,21 +118,24 @@ def refit_encoded(
         progress=None,
         rule=rule,
     )
-    own = np.empty(len(pool))
-    own[~odd] = fitted.seen_scores
+    own, views = np.empty(len(pool)), np.empty((len(pool), fitted.seen_views.shape[1]))
+    own[~odd], views[~odd] = fitted.seen_scores, fitted.seen_views
     if odd.any():
-        own[odd] = fitted.model.score(pool.subset(odd))
+        own[odd], views[odd] = fitted.model.score_with_views(pool.subset(odd))
     vectors = power_normalise(pool["pooled"])
     presumed = np.isnan(marks) & (own <= fitted.threshold.value)
-    correction = fit_correction(own, vectors, marks, presumed, random_state=random_state)
+
+    def learned(known: Array, others: NDArray[np.bool_]) -> Correction | None:
+        return fit_correction(own, vectors, known, others, views=views, random_state=random_state)
+
+    correction = learned(marks, presumed)
     if correction is None:
         return Refitted(fitted, fitted.threshold, fitted.calibration, None, own)
     scores = np.empty(len(pool))
     for fold in folds(pool.grouping(), FOLDS, random_state):
-        rest = np.where(fold, np.nan, marks)
-        other = fit_correction(own, vectors, rest, presumed & ~fold, random_state=random_state)
         # Marks of one kind alone are left where the other's few are all in this fold.
-        scores[fold] = (other or correction).scores(own[fold], vectors[fold])
+        unseeing = learned(np.where(fold, np.nan, marks), presumed & ~fold) or correction
+        scores[fold] = unseeing.scores(own[fold], vectors[fold], views[fold])
     groups = pool.grouping()[~odd]
     calibration = Calibration.of(scores[~odd], origin="target", groups=groups, rule=rule)
     threshold = fit_threshold(calibration, false_alarm_rate)

@@ -211,11 +211,11 @@ class Scoring(Locating):
 
     def _scores(self, images: EncodedImages) -> Array:
         """The method's scores, corrected by what marks have taught."""
-        own = self.method_.score(images)
         if self.correction_ is None or not len(images):
-            return own
+            return self.method_.score(images)
+        own, views = self.method_.score_with_views(images)
         vectors = power_normalise(images.also_as(("pooled",))["pooled"])
-        return self.correction_.scores(own, vectors)
+        return self.correction_.scores(own, vectors, views)
 
     def set_false_alarm_rate(self, false_alarm_rate: float) -> Self:
         """Move the threshold of a fitted detector to another rate; nothing is fitted again.

@@ -34,7 +34,8 @@ class Correction:
         mean: float64 (d,), of the vectors of presumed normals.
         direction: float64 (d,), along which marks say that images become anomalous.
         intercept: of the log odds.
-        without: weight of the fit without a direction, in [0, 1].
+        without: weight of the fits without a direction, in [0, 1].
+        views: float64 (v,), slopes of how far each view of the detector lies above its score.
     """
 
     center: float
@@ -44,17 +45,26 @@ class Correction:
     direction: Array
     intercept: float
     without: float
+    views: Array
 
-    def scores(self, scores: Array, vectors: Array) -> Array:
+    def scores(self, scores: Array, vectors: Array, views: Array | None = None) -> Array:
         """Corrected scores, float64 (n,), larger = more anomalous.
 
         Args:
             scores: float64 (n,), of the detector.
             vectors: float64 (n, d), of the same images.
+            views: float64 (n, v), what each view says of them; needed where the fit had them.
+
+        Raises:
+            UsageError: there are not as many views as in the fit.
         """
         own = (np.asarray(scores, dtype=np.float64) - self.center) / self.spread
+        apart = _apart(scores, views, self.spread)
+        if apart.shape[1] != len(self.views):
+            raise UsageError(f"{apart.shape[1]} views, but the fit had {len(self.views)}")
         # Row by row, so that an image's bits do not depend on its neighbours.
         along = np.einsum("nd,d->n", vectors - self.mean, self.direction)
+        along += np.einsum("nv,v->n", apart, self.views)
         return np.asarray(self.intercept + self.slope * own + along)
 
 
@@ -64,6 +74,7 @@ def fit_correction(
     marks: NDArray[np.floating],
     presumed: NDArray[np.bool_],
     *,
+    views: Array | None = None,
     random_state: int = 0,
 ) -> Correction | None:
     """Learn from marks how images of these become anomalous.
@@ -74,16 +85,22 @@ def fit_correction(
     score need no weights for that, as the score is among what is fitted. Presumed normals stand
     beside the marks as normal, together with half their weight.
 
-    How strong the direction may be, the marks say themselves: fits of all strengths, and one
-    without a direction, are averaged with weights by the likelihood of each mark under the fit
-    without it (pseudo-BMA; Yao et al. 2018, Bayesian Analysis 13). One without a direction, which
-    ranks images as before, has half of the weight beforehand.
+    Where the score is a mixture of views, how far each of them lies above the mixture has a slope
+    too, presumed to be nothing, of variance 1: moving all weight to one view takes a slope of 1.
+
+    How strong the direction may be, and whether views are to be mixed anew, the marks say
+    themselves: fits of all strengths and one without a direction, each with and without views, are
+    averaged with weights by the likelihood of each mark under the fit without it (pseudo-BMA; Yao
+    et al. 2018, Bayesian Analysis 13). Beforehand fits without a direction have half of the weight,
+    and so have those without views.
 
     Args:
         scores: float64 (n,), of the detector, out of sample, of pool and marked images.
         vectors: float64 (n, d), normalised, of the same images.
         marks: float (n,): 1 anomalous, 0 normal, NaN not marked.
         presumed: bool (n,), images without a mark that are presumed normal.
+        views: float64 (n, v), out of sample, on the scale of the scores, which are weighted means
+            of them; None or v = 0 of a score without parts.
         random_state: of the draw among these, where there are more than 300.
 
     Returns:
@@ -95,8 +112,11 @@ def fit_correction(
     Cost O(m^3) for m marks and at most 300 presumed normals.
     """
     known = checked_marks(marks, len(scores))
-    if len(vectors) != len(scores) or presumed.shape != known.shape:
-        raise UsageError("scores, vectors, marks and presumed normals must be of the same images")
+    apart = _apart(scores, views, 1.0)
+    if not len(vectors) == len(scores) == len(apart) or presumed.shape != known.shape:
+        raise UsageError(
+            "scores, vectors, views, marks and presumed normals must be of the same images"
+        )
     marked = np.flatnonzero(~np.isnan(known))
     if len(np.unique(known[marked])) < 2:
         return None
@@ -110,21 +130,37 @@ def fit_correction(
     typical = float(np.square(away[labels == 0]).sum(axis=1).mean()) or 1.0
     products = away @ away.T / typical
     counts = _counts(len(marked), len(rows))
+    apart = apart[rows] / spread
+    mixed = (0.0, 1.0) if apart.shape[1] else (0.0,)
+    kinds = [(strength, anew) for anew in mixed for strength in (0.0, *STRENGTHS)]
     fits = [
-        fit_logistic(np.outer(own, own) + strength * products, labels, counts, own)
-        for strength in (0.0, *STRENGTHS)
+        fit_logistic(
+            np.outer(own, own) + strength * products + anew * (apart @ apart.T), labels, counts, own
+        )
+        for strength, anew in kinds
     ]
-    weights = _weights([log_loss(fit.left_out, labels)[: len(marked)].sum() for fit in fits])
-    dual = np.array([fit.dual for fit in fits]).T @ (weights * (0.0, *STRENGTHS))
+    weights = _weights(
+        np.array([strength for strength, _ in kinds]),
+        np.array([log_loss(fit.left_out, labels)[: len(marked)].sum() for fit in fits]),
+    )
+    duals, (strengths, anew) = np.array([fit.dual for fit in fits]).T, np.array(kinds).T
     return Correction(
         center=center,
         spread=spread,
-        slope=1.0 + float(weights @ [fit.dual @ own for fit in fits]),
+        slope=1.0 + float(weights @ (duals.T @ own)),
         mean=mean,
-        direction=dual @ away / typical,
+        direction=(duals @ (weights * strengths)) @ away / typical,
         intercept=float(weights @ [fit.intercept for fit in fits]),
-        without=float(weights[0]),
+        without=float(weights[strengths == 0].sum()),
+        views=(duals @ (weights * anew)) @ apart,
     )
+
+
+def _apart(scores: Array, views: Array | None, spread: float) -> Array:
+    """How far each view lies above the score, float64 (n, v), in spreads of the scores."""
+    if views is None:
+        return np.empty((len(scores), 0))
+    return np.asarray((views - np.asarray(scores)[:, None]) / spread, dtype=np.float64)
 
 
 def _scale(scores: Array) -> tuple[float, float]:
@@ -148,9 +184,9 @@ def _counts(n_marked: int, n: int) -> Array:
     return np.where(np.arange(n) < n_marked, 1.0, share)
 
 
-def _weights(losses: list[float]) -> Array:
-    """Of the fits: the first has half beforehand, the others share the rest."""
-    beforehand = np.full(len(losses), 0.5 / (len(losses) - 1))
-    beforehand[0] = 0.5
-    weights = beforehand * np.exp(min(losses) - np.array(losses))
+def _weights(strengths: Array, losses: Array) -> Array:
+    """Of the fits: half beforehand is with those without a direction, whatever their number."""
+    without = strengths == 0
+    beforehand = np.where(without, 0.5 / without.sum(), 0.5 / (~without).sum())
+    weights = beforehand * np.exp(losses.min() - losses)
     return np.asarray(weights / weights.sum())

@@ -131,6 +131,23 @@ class Method(ABC):
         images = images.also_as(self.config.outputs())
         return np.asarray(self._score(images), dtype=np.float64)
 
+    def score_with_views(self, images: EncodedImages) -> tuple[Array, Array]:
+        """Scores as :meth:`score` gives them, and the views of which they are weighted means.
+
+        Returns:
+            float64 (n,), and float64 (n, v), one column for each of :meth:`n_views`, on the scale
+            of the scores.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+        """
+        scores = self.score(images)
+        return scores, np.empty((len(scores), self.n_views()))
+
+    def n_views(self) -> int:
+        """How many views the scores are weighted means of; 0 of a method that has one way."""
+        return 0
+
     def anomaly_map(self, images: EncodedImages) -> Array:
         """Where the anomalies are, float64 (n, g, g), larger = more anomalous, never clamped.
 

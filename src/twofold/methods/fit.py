@@ -29,12 +29,20 @@ class OutOfSample:
         origin: ``target`` (the pool, its anomalies included) or ``source`` (normals only).
         groups: int64 (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
         scale: on which scores of normals are close to symmetric; ``log`` for positive distances.
+        views: float64 (n, v), the parts of which the scores are weighted means, on their scale,
+            out of sample likewise; v = 0 where they have no parts.
     """
 
     scores: Array
     origin: Origin
     groups: NDArray[np.int64]
     scale: ScoreScale = "linear"
+    views: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        """No parts of so many scores."""
+        if not self.views.size:
+            object.__setattr__(self, "views", np.empty((len(self.scores), 0)))
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,17 @@ class Auto(Method):
     def _score(self, images: EncodedImages) -> Array:
         return self.way_.score(images)
 
+    def n_views(self) -> int:
+        """See :meth:`Method.n_views`."""
+        return 2 if self.config.locality == "both" else 0
+
+    def score_with_views(self, images: EncodedImages) -> tuple[Array, Array]:
+        """See :meth:`Method.score_with_views`: whole images, and patches."""
+        self._require_fitted()
+        if not len(images):
+            return np.empty(0), np.empty((0, self.n_views()))
+        return self.way_.score_with_views(images.also_as(self.config.outputs()))
+
     def anomaly_map(self, images: EncodedImages) -> Array:
         """See :meth:`Method.anomaly_map`."""
         self._require_fitted()

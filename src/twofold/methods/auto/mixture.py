@@ -51,11 +51,20 @@ class Views:
             return whole
         if whole is None:
             return local
+        found = self.standardised(whole, local)
+        mixed: Array = self.local_weight * found[:, 1] + (1.0 - self.local_weight) * found[:, 0]
+        return mixed
+
+    def standardised(self, whole: Array | None, local: Array | None) -> Array:
+        """Both in spreads of normal scores, float64 (n, 2), the global first; (n, 0) of one."""
+        if whole is None or local is None:
+            alone = whole if local is None else local
+            return np.empty((0 if alone is None else len(alone), 0))
         assert self.whole_scale is not None
         assert self.local_scale is not None
-        return self.local_weight * self.local_scale.standardise(local) + (
-            1.0 - self.local_weight
-        ) * self.whole_scale.standardise(whole)
+        return np.column_stack(
+            [self.whole_scale.standardise(whole), self.local_scale.standardise(local)]
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that scores need."""

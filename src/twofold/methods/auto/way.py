@@ -61,6 +61,14 @@ class Way:
 
     def score(self, images: EncodedImages) -> Array:
         """Scores of images with the outputs of these options, float64 (n,)."""
+        return self.views.mix(*self._by_view(images))
+
+    def score_with_views(self, images: EncodedImages) -> tuple[Array, Array]:
+        """The same, and what each of two views says in spreads of normal scores, float64 (n, v)."""
+        whole, local = self._by_view(images)
+        return self.views.mix(whole, local), self.views.standardised(whole, local)
+
+    def _by_view(self, images: EncodedImages) -> tuple[Array | None, Array | None]:
         views, whole, local = self.views, None, None
         if views.whole is not None:
             whole = views.whole.scores(_vectors(images, self.config))
@@ -71,7 +79,7 @@ class Way:
                 for patches, name in zip(views.local, names, strict=True)
             ]
             local = joined(found, [patches.scale for patches in views.local])
-        return views.mix(whole, local)
+        return whole, local
 
     def without(self, group: int) -> Way:
         """The same without the patches of one group, as if the banks had not seen it.
@@ -126,7 +134,13 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     choices["local_weight"] = views.local_weight
     # Two views are mixed on a logarithmic scale already.
     scale: ScoreScale = "linear" if config.locality == "both" else "log"
-    own = OutOfSample(views.mix(whole, local), "target", pool.grouping(), scale)
+    own = OutOfSample(
+        views.mix(whole, local),
+        "target",
+        pool.grouping(),
+        scale,
+        views.standardised(whole, local),
+    )
     separable = config.places == "none" and config.locality == "local"
     return Way(config, views, own, choices, normal, separable)
 
