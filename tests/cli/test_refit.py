@@ -50,6 +50,10 @@ def test_marks_make_another_model(world: Path, run: Run, as_object: Parse, tmp_p
     assert told["corrected"]
     assert told["auroc_after"] >= told["auroc_before"] - 0.05
     assert told["threshold_before"] != told["threshold_after"]
+    for when in ("rates_before", "rates_after"):
+        assert told[when]["n_marked"] == 20
+        rate = told[when]["detection_rate"]
+        assert rate["low"] <= rate["value"] <= rate["high"]
     # The old model stays.
     assert before == (
         sorted((world / "model").iterdir()),
@@ -73,6 +77,7 @@ def test_a_table_of_ones_own_will_do(world: Path, run: Run, tmp_path: Path) -> N
     assert "4 marks, 3 normal and 1 anomalous, of 4 images" in done.stdout
     assert "flagged, marked anomalous: 1 of 1 before" in done.stdout
     assert "threshold" in done.stdout
+    assert "of all images:" not in done.stdout  # of no design nothing is known but the marks
 
 
 def test_wrong_use_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.support import toy
 
 from twofold import Detector
 from twofold.errors import BundleError, ImageSourceError, TwofoldError, UsageError
+from twofold.marks import draw_design, estimate
 from twofold.metrics import auroc
 
 Array = NDArray[np.float64]
@@ -87,6 +88,29 @@ def test_what_changed_is_told(before: Detector, crowded: toy.World) -> None:
     assert any("24 marks" in note for note in after.evidence_.notes)
     assert told.auroc_before is not None
     assert told.auroc_after is not None
+
+
+def test_rates_by_the_design_are_told(before: Detector, crowded: toy.World) -> None:
+    """Those of the library's estimate, before and after; of all images marked, exact."""
+    scores = before.decision_function(crowded.pool)
+    design = draw_design(scores, before.threshold_.value, 0)
+    marks = np.full(len(scores), np.nan)
+    marks[design.order[:24]] = crowded.pool_labels[design.order[:24]]
+    after = before.refit(crowded.pool, marks, source=crowded.source, strata=design.strata)
+    told = after.changes_
+    assert told.rates_before == estimate(scores, before.threshold_.value, design.strata, marks)
+    new = after.decision_scores_
+    assert told.rates_after == estimate(new, after.threshold_.value, design.strata, marks)
+    every = crowded.pool_labels.astype(float)
+    known = before.refit(crowded.pool, every, source=crowded.source, strata=design.strata)
+    rates = known.changes_.rates_after
+    assert rates is not None
+    odd = crowded.pool_labels == 1
+    assert rates.detection_rate.value == pytest.approx(known.labels_[odd].mean())
+    assert rates.detection_rate.low == rates.detection_rate.high
+    assert refit(before, crowded, marks).changes_.rates_before is None
+    with pytest.raises(UsageError, match="strata"):
+        before.refit(crowded.pool, marks, source=crowded.source, strata=design.strata[1:])
 
 
 def test_a_saved_one_scores_the_same_and_can_be_refitted_again(

@@ -24,7 +24,7 @@ from twofold.errors import UsageError
 
 if TYPE_CHECKING:
     from twofold.detector import Changes, Detector
-    from twofold.marks import MarksFile, Standing
+    from twofold.marks import Estimate, MarksFile, Standing
 
 __all__ = ["refit"]
 
@@ -74,7 +74,13 @@ def refit(
         detector = load_detector(model, weights, strict, progress)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            other = detector.refit(paths, standing.array(names), source=source, target=target)
+            other = detector.refit(
+                paths,
+                standing.array(names),
+                source=source,
+                target=target,
+                strata=None if file.document is None else file.document.design.strata,
+            )
         other.save(out, embed_weights=embed_weights, references=not no_references)
     for note in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
         say(f"note: {note}")
@@ -167,4 +173,17 @@ def _lines(found: Changes) -> list[str]:
         ("all images", found.n_images, found.flagged_before, found.flagged_after),
     ):
         lines.append(f"flagged, {label}: {was} of {of} before, {now} now")
+    if found.rates_before is not None and found.rates_after is not None:
+        for name in ("detection_rate", "false_alarm_rate", "precision"):
+            before, after = getattr(found.rates_before, name), getattr(found.rates_after, name)
+            lines.append(
+                f"{name.replace('_', ' ').replace('false alarm', 'false-alarm')} of all images: "
+                f"{_rate(before)} before, {_rate(after)} now"
+            )
     return lines
+
+
+def _rate(found: Estimate) -> str:
+    if found.value is None:
+        return "not known"
+    return f"{found.value:.1%} (95%: {found.low:.1%} to {found.high:.1%})"

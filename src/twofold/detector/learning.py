@@ -17,7 +17,7 @@ from twofold.detector.scoring import Scoring, with_threshold
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import UsageError
 from twofold.images import ImageInput, ImageSet, MaskInput, find_images
-from twofold.marks import checked_marks
+from twofold.marks import checked_marks, checked_strata
 from twofold.thresholds import Rule
 
 __all__ = ["FittedOn", "Learning"]
@@ -70,6 +70,7 @@ class Learning(Scoring):
         *,
         source: ImageInput | None = None,
         target: ImageInput | None = None,
+        strata: NDArray[np.integer] | None = None,
     ) -> Self:
         """A detector that has learned from marks of some images; this one stays as it is.
 
@@ -85,6 +86,9 @@ class Learning(Scoring):
             source: normal images; None takes those of the fit, from where they lay.
             target: unlabelled images beside the reviewed ones; None takes those of the fit, from
                 where they lay, or none where that is not known.
+            strata: int (n,), of the sampling design (:class:`twofold.marks.Design`) by which the
+                images were marked; then ``changes_`` has the rates of all of them before and
+                after. None where they were marked otherwise.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -95,12 +99,14 @@ class Learning(Scoring):
         self._require_fitted()
         reviewed = find_images(images)
         values = _checked(marks, reviewed)
+        drawn = None if strata is None else checked_strata(strata, len(reviewed))
         known, pool = self._fit_sets(source, target, reviewed)
         method = type(self.method_)(self.method_.encoder, self.method_.config)
         given = find_fit_images(known, pool, bit_depth=self.bit_depth_, mask=self.mask)
         _, encoded, data = read_fit(self._reader(method, "pooled"), given, method, None)
         assert encoded is not None
-        whole = np.append(np.full(len(pool) - len(reviewed), np.nan), values)
+        n_others = len(pool) - len(reviewed)
+        whole = np.append(np.full(n_others, np.nan), values)
         rows, marked = _distinct(encoded, whole[encoded.kept])
         distinct = encoded.subset(rows)
         refitted = refit_encoded(
@@ -113,9 +119,16 @@ class Learning(Scoring):
             rule=self.calibration,
             studied=True,
         )
-        mine = set(np.array(encoded.digests)[encoded.kept >= len(pool) - len(reviewed)])
+        # The place of each content among the reviewed images.
+        mine = {
+            digest: int(row) - n_others
+            for digest, row in zip(encoded.digests, encoded.kept, strict=True)
+            if row >= n_others
+        }
         seen = np.array([digest in mine for digest in distinct.digests], dtype=bool)
-        return self._learned(refitted, distinct, marked, seen)
+        if drawn is not None:
+            drawn = drawn[[mine[digest] for digest in distinct.digests if digest in mine]]
+        return self._learned(refitted, distinct, marked, seen, drawn)
 
     def _fit_sets(
         self, source: ImageInput | None, target: ImageInput | None, reviewed: ImageSet
@@ -135,7 +148,12 @@ class Learning(Scoring):
         return known, reviewed if far is None else find_images(far).joined(reviewed)
 
     def _learned(
-        self, refitted: Refitted, pool: EncodedImages, marks: Array, seen: NDArray[np.bool_]
+        self,
+        refitted: Refitted,
+        pool: EncodedImages,
+        marks: Array,
+        seen: NDArray[np.bool_],
+        strata: NDArray[np.int64] | None,
     ) -> Self:
         """A detector with what was found.
 
@@ -144,6 +162,7 @@ class Learning(Scoring):
             pool: distinct images of it.
             marks: of these.
             seen: bool, which of these were reviewed.
+            strata: of those that were; None: not known.
         """
         other = type(self)(**self.get_params())  # type: ignore[attr-defined]
         n_odd, n_normal = int((marks == 1).sum()), int((marks == 0).sum())
@@ -166,6 +185,7 @@ class Learning(Scoring):
             (refitted.scores[seen], refitted.threshold.value),
             marks[seen],
             pool.subset(seen).names,
+            strata,
         )
         return other
 

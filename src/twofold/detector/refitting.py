@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twofold.densities import power_normalise
 from twofold.detector.fitting import Fitted, fit_method
 from twofold.encoders.encode import EncodedImages
-from twofold.marks import Correction, fit_correction
+from twofold.marks import Correction, Estimates, estimate, fit_correction
 from twofold.methods import FitData, Method
 from twofold.methods.base import FOLDS, folds
 from twofold.metrics import auroc
@@ -40,6 +40,9 @@ class Changes:
         flagged_after: images above the new one, out of sample.
         newly_flagged: names of images that were not flagged before, the oddest first.
         no_longer_flagged: names of images that no longer are, the least odd first.
+        rates_before: of all these images at the old threshold, estimated from the marks by their
+            sampling design; None where that is not known.
+        rates_after: likewise at the new one, each image by a fit that has not seen its mark.
     """
 
     n_images: int
@@ -55,6 +58,8 @@ class Changes:
     flagged_after: int
     newly_flagged: tuple[str, ...]
     no_longer_flagged: tuple[str, ...]
+    rates_before: Estimates | None = None
+    rates_after: Estimates | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,11 @@ def refit_encoded(
 
 
 def changes_of(
-    before: tuple[Array, float], after: tuple[Array, float], marks: Array, names: tuple[str, ...]
+    before: tuple[Array, float],
+    after: tuple[Array, float],
+    marks: Array,
+    names: tuple[str, ...],
+    strata: NDArray[np.int64] | None = None,
 ) -> Changes:
     """What a fit with marks changed for some images.
 
@@ -152,6 +161,7 @@ def changes_of(
         after: likewise as they are, out of sample.
         marks: float64 (n,), of these images.
         names: of these images.
+        strata: int64 (n,), of the design by which they were marked; None: not known.
     """
     (old, old_threshold), (new, new_threshold), said = before, after, marks
     was, is_now = old > old_threshold, new > new_threshold
@@ -174,6 +184,8 @@ def changes_of(
         flagged_after=int(is_now.sum()),
         newly_flagged=named(~was & is_now),
         no_longer_flagged=named(was & ~is_now)[::-1],
+        rates_before=None if strata is None else estimate(old, old_threshold, strata, said),
+        rates_after=None if strata is None else estimate(new, new_threshold, strata, said),
     )
 
 

@@ -1,6 +1,6 @@
 """A person's marks of a few images: which to ask about, and what they prove about the rest."""
 
-from twofold.marks._checks import checked_marks
+from twofold.marks._checks import checked_marks, checked_strata
 from twofold.marks.certificate import Certificate, certify, check_against
 from twofold.marks.correction import Correction, fit_correction
 from twofold.marks.design import STRATA, Design, draw_design
@@ -33,6 +33,7 @@ __all__ = [
     "certify",
     "check_against",
     "checked_marks",
+    "checked_strata",
     "clopper_pearson",
     "design_path",
     "draw_design",
