@@ -37,9 +37,11 @@ def check_suffix(path: Path) -> None:
     if kind == ".pdf":
         try:
             import fpdf  # noqa: F401, PLC0415 - an optional dependency
+            import uharfbuzz  # noqa: F401, PLC0415 - shapes names in scripts whose letters join
         except ImportError:
             raise MissingExtraError(
-                "a certificate as a PDF needs fpdf2: pip install 'twofold[certificate]'"
+                "a certificate as a PDF needs fpdf2 and uharfbuzz: "
+                "pip install 'twofold[certificate]'"
             ) from None
 
 

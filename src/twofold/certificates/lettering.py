@@ -16,8 +16,8 @@ class Lettering:
     """Chooses fonts of one PDF.
 
     The PDF's own fonts, Helvetica and Courier, are in no file, so that most certificates are the
-    same on every machine. A text with letters that they lack is set in the font of the machine that
-    has most of them; what no font has is written as an escape such as ``\\u5927``.
+    same on every machine. A text with letters that they lack is set in fonts of the machine; what
+    none of them has is written as an escape such as ``\\u5927``.
 
     Args:
         pdf: that is written to.
@@ -25,22 +25,26 @@ class Lettering:
 
     def __init__(self, pdf: FPDF) -> None:
         self._pdf = pdf
-        self._files: Iterator[tuple[str, frozenset[int]]] | None = None
+        self._files = self._load()
         self._loaded: list[tuple[str, frozenset[int]]] = []
 
     def choose(self, text: str, size: float, *, bold: bool = False, mono: bool = False) -> str:
         """Set the font for a text, in points; returns the text as it can be shown."""
+        self._pdf.set_fallback_fonts([])
+        self._pdf.set_text_shaping(False)
         wanted = {ord(sign) for sign in text if not _latin(sign)}
-        if wanted:
-            family, known = max(
-                self._fonts(wanted), key=lambda font: len(wanted & font[1]), default=("", None)
-            )
-            if known is not None and wanted & known:
-                self._pdf.set_font(family, size=size)
-                return "".join(c if ord(c) in known else _escaped(c) for c in text)
-            text = "".join(c if _latin(c) else _escaped(c) for c in text)
-        self._pdf.set_font("courier" if mono else "helvetica", "B" if bold else "", size)
-        return text
+        fonts = self._fonts(wanted) if wanted else []
+        known = frozenset[int]().union(*(letters for _, letters in fonts))
+        if not wanted & known:
+            self._pdf.set_font("courier" if mono else "helvetica", "B" if bold else "", size)
+            return "".join(c if _latin(c) else _escaped(c) for c in text)
+        shown = "".join(c if ord(c) in known else _escaped(c) for c in text)
+        letters = {ord(sign) for sign in shown}
+        family, _ = max(fonts, key=lambda font: len(letters & font[1]))
+        self._pdf.set_font(family, size=size)
+        self._pdf.set_fallback_fonts([name for name, _ in fonts])
+        self._pdf.set_text_shaping(True)  # letters that join, and lines from right to left
+        return shown
 
     def width(self, text: str, size: float) -> float:
         """Of a text in the PDF's own font, in millimetres."""
@@ -48,15 +52,14 @@ class Lettering:
         return float(self._pdf.get_string_width(text))
 
     def _fonts(self, wanted: set[int]) -> list[tuple[str, frozenset[int]]]:
-        """Fonts with their code points; no more are loaded than one that has all wanted."""
-        if any(wanted <= known for _, known in self._loaded):
-            return self._loaded
-        if self._files is None:
-            self._files = self._load()
-        for font in self._files:
-            self._loaded.append(font)
-            if wanted <= font[1]:
+        """Fonts with their code points; no more are loaded than have all wanted ones together."""
+        missing = wanted.difference(*(letters for _, letters in self._loaded))
+        while missing:
+            font = next(self._files, None)
+            if font is None:
                 break
+            self._loaded.append(font)
+            missing -= font[1]
         return self._loaded
 
     def _load(self) -> Iterator[tuple[str, frozenset[int]]]:

@@ -22,7 +22,8 @@ _RAISED: Final[Colour] = (243, 244, 246)
 _BAR: Final[Colour] = (74, 127, 181)
 _GOOD: Final[Colour] = (29, 99, 48)
 # Millimetres.
-_MARGIN, _WIDTH, _LABEL, _LINE = 18.0, 174.0, 44.0, 5.0
+_MARGIN, _WIDTH, _LABEL, _LINE = 18.0, 174.0, 48.0, 5.0
+_PLOT, _SCALE = 122.0, 0.49  # where plots begin, and of one percent
 
 
 class _Sheet(FPDF):
@@ -32,6 +33,7 @@ class _Sheet(FPDF):
         super().__init__(format="A4")
         self._below = f"{TITLE}  -  checksum {certificate.checksum[:16]}..."
         self.letters = Lettering(self)
+        self.c_margin = 0.0
         self.set_margins(_MARGIN, _MARGIN, _MARGIN)
         self.set_auto_page_break(True, 20)
         self.set_compression(False)  # so that every build of zlib writes the same
@@ -154,10 +156,11 @@ def _rates(sheet: _Sheet, said: Words) -> None:
     sheet.put(said.rates_note, colour=_SOFT)
     sheet.ln(1)
     top = sheet.get_y()
-    for left, width, text in ((118, 10, "0%"), (138, 16, "50%"), (164, 14, "100%")):
+    for place in (0, 50, 100):
+        text = f"{place}%"
         sheet.set_y(top)
-        shift = sheet.letters.width(text, 8) / 2
-        sheet.put(text, size=8, colour=_SOFT, left=left + (width - 10) / 2 - shift, width=14)
+        middle = _PLOT + _SCALE * place - sheet.letters.width(text, 8) / 2
+        sheet.put(text, size=8, colour=_SOFT, left=middle, width=14)
     for rate in said.rates:
         _rate(sheet, rate)
 
@@ -166,13 +169,13 @@ def _rate(sheet: _Sheet, rate: RateLine) -> None:
     height = 10.5
     top = sheet.row(height)
     sheet.set_y(top + 0.8)
-    sheet.put(rate.name, bold=True, width=74)
+    sheet.put(rate.name, bold=True, width=68)
     if rate.says:
-        sheet.put(rate.says, size=8, colour=_SOFT, width=76)
+        sheet.put(rate.says, size=8, colour=_SOFT, width=68)
     sheet.set_y(top + 2.2)
-    sheet.put(rate.value, bold=True, left=70, width=20, right=True)
+    sheet.put(rate.value, bold=True, left=64, width=20, right=True)
     sheet.set_y(top + 2.2)
-    sheet.put(rate.interval, left=91, width=32)
+    sheet.put(rate.interval, left=87, width=33)
     _plot(sheet, rate, top + height / 2)
     sheet.set_y(top + height)
     sheet.rule()
@@ -180,7 +183,7 @@ def _rate(sheet: _Sheet, rate: RateLine) -> None:
 
 def _plot(sheet: _Sheet, rate: RateLine, middle: float) -> None:
     """An interval on a line from 0% to 100%, the value as a dot."""
-    left, scale = _MARGIN + 122, 0.49
+    left, scale = _MARGIN + _PLOT, _SCALE
     sheet.set_draw_color(*_SOFT)
     sheet.set_line_width(0.2)
     sheet.line(left, middle, left + 100 * scale, middle)
@@ -188,24 +191,27 @@ def _plot(sheet: _Sheet, rate: RateLine, middle: float) -> None:
         sheet.line(left + tick * scale, middle - 1, left + tick * scale, middle + 1)
     sheet.set_fill_color(*_BAR)
     width = max(0.4, (rate.high - rate.low) * scale)
-    sheet.rect(left + rate.low * scale, middle - 1, width, 2, "F")
+    sheet.rect(left + rate.low * scale, middle - 1.3, width, 2.6, "F")
     if rate.place is not None:
         sheet.set_fill_color(*_TEXT)
-        sheet.circle(left + rate.place * scale, middle, 1.1, "F")
+        sheet.circle(left + rate.place * scale, middle, 0.9, "F")
 
 
 def _fact(sheet: _Sheet, fact: Fact) -> None:
-    sheet.row(_LINE * len(fact.values) if len(fact.values) < 20 else _LINE)
-    top, page = sheet.get_y(), sheet.page
-    sheet.put(fact.name, colour=_SOFT, width=_LABEL)
-    label_end = sheet.get_y() if sheet.page == page else top
+    name, notes = fact.name, [fact.note] if fact.note else []
+    if fact.code:
+        name, notes = f"{name} ({fact.note})", []
+    top, page = sheet.row(3 * _LINE), sheet.page
+    sheet.put(name, colour=_SOFT, width=_LABEL - 2)
+    below = sheet.get_y()
     sheet.set_y(top)
+    size = 8.5 if fact.code else 10
     for value in fact.values:
-        sheet.put(value, size=8.5 if fact.code else 10, left=_LABEL, width=_WIDTH - _LABEL, mono=fact.code)
-    if fact.note:
-        sheet.put(fact.note, size=8, colour=_SOFT, left=_LABEL, width=_WIDTH - _LABEL)
+        sheet.put(value, size=size, left=_LABEL, width=_WIDTH - _LABEL, mono=fact.code)
+    for note in notes:
+        sheet.put(note, size=8, colour=_SOFT, left=_LABEL, width=_WIDTH - _LABEL)
     if sheet.page == page:
-        sheet.set_y(max(label_end, sheet.get_y()))
+        sheet.set_y(max(below, sheet.get_y()))
     sheet.ln(0.8)
 
 
@@ -244,8 +250,12 @@ def _verify(sheet: _Sheet, said: Words) -> None:
         sheet.put(line)
         sheet.ln(1)
     sheet.put(said.command, size=9, mono=True)
+    sheet.row(4 * _LINE)
+    sheet.ln(2)
+    sheet.put("SHA-256 hashes", size=11, bold=True)
     sheet.ln(1)
-    _fact(sheet, Fact("Checksum", (said.checksum,), "SHA-256", True))
+    for fact in said.hashes:
+        _fact(sheet, fact)
 
 
 def _date(text: str) -> datetime:

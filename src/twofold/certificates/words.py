@@ -76,7 +76,7 @@ class Words:
         not_tested: a sentence each.
         verify: how to check the certificate, a sentence each.
         command: that checks it.
-        checksum: of the document.
+        hashes: SHA-256 of what was certified, and of the document.
     """
 
     answer: tuple[str, ...]
@@ -91,7 +91,7 @@ class Words:
     not_tested: tuple[str, ...]
     verify: tuple[str, ...]
     command: str
-    checksum: str
+    hashes: tuple[Fact, ...]
 
 
 def words(certificate: Certificate, kind: str) -> Words:
@@ -127,14 +127,14 @@ def words(certificate: Certificate, kind: str) -> Words:
         not_tested=tuple(map(on_one_line, certificate.not_tested)),
         verify=_VERIFY,
         command=f"twofold certify MODEL --marks marks.csv --verify certificate{kind}",
-        checksum=certificate.checksum,
+        hashes=_hashes(certificate),
     )
 
 
 _VERIFY: Final = (
     "This file holds the certificate as data, too. The command below finds any change to that data "
-    "or to what is shown here, a wrong model, and marks that do not give these rates. MODEL and "
-    "--marks can be left out.",
+    "or to what is shown here, a model that it is not of, and marks that do not give these rates. "
+    "Model and marks can be left out.",
     "The checksum shows changes; it is no signature. To know that a certificate is genuine, have "
     "its checksum told to you by whoever made it.",
 )
@@ -148,13 +148,12 @@ def _answer(certificate: Certificate, marked: int, level: str) -> tuple[str, ...
         rate = certificate.rates.get(name)
         if rate is None or rate.value is None:
             return f"an unknown share ({level}: 0% to 100%)"
-        return f"{rate.value:.1%} ({level}: {rate.low:.1%} to {rate.high:.1%})"
+        return f"an estimated {rate.value:.1%} ({level}: {rate.low:.1%} to {rate.high:.1%})"
 
     who = len(certificate.reviewers)
     by = "a person" if who == 1 else f"{who:,} people"
     return (
-        f"Of {_count(images, 'image')}, {marked:,} were looked at by {by} and marked as normal or "
-        "anomalous.",
+        f"Of {_count(images, 'image')}, {marked:,} were marked as normal or anomalous by {by}.",
         f"By these marks, the detector finds {told('detection_rate')} of the anomalies in the "
         f"whole set, and flags {told('false_alarm_rate')} of its normal images by mistake.",
     )
@@ -183,14 +182,12 @@ def _data(certificate: Certificate) -> tuple[Fact, ...]:
             (_count(certificate.disagreements, "image"),),
             "on which reviewers disagree; count as unsure",
         ),
-        Fact("Images", (certificate.images_sha256,), "SHA-256 of their names and hashes", True),
-        Fact("Marks", (certificate.marks_sha256,), "SHA-256 of the file", True),
     )
 
 
 def _detector(certificate: Certificate) -> tuple[Fact, ...]:
     return (
-        Fact("Model", (certificate.model,), "SHA-256 of its detector.json", True),
+        Fact("Model", (f"{certificate.model[:16]}...",), "begin of its hash, which is below"),
         Fact("Threshold", (f"{certificate.threshold:.6g}",), "images that score above are flagged"),
         Fact(
             "Requested false-alarm rate",
@@ -198,6 +195,15 @@ def _detector(certificate: Certificate) -> tuple[Fact, ...]:
             "that the threshold was set for, without labels; the measured one is above",
         ),
         Fact("Made with", (f"twofold {on_one_line(certificate.twofold)}",)),
+    )
+
+
+def _hashes(certificate: Certificate) -> tuple[Fact, ...]:
+    return (
+        Fact("Model", (certificate.model,), "of its detector.json", code=True),
+        Fact("Images", (certificate.images_sha256,), "of their names and hashes", code=True),
+        Fact("Marks", (certificate.marks_sha256,), "of the file", code=True),
+        Fact("This certificate", (certificate.checksum,), "its checksum", code=True),
     )
 
 

@@ -26,7 +26,9 @@ def certify(
     marks: Annotated[
         Path | None, typer.Option(help="Marks of `twofold review`, their design beside them.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The certificate to write: .json, .html or .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The certificate to write: .json, .html or .pdf.")
+    ] = None,
     max_missed: Annotated[
         float | None, typer.Option(help="Claim that at most this share of anomalies is missed.")
     ] = None,

@@ -26,6 +26,7 @@ SCRIPTS = (
 STYLE = "style.css"
 TEMPLATE = "page.html.j2"
 
+
 def require_jinja() -> None:
     """Refuse early where the template cannot be filled in.
 
