@@ -180,14 +180,14 @@ def _data(certificate: Certificate) -> tuple[Fact, ...]:
         Fact(
             "Disagreements",
             (_count(certificate.disagreements, "image"),),
-            "on which reviewers disagree; count as unsure",
+            "between reviewers; counted among the unsure",
         ),
     )
 
 
 def _detector(certificate: Certificate) -> tuple[Fact, ...]:
     return (
-        Fact("Model", (f"{certificate.model[:16]}...",), "begin of its hash, which is below"),
+        Fact("Model", (f"{certificate.model[:16]}...",), "beginning of its hash, which is below"),
         Fact("Threshold", (f"{certificate.threshold:.6g}",), "images that score above are flagged"),
         Fact(
             "Requested false-alarm rate",
