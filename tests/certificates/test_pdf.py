@@ -12,6 +12,7 @@ import pytest
 from tests.certificates.conftest import HOSTILE, certificate
 
 from twofold.certificates import lettering, render
+from twofold.certificates.fonts import font_files
 from twofold.marks import Certificate
 from twofold.marks.certificate import Stratum
 
@@ -86,7 +87,7 @@ def test_damaged_fonts_are_passed_over(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_names_of_other_scripts_are_drawn_where_there_is_a_font() -> None:
-    if not any(path.name == "DejaVuSans.ttf" for path in lettering.font_files()):
+    if not any(path.name == "DejaVuSans.ttf" for path in font_files()):
         pytest.skip("no DejaVu Sans on this machine")
     text = text_of(opened(certificate(reviewers=["Жук Ωß"])))
     assert "Жук Ωß" in text

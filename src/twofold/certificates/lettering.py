@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 
 from twofold.certificates.fonts import font_files
 
@@ -68,7 +69,9 @@ class Lettering:
             # A machine's fonts may be of any kind, and damaged: then the next one serves.
             with suppress(Exception):
                 self._pdf.add_font(family, fname=path)
-                yield family, frozenset(self._pdf.fonts[family].cmap)
+                font = self._pdf.fonts[family]
+                if isinstance(font, TTFFont):
+                    yield family, frozenset(font.cmap)
 
 
 def _latin(sign: str) -> bool:

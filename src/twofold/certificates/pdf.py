@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from fpdf import FPDF
-from fpdf.enums import XPos, YPos
+from fpdf.enums import WrapMode, XPos, YPos
 
 from twofold.certificates.lettering import Lettering
 from twofold.certificates.words import TITLE, Fact, RateLine, Words, words
@@ -72,7 +72,7 @@ class _Sheet(FPDF):
             0.5 * size,
             shown,
             align="R" if right else "L",
-            wrapmode="CHAR" if mono else "WORD",
+            wrapmode=WrapMode.CHAR if mono else WrapMode.WORD,
             new_x=XPos.LMARGIN,
             new_y=YPos.NEXT,
         )
@@ -131,6 +131,7 @@ def _head(sheet: _Sheet, said: Words) -> None:
     text = f"The marks prove: {said.claim}"
     sheet.set_font("helvetica", "B", 11)
     lines = sheet.multi_cell(_WIDTH - 8, 5.5, text, dry_run=True, output="LINES")
+    assert isinstance(lines, list)
     height = 5.5 * len(lines) + 4
     top = sheet.get_y()
     sheet.set_fill_color(*_RAISED)

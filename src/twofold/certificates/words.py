@@ -105,7 +105,9 @@ def words(certificate: Certificate, kind: str) -> Words:
         (on_one_line(found.name), found.images, found.normal, found.anomalous)
         for found in reversed(certificate.strata)
     )
-    images, normal, anomalous = (sum(row[column] for row in strata) for column in (1, 2, 3))
+    images = sum(found.images for found in certificate.strata)
+    normal = sum(found.normal for found in certificate.strata)
+    anomalous = sum(found.anomalous for found in certificate.strata)
     level = _percent(certificate.level)
     return Words(
         answer=_answer(certificate, normal + anomalous, level),

@@ -132,17 +132,12 @@ class Certificate(BaseModel):
         write_whole(path, self.to_json())
 
     def to_json(self) -> bytes:
-        """What :meth:`write` writes: ASCII, indented, ending in a newline."""
-        content = self.model_dump(mode="json")
-        return (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode()
+        """The JSON of its file: ASCII, indented, ending in a newline."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2) + "\n").encode()
 
     @classmethod
     def read(cls, path: Path) -> Certificate:
-        """A certificate from its file, whose checksum must be right.
-
-        Raises:
-            UsageError: it cannot be read, is no certificate, or was changed since it was made.
-        """
+        """As :meth:`parse`, from a file; UsageError also where that cannot be read."""
         shown = display_name(str(path))
         try:
             raw = read_file(str(path))
