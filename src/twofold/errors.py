@@ -18,6 +18,7 @@ __all__ = [
     "TwofoldError",
     "UsageError",
     "WeightsError",
+    "on_one_line",
     "shown",
 ]
 
@@ -34,7 +35,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Line breaks and whatever else cannot be printed as their escapes: names may hold them."""
     if text.isprintable():
         return text
@@ -45,7 +46,7 @@ class TwofoldError(Exception):
     """Base of every error raised on purpose by this library; its message is one line."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(_on_one_line(str(message)))
+        super().__init__(on_one_line(str(message)))
 
 
 class UsageError(TwofoldError, ValueError):

@@ -61,6 +61,27 @@ def test_a_certificate_is_written_and_verified(folder: Path) -> None:
     assert run("--verify", out).exit_code == 0
 
 
+@pytest.mark.parametrize("suffix", [".html", ".pdf"])
+def test_a_rendering_is_written_and_verified(folder: Path, suffix: str) -> None:
+    out, marks = folder / f"c{suffix}", folder / "marks.csv"
+    made = run(folder / "model", "--marks", marks, "--out", out)
+    assert made.exit_code == 0, made.output
+    again = run(folder / "model", "--marks", marks, "--verify", out, "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["model"] == model_digest(folder / "model")
+    assert run(folder / "other", "--verify", out).exit_code == 2
+    out.write_bytes(out.read_bytes().replace(b"120 images", b"121 images", 1))
+    refused = run("--verify", out)
+    assert refused.exit_code == 2
+    assert "does not show what the certificate in it says" in refused.stderr
+    MarksFile(marks).undo()
+    run(folder / "model", "--marks", marks, "--out", out)
+    marks.write_text(marks.read_text() + "\n")
+    refused = run("--marks", marks, "--verify", out)
+    assert refused.exit_code == 2
+    assert "is not what was certified" in refused.stderr
+
+
 def test_what_does_not_belong_together_is_refused(folder: Path) -> None:
     out, marks = folder / "c.json", folder / "marks.csv"
     refused = run(folder / "other", "--marks", marks, "--out", out)
@@ -97,6 +118,8 @@ def test_wrong_use(folder: Path) -> None:
         (model, "--marks", marks),
         (model, "--out", folder / "c.json"),
         (model, "--marks", marks, "--out", folder / "c.docx"),
+        (model, "--marks", marks, "--out", folder / "c"),
+        (model, "--marks", marks, "--out", folder / "model" / "detector.json" / "c.html"),
         (model, "--marks", folder / "none.csv", "--out", folder / "c.json"),
         (model, "--marks", marks, "--out", folder / "c.json", "--confidence", 0.5),
         (folder / "none", "--marks", marks, "--out", folder / "c.json"),

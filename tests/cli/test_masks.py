@@ -111,7 +111,7 @@ def test_check(world: Path, run: Run, as_object: Parse, tmp_path: Path) -> None:
         ("folder", "mask: no images in"),
     ],
 )
-@pytest.mark.parametrize("command", ["fit", "check", "score", "evaluate"])
+@pytest.mark.parametrize("command", ["fit", "check", "score", "evaluate", "review"])
 def test_one_line_errors(
     world: Path, run: Run, tmp_path: Path, kind: str, word: str, command: str
 ) -> None:
@@ -125,6 +125,10 @@ def test_one_line_errors(
         "fit": (*domains, "--out", tmp_path / "m"),
         "check": domains,
         "score": (world / "model", world / "normal"),
+        "review": (
+            *(world / "model", world / "normal", "--out", tmp_path / "m"),
+            *("--export", tmp_path / "sheet"),
+        ),
         "evaluate": (
             *(world / "model", "--normal", world / "normal"),
             *("--anomalous", world / "anomalous"),

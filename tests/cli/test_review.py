@@ -13,12 +13,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.cli.cases import Parse, Run, one_line
+from tests.cli.conftest import SIDE
 from tests.support.review import Client
 
 from twofold.detector import Detector
-from twofold.marks import MarksFile
+from twofold.marks import MarksFile, design_path
+from twofold.review.pictures import map_picture
 from twofold.review.server import ReviewServer
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=[\w-]{43}")
@@ -133,6 +137,62 @@ def test_other_images_or_another_model_are_refused(world: Path, run: Run, tmp_pa
     other = run("review", model, world / "few", "--out", out, *again)
     one_line(other, code=2, word="another model")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_rate_of_its_own_is_kept(world: Path, run: Run, tmp_path: Path) -> None:
+    images, out = (world / "normal", world / "anomalous"), tmp_path / "marks.csv"
+    start = ("review", world / "model", *images, "--out", out)
+    first = run(*start, "--export", tmp_path / "a", "--false-alarm-rate", 0.3)
+    assert first.exit_code == 0, first.stderr
+    document = MarksFile(out).document
+    assert document is not None
+    at_rate = Detector.load(world / "model").set_false_alarm_rate(0.3).threshold_.value
+    assert at_rate < Detector.load(world / "model").threshold_.value
+    assert (document.threshold, document.false_alarm_rate) == (at_rate, 0.3)
+    before = design_path(out).read_bytes()
+    other = run(*start, "--export", tmp_path / "b", "--false-alarm-rate", 0.2)
+    one_line(other, code=2, word="--false-alarm-rate 0.2 gives the threshold")
+    assert not (tmp_path / "b").exists()
+    for number, rate in enumerate(((), ("--false-alarm-rate", 0.3))):
+        again = run(*start, "--export", tmp_path / f"again{number}", *rate)
+        assert again.exit_code == 0, again.stderr
+    assert design_path(out).read_bytes() == before
+    one_line(run(*start, "--false-alarm-rate", 1.5), code=2, word="false_alarm_rate")
+
+
+def test_a_mask_counts_for_scores_and_maps(
+    world: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps: list[tuple[int, bytes]] = []
+
+    def act(client: Client) -> None:
+        current = client.get("/api/state").json["current"]
+        maps.append((current, client.get(f"/api/images/{current}/map").body))
+
+    on_page(monkeypatch, act)
+    pixels = np.full((SIDE, SIDE), 255, dtype=np.uint8)
+    pixels[: SIDE // 2] = 0
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    found = []
+    for name, given in (("plain", ()), ("masked", ("--mask", tmp_path / "mask.png"))):
+        out = tmp_path / f"{name}.csv"
+        result = run("review", world / "model", world / "few", "--out", out, *given)
+        assert result.exit_code == 0, result.stderr
+        document = MarksFile(out).document
+        assert document is not None
+        found.append(document.scores)
+    detector = Detector.load(world / "model").set_mask(tmp_path / "mask.png")
+    assert np.array_equal(found[1], detector.score(world / "few").scores)
+    assert not np.array_equal(found[0], found[1])
+    number, shown = maps[1]
+    assert document is not None
+    expected = [
+        map_picture(item.image.size, item.grid, *detector.method_.map_range()).content
+        for seen in (detector, Detector.load(world / "model"))
+        for item in seen.maps([document.images[number].path])
+        if item.image is not None and item.grid is not None
+    ]
+    assert shown == expected[0] != expected[1]
 
 
 def test_a_table_instead_of_a_page(world: Path, run: Run, tmp_path: Path, as_object: Parse) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from twofold.bundle._files import FILE_NAME, show
+from twofold.canonical import content_digest
 from twofold.errors import BundleError
 
 SCHEMA_VERSION: int = 1
@@ -87,15 +87,10 @@ def render(document: Mapping[str, JsonValue]) -> bytes:
     return (_LAYOUT.encode(document) + "\n").encode()
 
 
-def canonical(value: object) -> bytes:
-    """Return the compact JSON, keys sorted, that the checksum is taken over."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
 def checksum_of(document: Mapping[str, JsonValue]) -> str:
     """Return the hex sha256 of a document without its ``checksum`` field."""
     content = {key: value for key, value in document.items() if key != "checksum"}
-    return hashlib.sha256(canonical(content)).hexdigest()
+    return content_digest(content)
 
 
 def plain_header(target: Path, header: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -12,8 +12,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from twofold.bundle._document import Entry, canonical
+from twofold.bundle._document import Entry
 from twofold.bundle._files import HEADER, MAX_HEADER_BYTES, read_regular, show
+from twofold.canonical import canonical_json
 from twofold.errors import BundleError
 
 _DTYPES = frozenset(
@@ -77,12 +78,12 @@ def check_listed(file: Path, tensors: Mapping[str, NDArray[Any]], listed: JsonVa
     """Check that the arrays are exactly those that ``detector.json`` lists."""
     actual = described(tensors)
     # As text: to Python ``[True]`` and ``[1.0]`` would equal ``[1]``.
-    if canonical(listed) == canonical(actual):
+    if canonical_json(listed) == canonical_json(actual):
         return
     stated = listed if isinstance(listed, dict) else {}
     for name in sorted(stated.keys() | actual.keys()):
         one, other = (
-            canonical(table[name]).decode() if name in table else "missing"
+            canonical_json(table[name]).decode() if name in table else "missing"
             for table in (actual, stated)
         )
         if one != other:

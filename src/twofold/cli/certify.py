@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold import __version__
+from twofold.cli.destinations import check_file
 from twofold.cli.info import Json
 from twofold.cli.output import command, print_json, say
 from twofold.errors import UsageError
@@ -25,7 +26,9 @@ def certify(
     marks: Annotated[
         Path | None, typer.Option(help="Marks of `twofold review`, their design beside them.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The certificate to write, .json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The certificate to write: .json, .html or .pdf.")
+    ] = None,
     max_missed: Annotated[
         float | None, typer.Option(help="Claim that at most this share of anomalies is missed.")
     ] = None,
@@ -37,11 +40,16 @@ def certify(
     as_json: Json = False,
 ) -> None:
     """Write what marks prove of a model, or check such a certificate."""
-    from twofold.marks import Certificate, MarksFile, check_against  # noqa: PLC0415 - imports scipy
+    from twofold.certificates import (  # noqa: PLC0415 - imports scipy
+        check_suffix,
+        read_certificate,
+        write_certificate,
+    )
+    from twofold.marks import MarksFile, check_against  # noqa: PLC0415
     from twofold.marks import certify as certificate_of  # noqa: PLC0415
 
     if verify is not None:
-        found = Certificate.read(verify)
+        found = read_certificate(verify)
         if marks is not None:
             check_against(found, MarksFile(marks))
         _check_model(model, found.model, verify)
@@ -49,8 +57,8 @@ def certify(
     else:
         if model is None or marks is None or out is None:
             raise UsageError("certify needs MODEL, --marks and --out, or --verify")
-        if out.suffix.lower() != ".json":
-            raise UsageError(f"--out {out}: must end in .json")
+        check_suffix(out)
+        check_file("--out", out)
         file = MarksFile(marks)
         if file.document is not None:
             _check_model(model, file.document.model, marks)
@@ -61,7 +69,7 @@ def certify(
             max_missed=max_missed,
             confidence=confidence,
         )
-        found.write(out)
+        write_certificate(found, out)
         say(f"wrote {out}")
     _tell(found, as_json)
 

@@ -13,7 +13,15 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import LAST_STATE, Json, Strict, Weights, load_detector
+from twofold.cli.work import (
+    LAST_STATE,
+    FalseAlarmRate,
+    Json,
+    Mask,
+    Strict,
+    Weights,
+    load_detector,
+)
 from twofold.defaults import DEFAULT_MARKS
 from twofold.errors import UsageError
 
@@ -52,7 +60,9 @@ def review(
         int | None,
         typer.Option(min=0, max=LAST_STATE, help="Of the draw of images.", show_default="0"),
     ] = None,
+    false_alarm_rate: FalseAlarmRate = None,
     weights: Weights = None,
+    mask: Mask = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -71,11 +81,13 @@ def review(
     elif import_ is None:
         import twofold.review.server  # noqa: F401, PLC0415 - whether it is there, before the work
     with progress_bar() as progress:
-        detector = load_detector(model, weights, strict, progress)
+        detector = load_detector(model, weights, strict, progress, mask)
         from twofold.review.sample import open_sample  # noqa: PLC0415
 
         given = images[0] if len(images) == 1 else list(images)
-        sample = open_sample(detector, model, given, Path(out), random_state)
+        sample = open_sample(
+            detector, model, given, Path(out), random_state, false_alarm_rate=false_alarm_rate
+        )
     for note in sample.notes:
         say(note if note.startswith("skipped ") else f"note: {note}")
     session = _begin(sample, Path(out), name, marks)

@@ -6,7 +6,7 @@ from twofold.marks.correction import Correction, fit_correction
 from twofold.marks.design import STRATA, Design, draw_design
 from twofold.marks.document import DesignDocument, DesignImage, design_path
 from twofold.marks.estimate import estimate
-from twofold.marks.estimates import RATES, Estimate, Estimates
+from twofold.marks.estimates import RATE_WORDS, RATES, Estimate, Estimates
 from twofold.marks.file import MarksFile
 from twofold.marks.lines import COLUMNS, Line, LineMark, MarkValue
 from twofold.marks.planning import further_marks
@@ -16,6 +16,7 @@ from twofold.marks.standing import Disagreement, Standing, standing
 __all__ = [
     "COLUMNS",
     "RATES",
+    "RATE_WORDS",
     "STRATA",
     "Certificate",
     "Correction",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from twofold.canonical import content_digest
 from twofold.errors import ConfigError, ImageError, NotEnoughImagesError, UsageError
 from twofold.files import write_whole
 from twofold.images.reading import display_name, read_file
@@ -25,7 +26,8 @@ __all__ = ["Certificate", "certify", "check_against", "images_digest"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+# The bound is the largest whole number that every reader of JSON takes for itself.
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 # A claim to name the price of where none was stated.
@@ -108,7 +110,7 @@ class Certificate(BaseModel):
     images: Count
     images_sha256: Digest
     marks_sha256: Digest
-    random_state: Count
+    random_state: Annotated[int, Field(ge=0)]
     strata: list[Stratum]
     unsure: Count
     disagreements: Count
@@ -127,21 +129,35 @@ class Certificate(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        content = self.model_dump(mode="json")
-        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
+        write_whole(path, self.to_json())
+
+    def to_json(self) -> bytes:
+        """The JSON of its file: ASCII, indented, ending in a newline."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2) + "\n").encode()
 
     @classmethod
     def read(cls, path: Path) -> Certificate:
-        """A certificate from its file, whose checksum must be right.
-
-        Raises:
-            UsageError: it cannot be read, is no certificate, or was changed since it was made.
-        """
+        """As :meth:`parse`, from a file; UsageError also where that cannot be read."""
         shown = display_name(str(path))
         try:
-            found = cls.model_validate_json(read_file(str(path)))
+            raw = read_file(str(path))
         except ImageError as error:
             raise UsageError(f"{shown}: {error}") from error
+        return cls.parse(raw, shown)
+
+    @classmethod
+    def parse(cls, raw: bytes, shown: str) -> Certificate:
+        """A certificate from its JSON, whose checksum must be right.
+
+        Args:
+            raw: the JSON.
+            shown: where it is from, named in errors.
+
+        Raises:
+            UsageError: it is no certificate, or was changed since it was made.
+        """
+        try:
+            found = cls.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -152,8 +168,7 @@ class Certificate(BaseModel):
 
     def _digest(self) -> str:
         content = self.model_dump(mode="json", exclude={"checksum"})
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return content_digest(content)
 
 
 def certify(
@@ -232,9 +247,7 @@ def _facts(marks: MarksFile, document: DesignDocument, level: float) -> dict[str
 
 def images_digest(document: DesignDocument) -> str:
     """SHA-256 of the images' names and hashes, in the design's order of images."""
-    listed = [[image.path, image.sha256] for image in document.images]
-    canonical = json.dumps(listed, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return content_digest([[image.path, image.sha256] for image in document.images])
 
 
 def _refuse_few(

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["RATES", "Estimate", "Estimates"]
+__all__ = ["RATES", "RATE_WORDS", "Estimate", "Estimates"]
 
-RATES = ("detection_rate", "false_alarm_rate", "precision", "anomaly_share", "auroc")
+RATE_WORDS = {
+    "detection_rate": ("Detection rate", "share of the anomalies that are flagged"),
+    "false_alarm_rate": ("False-alarm rate", "share of the normal images that are flagged"),
+    "precision": ("Precision", "share of anomalies among the flagged images"),
+    "anomaly_share": ("Share of anomalies", "among all images"),
+    "auroc": ("AUROC", "chance that an anomaly scores above a normal image"),
+}
+"""For each rate its name and what it is, for a person."""
+RATES = tuple(RATE_WORDS)
 """The fields of :class:`Estimates` that are rates."""
 
 

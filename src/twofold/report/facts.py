@@ -6,18 +6,17 @@ import hashlib
 import json
 import platform
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
 
 from twofold import __version__
+from twofold.bundle import model_digest
 from twofold.detector import Detector
+from twofold.errors import BundleError
 from twofold.report.looking import Look
 from twofold.report.words import percent
 
 __all__ = ["facts"]
-
-_MANIFEST = "detector.json"
 
 
 def facts(detector: Detector, look: Look, model: str | None) -> tuple[tuple[str, str], ...]:
@@ -39,7 +38,7 @@ def facts(detector: Detector, look: Look, model: str | None) -> tuple[tuple[str,
         ),
     ]
     if model is not None:
-        found += [("model", model), ("sha256 of its detector.json", _sha256(Path(model)))]
+        found += [("model", model), ("sha256 of its detector.json", _sha256(model))]
     found += [
         ("method", f"{method.id}, revision {method.revision}"),
         ("options", json.dumps(method.config.model_dump(mode="json"))),
@@ -65,12 +64,12 @@ def facts(detector: Detector, look: Look, model: str | None) -> tuple[tuple[str,
     return tuple(found)
 
 
-def _sha256(model: Path) -> str:
+def _sha256(model: str) -> str:
     """Of the file that lists the hashes of all others."""
     try:
-        return hashlib.sha256((model / _MANIFEST).read_bytes()).hexdigest()
-    except OSError as error:
-        return f"not readable any more ({error.strerror})"
+        return model_digest(model)
+    except BundleError:
+        return "not readable any more"
 
 
 def _digest(look: Look) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ def open_sample(
     images: ImageInput,
     out: Path,
     random_state: int | None = None,
+    *,
+    false_alarm_rate: float | None = None,
 ) -> Sample:
     """Draw a design for images, or take up the one that lies beside the file of marks.
 
@@ -55,11 +58,17 @@ def open_sample(
         images: in any form of :func:`twofold.images.find_images`.
         out: the file of marks.
         random_state: of the draw; None takes 0, or that of the design that is there.
+        false_alarm_rate: that the detector is to decide at from now on; None takes its own, or the
+            threshold of the design that is there.
 
     Raises:
-        UsageError: the design there is of another model, other images or another random state.
+        UsageError: the design there is of another model, other images, another random state or
+            another threshold.
+        ConfigError: the rate is not strictly between 0 and 1.
         NotEnoughImagesError: no image can be used.
     """
+    if false_alarm_rate is not None:
+        detector.set_false_alarm_rate(false_alarm_rate)
     found = find_images(images).at_depth(detector.sight_.bit_depth)
     beside = design_path(out)
     if beside.exists():
@@ -70,6 +79,8 @@ def open_sample(
                 f"--random-state {random_state}: {beside} was drawn with "
                 f"{document.random_state}; leave it out, or begin anew with another --out"
             )
+        if false_alarm_rate is not None:
+            _check_threshold(document, detector.threshold_.value, false_alarm_rate, beside)
         rows = _same_images(document, found, beside)
         notes: tuple[str, ...] = ()
         continued = True
@@ -119,6 +130,15 @@ def _check_model(document: DesignDocument, digest: str, beside: Path) -> None:
         raise UsageError(
             f"{beside} was drawn with another model (or the model was fitted or saved again since);"
             " give that model, or begin anew with another --out"
+        )
+
+
+def _check_threshold(document: DesignDocument, given: float, rate: float, beside: Path) -> None:
+    if not math.isclose(given, document.threshold, rel_tol=1e-9, abs_tol=1e-12):
+        raise UsageError(
+            f"--false-alarm-rate {rate:g} gives the threshold {given:.6g}, and {beside} was drawn "
+            f"for {document.threshold:.6g} (rate {document.false_alarm_rate:g}); leave it out, or "
+            "begin anew with another --out"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from twofold.defaults import DEFAULT_MARKS
 from twofold.errors import UsageError
 from twofold.marks import (
+    RATE_WORDS,
     DesignDocument,
     Estimates,
     Line,
@@ -28,13 +29,6 @@ __all__ = ["Session", "check_reviewer"]
 
 _MOST_DISAGREEMENTS: Final = 200  # shown at a time; the file has them all
 _LONGEST_NAME: Final = 80  # characters of a reviewer's name
-_LABELS: Final = {
-    "detection_rate": ("Detection rate", "share of the anomalies that are flagged"),
-    "false_alarm_rate": ("False-alarm rate", "share of the normal images that are flagged"),
-    "precision": ("Precision", "share of anomalies among the flagged images"),
-    "anomaly_share": ("Share of anomalies", "among all images"),
-    "auroc": ("AUROC", "chance that an anomaly scores above a normal image"),
-}
 
 
 def check_reviewer(name: str) -> str:
@@ -236,7 +230,7 @@ class Session:
 def _shown(found: Estimates) -> dict[str, Any]:
     rates = [
         {"label": label, "meaning": meaning, **asdict(getattr(found, name))}
-        for name, (label, meaning) in _LABELS.items()
+        for name, (label, meaning) in RATE_WORDS.items()
     ]
     return {"rates": rates, "n_marked": found.n_marked}
 
