@@ -14,7 +14,7 @@ from twofold.detector.regions import Region, check_region_rate, image_regions
 from twofold.detector.scores import Scores
 from twofold.detector.scoring import Scoring
 from twofold.errors import ConfigError, ImageSourceError, UsageError
-from twofold.figures import plot_image, require_matplotlib
+from twofold.figures import new_axes, plot_image, require_matplotlib
 from twofold.images import ImageInput, ImageSet
 
 if TYPE_CHECKING:
@@ -89,19 +89,11 @@ class Showing(Scoring):
             raise ImageSourceError("none of the images can be used")
         scores, pictures = self._pictures(found.subset(order), _SMALL)
         rows = -(-len(pictures) // columns)
-        import matplotlib.pyplot as plt  # noqa: PLC0415 - an optional dependency
-
-        figure, panels = plt.subplots(
-            rows,
-            columns,
-            squeeze=False,
-            figsize=(_INCHES * columns, 1.25 * _INCHES * rows),
-            layout="constrained",
-        )
-        for panel in panels.flat[len(pictures) :]:
-            panel.set_axis_off()
-        for picture, panel in zip(pictures, panels.flat, strict=False):
+        figure, panels = new_axes(rows, columns, (_INCHES * columns, 1.25 * _INCHES * rows))
+        for picture, panel in zip(pictures, panels, strict=False):
             picture.draw(scores, panel)
+        for panel in panels[len(pictures) :]:
+            panel.set_axis_off()
         return figure
 
     def report(

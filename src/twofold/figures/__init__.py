@@ -1,6 +1,6 @@
 """Figures for notebooks and papers: functions that draw on an ``Axes`` of matplotlib."""
 
-from twofold.figures.axes import axes_or_new, require_matplotlib
+from twofold.figures.axes import axes_or_new, new_axes, require_matplotlib
 from twofold.figures.evidence import Gauge, gauges, plot_evidence
 from twofold.figures.flaws import plot_visible_flaws
 from twofold.figures.images import Box, plot_image
@@ -11,6 +11,7 @@ __all__ = [
     "Gauge",
     "axes_or_new",
     "gauges",
+    "new_axes",
     "plot_evidence",
     "plot_image",
     "plot_threshold",

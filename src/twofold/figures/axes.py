@@ -8,18 +8,16 @@ from twofold.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["ALERT", "CALM", "MUTED", "axes_or_new", "require_matplotlib"]
+__all__ = ["ALERT", "CALM", "MUTED", "add_frame", "axes_or_new", "new_axes", "require_matplotlib"]
 
 # Of Okabe & Ito's palette, which those who see colours otherwise tell apart too; and grey.
 CALM, ALERT, MUTED = "#0072B2", "#D55E00", "#767676"
 
 
-def require_matplotlib(extra: str = "notebook") -> None:
+def require_matplotlib() -> None:
     """Fail before the work where pictures cannot be drawn.
-
-    Args:
-        extra: of this package, which brings it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -28,7 +26,7 @@ def require_matplotlib(extra: str = "notebook") -> None:
         import matplotlib  # noqa: F401, PLC0415 - an optional dependency
     except ImportError:
         raise MissingExtraError(
-            f"no pictures without matplotlib: pip install 'twofold[{extra}]'"
+            "no pictures without matplotlib: pip install 'twofold[notebook]'"
         ) from None
 
 
@@ -44,7 +42,41 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 3.6)) -> Axes
     """
     if ax is not None:
         return ax
+    return new_axes(1, 1, size)[1][0]
+
+
+def new_axes(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of pyplot, and its axes row by row.
+
+    Args:
+        rows: of axes.
+        columns: of axes.
+        size: of the figure, in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     require_matplotlib()
     import matplotlib.pyplot as plt  # noqa: PLC0415 - an optional dependency
 
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    figure, panels = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
+    return figure, list(panels.flat)
+
+
+def add_frame(ax: Axes, bounds: tuple[float, float, float, float], colour: str, line: str) -> None:
+    """Draw an empty rectangle that can be seen on dark and on light images.
+
+    Args:
+        ax: to draw on.
+        bounds: left, top, width, height.
+        colour: of the line.
+        line: style of it, as matplotlib calls them.
+    """
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - an optional dependency
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415
+
+    left, top, width, height = bounds
+    frame = Rectangle((left, top), width, height, fill=False)
+    frame.set(edgecolor=colour, linestyle=line, linewidth=1.2)
+    frame.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    ax.add_patch(frame)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from twofold.figures.axes import ALERT, axes_or_new
+from twofold.figures.axes import ALERT, add_frame, axes_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,17 +62,11 @@ def plot_image(
         MissingExtraError: there is no ``ax``, and matplotlib is not installed.
     """
     ax = axes_or_new(ax, (4.8, 4.8))
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - an optional dependency
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415
-
     width, height = picture.size if size is None else size
     ax.imshow(np.asarray(picture), extent=(0, width, height, 0))
     for box in boxes:
         colour, line = (ALERT, "-") if box.anomalous else ("black", "--")
-        frame = Rectangle((box.x, box.y), box.width, box.height, fill=False)
-        frame.set(edgecolor=colour, linestyle=line, linewidth=1.2)
-        frame.set_path_effects([withStroke(linewidth=3, foreground="white")])  # on dark images too
-        ax.add_patch(frame)
+        add_frame(ax, (box.x, box.y, box.width, box.height), colour, line)
     # A name is text: "$" begins no formula in it.
     ax.set_title(title, fontsize="small", parse_math=False)
     ax.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))

@@ -21,7 +21,7 @@ from twofold.benchmark.tables.names import wanted
 from twofold.benchmark.tables.published import published
 from twofold.benchmark.tables.results import Results
 from twofold.benchmark.tables.study_tables import DIAGNOSTICS, diagnostic, slug
-from twofold.figures import require_matplotlib
+from twofold.errors import MissingExtraError
 from twofold.selection import WITHOUT_K
 
 if TYPE_CHECKING:
@@ -45,9 +45,12 @@ def draw_figures(results: Results, *, with_published: bool) -> dict[str, bytes]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    require_matplotlib("tables")
-    import matplotlib as mpl  # noqa: PLC0415 - an optional dependency
-
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        raise MissingExtraError(
+            "no pictures without matplotlib: pip install 'twofold[tables]'"
+        ) from None
     files = {}
     with mpl.rc_context(_STYLE):
         for name, figure in _figures(results, with_published).items():
