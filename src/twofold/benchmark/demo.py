@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def run_demo(out: Path, report: Report) -> dict[str, Any]:
     Returns:
         ``directions``: direction -> method -> mean of each metric over the random states as a
         fraction, its spread (population standard deviation) under ``<metric>_std``, and
-        ``uses_labels``; ``seconds``; ``files``.
+        ``uses_labels``; ``seconds``; ``files``. The same is in ``figures.json`` in the folder.
 
     Raises:
         TwofoldError: the dataset or jinja2 is missing, or ``out`` cannot be written.
@@ -96,11 +97,13 @@ def run_demo(out: Path, report: Report) -> dict[str, Any]:
         directions[f"{source}->{target}"] = {
             name: _summary(METHODS.load(name), figures) for name, figures in runs.items()
         }
-    return {
+    result = {
         "directions": directions,
         "seconds": round(time.perf_counter() - start, 1),
-        "files": files,
+        "files": [*files, str(out / "figures.json")],
     }
+    write_whole(out / "figures.json", (json.dumps(result, indent=2) + "\n").encode())
+    return result
 
 
 def _encode(name: str, frozen: FrozenEncoder, report: Report) -> _Domain:
