@@ -12,6 +12,7 @@ from twofold import __version__
 from twofold.cli.destinations import check_file
 from twofold.cli.info import Json
 from twofold.cli.output import command, print_json, say
+from twofold.cli.rates import rate_lines
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ def _tell(found: Certificate, as_json: bool) -> None:
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    for name, rate in found.rates.items():
-        value = "not known" if rate.value is None else f"{rate.value:.1%}"
-        interval = f"{rate.low:.1%} to {rate.high:.1%}"
-        typer.echo(f"{name.replace('_', ' '):>16}  {value:>9}  ({interval})")
+    for line in rate_lines(found.rates, found.level):
+        typer.echo(line)
     if found.bound is not None:
         share, confidence = found.bound.max_missed, found.bound.confidence
         typer.echo(f"at most {share:.3g} of the anomalies are missed, confidence {confidence:.3g}")

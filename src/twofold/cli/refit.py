@@ -12,6 +12,7 @@ import typer
 
 from twofold.cli.destinations import check_parents
 from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.rates import rate_text
 from twofold.cli.work import (
     EmbedWeights,
     Json,
@@ -24,7 +25,7 @@ from twofold.errors import UsageError
 
 if TYPE_CHECKING:
     from twofold.detector import Changes, Detector
-    from twofold.marks import Estimate, MarksFile, Standing
+    from twofold.marks import MarksFile, Standing
 
 __all__ = ["refit"]
 
@@ -148,7 +149,8 @@ def _tell(before: Detector, after: Detector, model: str, out: str, *, as_json: b
         typer.echo("marks of both kinds are needed to correct scores: only the pool has changed")
     for line in _lines(found):
         typer.echo(line)
-    typer.echo(f"threshold {thresholds[0]:.6g} before, {thresholds[1]:.6g} now")
+    scales = "" if after.correction_ is None else " (of corrected scores: log odds)"
+    typer.echo(f"threshold {thresholds[0]:.6g} before, {thresholds[1]:.6g} now{scales}")
     for label, names in (
         ("flagged now", found.newly_flagged),
         ("no longer flagged", found.no_longer_flagged),
@@ -161,6 +163,8 @@ def _tell(before: Detector, after: Detector, model: str, out: str, *, as_json: b
 
 def _lines(found: Changes) -> list[str]:
     """Before and after, each marked image judged by a fit that has not seen its mark."""
+    from twofold.marks import RATE_WORDS  # noqa: PLC0415 - imports scipy
+
     lines = []
     if found.auroc_before is not None and found.auroc_after is not None:
         lines.append(
@@ -177,13 +181,7 @@ def _lines(found: Changes) -> list[str]:
         for name in ("detection_rate", "false_alarm_rate", "precision"):
             before, after = getattr(found.rates_before, name), getattr(found.rates_after, name)
             lines.append(
-                f"{name.replace('_', ' ').replace('false alarm', 'false-alarm')} of all images: "
-                f"{_rate(before)} before, {_rate(after)} now"
+                f"{RATE_WORDS[name][0]}, all images: {rate_text(before)} before, "
+                f"{rate_text(after)} now"
             )
     return lines
-
-
-def _rate(found: Estimate) -> str:
-    if found.value is None:
-        return "not known"
-    return f"{found.value:.1%} (95%: {found.low:.1%} to {found.high:.1%})"

@@ -13,6 +13,7 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.rates import rate_lines
 from twofold.cli.work import (
     LAST_STATE,
     FalseAlarmRate,
@@ -156,6 +157,8 @@ def _serve(sample: Sample, session: Session, port: int, *, no_browser: bool) -> 
 
 def _tell(session: Session, result: dict[str, Any], out: str, *, as_json: bool) -> None:
     """What the marks say, and how to go on."""
+    from twofold.marks import RATES, Estimate  # noqa: PLC0415 - imports scipy
+
     summary = session.summary()
     if as_json:
         print_json(result | summary)
@@ -165,16 +168,8 @@ def _tell(session: Session, result: dict[str, Any], out: str, *, as_json: bool) 
         f"{out}: {summary['n_marked']} of {summary['n_images']} images marked, "
         f"{summary['n_unsure']} unsure, {summary['n_disagreements']} disagreements"
     )
-    for name, label in (
-        ("detection_rate", "detection rate"),
-        ("false_alarm_rate", "false-alarm rate"),
-        ("precision", "precision"),
-        ("anomaly_share", "share of anomalies"),
-        ("auroc", "AUROC"),
-    ):
-        found = summary[name]
-        if found["value"] is not None:
-            low, high = 100 * found["low"], 100 * found["high"]
-            typer.echo(f"{label:>20} {100 * found['value']:6.1f}%   (95%: {low:.1f}-{high:.1f})")
+    rates = {name: Estimate(**summary[name]) for name in RATES}
+    for line in rate_lines({name: rate for name, rate in rates.items() if rate.value is not None}):
+        typer.echo(line)
     if done < planned:
         say(f"{session.reviewer} has marked {done} of {planned}; the same command goes on")
