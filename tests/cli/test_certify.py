@@ -51,7 +51,7 @@ def test_a_certificate_is_written_and_verified(folder: Path) -> None:
     out = folder / "c.json"
     made = run(folder / "model", "--marks", folder / "marks.csv", "--out", out)
     assert made.exit_code == 0, made.output
-    assert "detection rate" in made.stdout
+    assert "Detection rate" in made.stdout
     assert "%" in made.stdout
     content = json.loads(out.read_text())
     assert content["model"] == model_digest(folder / "model")
