@@ -7,34 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.evidence import SHIFTED
 
 from twofold.errors import ConfigError
-from twofold.evidence import ADAPT, DO_NOT_TRUST, NO_SHIFT, Findings, Verdict, judge
+from twofold.evidence import ADAPT, DO_NOT_TRUST, NO_SHIFT, Verdict, judge
 
-SHIFTED = Findings(
-    shift_auroc=0.9,
-    shift_p_value=0.01,
-    mmd=0.1,
-    mmd_p_value=0.01,
-    kinship=0.6,
-    kinship_low=0.5,
-    kinship_high=0.7,
-    dominant_share=0.7,
-    stability=(0.9, 0.6, 0.4),
-    stability_across=0.9,
-    two_modes_p_value=0.5,
-    minor_share=0.4,
-    minor_share_low=0.35,
-    minor_images=("c", "d"),
-    distance_skewness=0.3,
-    distance_skewness_low=0.1,
-    distance_skewness_high=0.5,
-    kendall=0.3,
-    top_overlap=0.5,
-    chance_overlap=0.1,
-    most_like_source=("a",),
-    least_like_source=("b",),
-)
 UNKNOWN = (
     "how many anomalies the pool holds is unknown: look at the highest-ranked images, or judge 20 "
     "images drawn at random"

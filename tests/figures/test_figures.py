@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
+from tests.support.evidence import EVIDENCE, SHIFTED
 
 from twofold.errors import MissingExtraError
-from twofold.evidence import Evidence, Findings, visible_flaws
+from twofold.evidence import visible_flaws
 from twofold.figures import (
     axes_or_new,
     gauges,
@@ -28,43 +30,16 @@ from twofold.figures import (
 )
 from twofold.thresholds import Calibration, fit_threshold
 
-FINDINGS = Findings(
-    shift_auroc=0.9,
-    shift_p_value=0.01,
-    mmd=0.1,
-    mmd_p_value=0.01,
+FINDINGS = replace(
+    SHIFTED,
     kinship=0.3,
     kinship_low=0.2,
     kinship_high=0.45,
-    dominant_share=0.8,
-    stability=(0.9, 0.9, 0.9),
-    stability_across=0.9,
     two_modes_p_value=0.001,
     minor_share=0.2,
     minor_share_low=0.1,
-    minor_images=(),
-    distance_skewness=0.5,
-    distance_skewness_low=0.4,
-    distance_skewness_high=0.6,
-    kendall=0.5,
-    top_overlap=0.5,
-    chance_overlap=0.1,
-    most_like_source=(),
-    least_like_source=(),
 )
-EVIDENCE = Evidence(
-    n_source=50,
-    n_target=60,
-    problems=(),
-    n_copies_across=0,
-    n_copies_source=0,
-    n_copies_target=0,
-    threshold_origin="target",
-    n_groups=60,
-    notes=(),
-    verdict="adapt",
-    findings=FINDINGS,
-)
+STUDIED = replace(EVIDENCE, findings=FINDINGS)
 
 
 @pytest.fixture(autouse=True)
@@ -94,14 +69,14 @@ def texts(ax: Axes) -> list[str]:
 
 
 def test_evidence_is_drawn_where_its_gauges_say(ax: Axes) -> None:
-    assert plot_evidence(EVIDENCE, ax=ax) is ax
+    assert plot_evidence(STUDIED, ax=ax) is ax
     assert ax.get_title(loc="left") == "verdict: adapt"
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     assert [along(dot)[0] for dot in dots] == pytest.approx([80, 30, 40])
     spans = [along(line) for line in ax.lines if line.get_linewidth() == 5]
     np.testing.assert_allclose(spans, [[80, 80], [20, 45], [20, 40]])
     limits = [along(line)[0] for line in ax.lines if len(along(line)) == 2]
-    assert [gauge.limit for gauge in gauges(EVIDENCE)] == [50.0, 5.0, pytest.approx(50.0)]
+    assert [gauge.limit for gauge in gauges(STUDIED)] == [50.0, 5.0, pytest.approx(50.0)]
     assert {50.0, 5.0} <= set(limits)
     for said in ("Shift 0.90", "Kinship 0.30 (90%: 0.20 to 0.45)", "Lesser group 20%"):
         assert said in texts(ax)
@@ -111,13 +86,13 @@ def test_evidence_is_drawn_where_its_gauges_say(ax: Axes) -> None:
 
 
 def test_evidence_of_a_fit_that_was_not_studied_says_so(ax: Axes) -> None:
-    plot_evidence(Evidence(**{**vars(EVIDENCE), "findings": None, "verdict": "not studied"}), ax=ax)
+    plot_evidence(replace(EVIDENCE, verdict="not studied"), ax=ax)
     assert any("not studied" in said for said in texts(ax))
     assert not ax.lines
 
 
 def test_a_long_verdict_stays_on_the_figure(ax: Axes) -> None:
-    plot_evidence(Evidence(**{**vars(EVIDENCE), "verdict": "do not trust: " + "word " * 30}), ax=ax)
+    plot_evidence(replace(STUDIED, verdict="do not trust: " + "word " * 30), ax=ax)
     assert max(map(len, ax.get_title(loc="left").splitlines())) <= 48
 
 
@@ -203,6 +178,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_axes_a_figure_is_made() -> None:
     before = plt.get_fignums()
-    drawn = plot_evidence(EVIDENCE)
+    drawn = plot_evidence(STUDIED)
     assert isinstance(drawn, Axes)
     assert len(plt.get_fignums()) == len(before) + 1

@@ -6,24 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.evidence import EVIDENCE
 
-from twofold.evidence import Evidence
 from twofold.report.ladder import Step
 from twofold.report.words import Answer, answer, percent
-
-EVIDENCE = Evidence(
-    n_source=50,
-    n_target=60,
-    problems=(),
-    n_copies_across=0,
-    n_copies_source=0,
-    n_copies_target=0,
-    threshold_origin="target",
-    n_groups=60,
-    notes=(),
-    verdict="adapt",
-    reasons=("a shift",),
-)
 
 
 def say(**changes: Any) -> Answer:
