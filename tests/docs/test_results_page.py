@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "docs" / "results" / "auto"
 Program = Callable[[str], ModuleType]
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+REFIT = (ROOT / "docs" / "refit.md").read_text(encoding="utf-8")
 EYES = (ROOT / "docs" / "eyes.md").read_text(encoding="utf-8")
 
 
@@ -89,6 +90,12 @@ def test_a_whole_table_is_that_of_its_rows(
     program(name).print_table([json.loads(line) for line in lines])
     page = EYES if file.startswith("eyes/") else PAGE
     assert capsys.readouterr().out.strip() in page
+
+
+def test_the_table_of_refit_is_that_of_its_rows(program: Program) -> None:
+    lines = (ROWS.parent / "refit" / "elpv.jsonl").read_text(encoding="utf-8").splitlines()
+    shown = program("refit").table_of([json.loads(line) for line in lines])
+    assert shown.strip() in REFIT
 
 
 def test_which_anomalies_stay_in(program: Program) -> None:
