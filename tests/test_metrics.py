@@ -98,6 +98,7 @@ def test_a_bootstrap_interval_of_perfect_scores_is_a_point() -> None:
     assert (estimate.low, estimate.value, estimate.high) == (1, 1, 1)
 
 
+@pytest.mark.slow
 def test_bootstrap_intervals_cover_the_truth() -> None:
     generator = np.random.default_rng(0)
     covered = 0

@@ -181,6 +181,7 @@ assert find_images(folder / "a.png").load(0).content == b"x"
 """
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_and_files_are_written_without_unix(tmp_path: Path) -> None:
     others = sorted({name for path in FILES for name, _ in imported(path.read_text("utf-8"))})
     modules = [".".join(("twofold", *p.relative_to(PACKAGE).with_suffix("").parts)) for p in FILES]

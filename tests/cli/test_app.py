@@ -30,6 +30,7 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 def test_help_answers_at_once() -> None:
     script = Path(sys.executable).with_name("twofold")
     times = []
@@ -58,6 +59,7 @@ def test_the_package_runs_as_a_module() -> None:
     assert (result.returncode, result.stdout) == (0, f"{__version__}\n")
 
 
+@pytest.mark.slow
 def test_a_failed_process_says_one_line_and_with_debug_a_traceback(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "twofold", "score", tmp_path / "gone", tmp_path)
     plain = process(*command)
@@ -80,6 +82,7 @@ def test_debug_may_stand_anywhere(
         main()
 
 
+@pytest.mark.slow
 def test_json_in_a_process_is_alone_on_stdout(
     world: Path, as_object: Callable[[str], dict[str, Any]]
 ) -> None:

@@ -49,6 +49,7 @@ def small(tree: Path, out: Path, *more: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_rows_hold_what_the_design_names(
     run: Run, tree: Path, tmp_path: Path, as_object: Callable[[str], dict[str, Any]]
 ) -> None:

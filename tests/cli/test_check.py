@@ -34,6 +34,7 @@ def failed(result: Result, *, code: int, word: str) -> None:
     assert word in line
 
 
+@pytest.mark.slow
 def test_one_json_object_that_says_what_fit_says(world: Path, run: Run, as_object: Parse) -> None:
     result = run("check", "--source", world / "source", "--target", world / "target", "--json")
     assert result.exit_code == 0
@@ -73,12 +74,14 @@ def test_in_words(world: Path, run: Run) -> None:
     assert all(len(line) < 120 for line in lines if str(world) not in line)
 
 
+@pytest.mark.slow
 def test_one_folder_given_twice_is_said(world: Path, run: Run) -> None:
     result = run("check", "--source", world / "source", "--target", world / "source")
     assert result.exit_code == 0
     assert "source and target hold the same 40 images: is one folder given twice?" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_same_domain(world: Path, run: Run, tmp_path: Path) -> None:
     for name, rest in (("near", 0), ("far", 1)):
         (tmp_path / name).mkdir()
@@ -115,6 +118,7 @@ def test_too_few_images_are_a_verdict_and_no_failure(
     assert not list(tmp_path.iterdir())  # nothing is kept
 
 
+@pytest.mark.slow
 def test_unusable_images_are_said_and_listed(
     world: Path, run: Run, as_object: Parse, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_the_table_names_every_encoder(run: Run) -> None:
     assert all(name in result.stdout for name in ENCODERS.ids())
 
 
+@pytest.mark.slow
 def test_fetching_puts_weights_in_their_place(
     run: Run, as_object: Parse, weights: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
     assert (world / "fit.err").read_text(encoding="utf-8") == ""
 
 
+@pytest.mark.slow
 def test_fit_with_shots_and_source_anomalies(world: Path, run: Run, tmp_path: Path) -> None:
     options = ("source_negatives=labelled", "latent_max_steps=3")
     arguments = [
@@ -72,6 +73,7 @@ def test_fit_in_words_and_options(world: Path, run: Run, tmp_path: Path) -> None
     assert saved["random_state"] == 3
 
 
+@pytest.mark.slow
 def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "target"
     shutil.copytree(world / "target", folder)
@@ -84,6 +86,7 @@ def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None
     assert not (tmp_path / "n").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locality", ["global", "local"])
 def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, locality: str) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
@@ -102,6 +105,7 @@ def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, loc
         assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.slow
 def test_embedded_weights_are_in_the_model(world: Path, run: Run, tmp_path: Path) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
     result = run(*arguments, *FAST, "--out", tmp_path / "m", "--embed-weights")

@@ -49,6 +49,7 @@ def test_the_table_names_every_method(run: Run) -> None:
     assert all(name in result.stdout for name in METHODS.ids())
 
 
+@pytest.mark.slow
 def test_doctor_as_json(run: Run, as_object: Parse, tmp_path: Path) -> None:
     result = run("doctor", "--json")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -36,6 +36,7 @@ def stamped(folder: Path, into: Path) -> Path:
     return into
 
 
+@pytest.mark.slow
 def test_from_fit_to_evaluate(world: Path, run: Run, as_object: Parse, tmp_path: Path) -> None:
     picture, model = mask(tmp_path / "m.png"), tmp_path / "model"
     domains = ("--source", world / "source", "--target", world / "target")
@@ -69,6 +70,7 @@ def test_from_fit_to_evaluate(world: Path, run: Run, as_object: Parse, tmp_path:
     assert rows_of(result.stdout)[0]["score"] == scores[0][0]
 
 
+@pytest.mark.slow
 def test_score_and_evaluate_take_a_mask_of_their_own(
     world: Path, run: Run, as_object: Parse, tmp_path: Path
 ) -> None:

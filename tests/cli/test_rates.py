@@ -27,6 +27,7 @@ def one_line(result: Result, *, code: int, word: str) -> None:
     assert word in result.stderr
 
 
+@pytest.mark.slow
 def test_too_few_images_for_the_rate_rank_all_the_same(
     world: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_an_impossible_false_discovery_rate_is_one_line(
     assert run(*arguments, "--false-discovery-rate", "often").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_rate_out_of_reach_is_a_note_at_every_command(
     world: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_an_impossible_false_alarm_rate_is_one_line(world: Path, run: Run, rate:
     one_line(run("evaluate", world / "model", *labelled, asked), code=2, word=word)
 
 
+@pytest.mark.slow
 def test_evaluate_at_another_rate(world: Path, run: Run) -> None:
     arguments = ("evaluate", world / "model", "--normal", world / "normal", "--json")
     found = {}
@@ -155,6 +158,7 @@ def test_false_discoveries_need_a_calibration_on_the_target(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["pool", "tail"])
 def test_the_rule_is_kept_by_the_model(world: Path, run: Run, tmp_path: Path, rule: str) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")
@@ -172,6 +176,7 @@ def test_an_unknown_rule_is_one_line(world: Path, run: Run, tmp_path: Path) -> N
     one_line(result, code=2, word="calibration must be pool or tail")
 
 
+@pytest.mark.slow
 def test_groups_come_from_a_column_of_the_manifest(world: Path, run: Run, tmp_path: Path) -> None:
     paths = sorted((world / "target").iterdir())
     rows = [f"{path},{row // 2}" for row, path in enumerate(paths)]

@@ -91,6 +91,7 @@ def test_marks_on_the_page_and_what_they_say(
     assert (tmp_path / "new" / "marks.design.json").exists()
 
 
+@pytest.mark.slow
 def test_a_restart_goes_on_without_scoring(
     world: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_restart_goes_on_without_scoring(
     assert len(MarksFile(tmp_path / "marks.csv").lines()) == 2
 
 
+@pytest.mark.slow
 def test_other_images_or_another_model_are_refused(world: Path, run: Run, tmp_path: Path) -> None:
     images, out, sheet = tmp_path / "images", tmp_path / "marks.csv", tmp_path / "sheet"
     shutil.copytree(world / "few", images)
@@ -139,6 +141,7 @@ def test_other_images_or_another_model_are_refused(world: Path, run: Run, tmp_pa
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.slow
 def test_a_rate_of_its_own_is_kept(world: Path, run: Run, tmp_path: Path) -> None:
     images, out = (world / "normal", world / "anomalous"), tmp_path / "marks.csv"
     start = ("review", world / "model", *images, "--out", out)
@@ -160,6 +163,7 @@ def test_a_rate_of_its_own_is_kept(world: Path, run: Run, tmp_path: Path) -> Non
     one_line(run(*start, "--false-alarm-rate", 1.5), code=2, word="false_alarm_rate")
 
 
+@pytest.mark.slow
 def test_a_mask_counts_for_scores_and_maps(
     world: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

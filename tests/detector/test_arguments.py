@@ -223,6 +223,7 @@ def test_labels_are_whole_numbers(world: toy.World, small: Detector) -> None:
         fit_on("target_labels", "oracle")(small, world, world.pool_labels[:23])
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_late_changes_nothing(
     small: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

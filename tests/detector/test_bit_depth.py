@@ -63,6 +63,7 @@ def fit(make: Make, root: Path, **options: Any) -> Detector:
     return make(**options).fit(root / "source", root / "pool")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [10, 12, 16])
 def test_the_depth_of_the_file_makes_no_difference(
     make: Make, eight: Detector, folders: Path, bits: int, tmp_path: Path
@@ -91,6 +92,7 @@ def test_the_depth_of_the_file_makes_no_difference(
     np.testing.assert_array_equal(maps, eight.anomaly_map(folders / "8" / "test"))
 
 
+@pytest.mark.slow
 def test_a_statement_counts(make: Make, eight: Detector, folders: Path) -> None:
     detector = fit(make, folders / "12", bit_depth=12)
     assert detector.bit_depth_ == 12
@@ -111,6 +113,7 @@ def test_values_beyond_the_depth_are_no_image(make: Make, folders: Path, tmp_pat
         detector.anomaly_map(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_cameras_and_mixed_sets_are_said(make: Make, folders: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="source images are read with 12 bits and target .* 16"):
         detector = make().fit(folders / "12" / "source", folders / "16" / "pool")
@@ -124,6 +127,7 @@ def test_two_cameras_and_mixed_sets_are_said(make: Make, folders: Path, tmp_path
         fit(make, folders / "8").decision_function(folders / "12" / "test")
 
 
+@pytest.mark.slow
 def test_check_says_it(folders: Path) -> None:
     found = check_pair(
         folders / "12" / "source",

@@ -91,6 +91,7 @@ def test_ten_and_ten_are_enough_for_findings(world: toy.World) -> None:
     assert "too few" not in found.verdict
 
 
+@pytest.mark.slow
 def test_a_rate_that_the_images_cannot_support_is_a_reason(world: toy.World) -> None:
     strict = look(world.source, world.pool, false_alarm_rate=0.01)
     assert strict.verdict == look(world.source, world.pool).verdict
@@ -106,6 +107,7 @@ def test_a_bad_rate_fails_before_any_work(
             look(world.source, world.pool, false_alarm_rate=rate)
 
 
+@pytest.mark.slow
 def test_unusable_images_are_listed(world: toy.World, write: Write, tmp_path: Path) -> None:
     expected = look(world.source, world.pool)
     folders = tmp_path / "source", tmp_path / "pool"
@@ -142,6 +144,7 @@ def test_nothing_usable(world: toy.World, tmp_path: Path) -> None:
         look(world.source, tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_deterministic_inputs_left_alone_and_progress(world: toy.World) -> None:
     before = world.source.copy(), world.pool.copy()
     seen: list[tuple[str, int, int]] = []

@@ -31,6 +31,7 @@ def test_in_words(seconds: float, memory: int | None, words: str) -> None:
     assert words in Cost(seconds, memory).sentence()
 
 
+@pytest.mark.slow
 def test_memory_only_grows() -> None:
     before = peak_bytes()
     assert before is not None
@@ -68,6 +69,7 @@ def test_a_part_tells_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert read == [5]
 
 
+@pytest.mark.slow
 def test_a_check_tells_what_a_fit_takes(world: toy.World, make: Callable[..., Detector]) -> None:
     given = {"encoder": toy.ENCODER, "weights": "random", "engine": "torch"}
     found = check_pair(world.source, world.pool, **given)  # type: ignore[arg-type]

@@ -156,6 +156,7 @@ def test_a_model_that_was_loaded_can_be_read_and_fitted_again(
 # --- state follows from parameters ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_encoder_counts_from_the_next_fit_on(
     make: Make, fitted: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +195,7 @@ def test_other_weights_count_from_the_next_fit_on(
     assert not (detector.decision_function(world.test) == before).all()
 
 
+@pytest.mark.slow
 def test_another_engine_counts_at_once(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def test_groups_count_as_one(make: Make, world: toy.World) -> None:
         make().fit(world.source, world.pool, groups="lot")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 5])
 @pytest.mark.parametrize("name", ["auto", "target_only", "padim"])
 def test_copies_of_the_pool_change_no_rate(make: Make, name: str, times: int) -> None:
@@ -60,6 +61,7 @@ def test_copies_of_the_pool_change_no_rate(make: Make, name: str, times: int) ->
     assert same(np.repeat(once.decision_scores_, times), often.decision_scores_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto", "target_only", "padim"])
 def test_a_copied_pool_alarms_like_the_pool_it_copies(make: Make, name: str) -> None:
     """The realised rate of fresh normals at several rates, with every image five times."""
@@ -79,6 +81,7 @@ def test_a_copied_pool_alarms_like_the_pool_it_copies(make: Make, name: str) -> 
     assert often.evidence_.n_groups == once.evidence_.n_groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto", "target_only", "frozen_source", "padim"])
 def test_copies_of_the_source_change_nothing(make: Make, world: toy.World, name: str) -> None:
     with warnings.catch_warnings():
@@ -90,6 +93,7 @@ def test_copies_of_the_source_change_nothing(make: Make, world: toy.World, name:
     assert same(once.decision_function(world.test), often.decision_function(world.test))
 
 
+@pytest.mark.slow
 def test_what_groups_are_called_does_not_matter(make: Make, world: toy.World) -> None:
     lots = np.arange(80) // 4
     found = []
@@ -126,6 +130,7 @@ def test_groups_of_uneven_size_weigh_the_same(make: Make, world: toy.World) -> N
     assert (weights == 1.0).sum() == 60
 
 
+@pytest.mark.slow
 def test_groups_stay_with_their_images(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:

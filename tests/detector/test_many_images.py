@@ -72,6 +72,7 @@ def test_progress_reaches_the_end(
     assert seen["score"] == [(25, 60), (50, 60), (60, 60)]
 
 
+@pytest.mark.slow
 def test_the_network_is_compiled_once(
     make: Make, fitted: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_locality(make: Make, fitted: Detector, world: toy.World) -> None:
         scores(method="target_only", locality="local")
 
 
+@pytest.mark.slow
 def test_evidence_of_a_fit(fitted: Detector, world: toy.World, make: Make) -> None:
     evidence = fitted.evidence_
     assert evidence.findings is not None

@@ -240,6 +240,7 @@ def test_a_global_view_has_no_maps_and_says_how_to_get_them(make: Make, world: t
 # --- places --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto", "padim"])
 def test_a_pale_square_is_found_near_its_place(weaver: Callable[..., Detector], name: str) -> None:
     """On the finest grid of the toy, 8 x 8, whose places are 8 pixels wide."""

@@ -87,6 +87,7 @@ def fit(source: Any, pool: Any, name: str, mask: Any = None) -> Detector:
         return detector.fit(source, pool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_is_left_out_changes_no_bit(
     fits: dict[str, Detector], small: toy.World, name: str
@@ -154,6 +155,7 @@ def test_the_picture_below_a_map_is_the_image(fits: dict[str, Detector], small: 
         assert np.array_equal(np.asarray(item.image), pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["places", "target_only", "patchcore", "bank"])
 def test_all_white_is_no_mask(small: toy.World, name: str) -> None:
     white = np.ones((toy.SIDE, toy.SIDE), dtype=np.bool_)
@@ -167,6 +169,7 @@ def test_all_white_is_no_mask(small: toy.World, name: str) -> None:
     assert not np.array_equal(masked.decision_scores_, bare.decision_scores_)
 
 
+@pytest.mark.slow
 def test_the_trial_paints_its_flaws_where_they_can_be_seen(small: toy.World, make: Make) -> None:
     # A third is looked at: flaws anywhere would mostly be missed.
     third = np.zeros((toy.SIDE, toy.SIDE), dtype=np.bool_)
@@ -346,6 +349,7 @@ def test_masks_that_cannot_be_used(small: toy.World, make: Make) -> None:
         make().set_mask(corner())
 
 
+@pytest.mark.slow
 def test_check_leaves_out_the_same(small: toy.World) -> None:
     def found(source: Images, target: Images) -> Any:
         return check_pair(

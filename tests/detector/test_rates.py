@@ -41,6 +41,7 @@ def alarms_of(detector: Detector, *, n_pool: int, share: float) -> tuple[int, in
     return alarms, n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto", "target_only"])
 def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
     """With 600 images in the pool the rate of one fit varies by about a point either way."""
@@ -50,12 +51,14 @@ def test_fresh_normals_alarm_at_about_the_rate(make: Make, name: str) -> None:
     assert alarms / n < 0.085, (alarms, n, binomtest(alarms, n).proportion_ci())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto", "target_only"])
 def test_a_clean_pool_alarms_at_the_rate(make: Make, name: str) -> None:
     alarms, n = alarms_of(make(name, false_alarm_rate=0.1), n_pool=400, share=0.0)
     assert 0.06 < alarms / n < 0.14, (alarms, n, binomtest(alarms, n).proportion_ci())
 
 
+@pytest.mark.slow
 def test_too_few_images_for_the_rate(make: Make, world: toy.World) -> None:
     """The strictest threshold that they allow, and a warning."""
     with pytest.warns(UserWarning, match=r"rate of 0.01 needs 99 independent target images"):
@@ -70,6 +73,7 @@ def test_too_few_images_for_the_rate(make: Make, world: toy.World) -> None:
     assert not few.evidence_.verdict.startswith("do not trust: too few")
 
 
+@pytest.mark.slow
 def test_the_rate_is_changed_after_the_fit(make: Make, world: toy.World, tmp_path: Path) -> None:
     detector = make(false_alarm_rate=0.05).fit(world.source, world.pool)
     strict = make(false_alarm_rate=0.2).fit(world.source, world.pool)
@@ -223,6 +227,7 @@ def test_a_rate_out_of_reach_is_known_to_a_loaded_detector(
 # --- which images count as normal ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_both_rules_come_back(make: Make, tmp_path: Path) -> None:
     """PaDiM sees the anomalies of this pool far beyond its normals."""
     world = toy.make_world(4)
@@ -254,6 +259,7 @@ def test_both_rules_come_back(make: Make, tmp_path: Path) -> None:
     assert cut.value < whole.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2])
 @pytest.mark.parametrize("name", ["auto", "target_only", "padim"])
 def test_the_tail_only_ever_lowers_a_threshold(make: Make, name: str, share: float) -> None:

@@ -61,6 +61,7 @@ def test_marks_make_it_better(before: Detector, crowded: toy.World) -> None:
     assert after.get_params() == before.get_params()
 
 
+@pytest.mark.slow
 def test_confirmed_anomalies_leave_the_pool(before: Detector, crowded: toy.World) -> None:
     marks = np.where(crowded.pool_labels == 1, 1.0, np.nan)
     after = refit(before, crowded, marks)
@@ -90,6 +91,7 @@ def test_what_changed_is_told(before: Detector, crowded: toy.World) -> None:
     assert told.auroc_after is not None
 
 
+@pytest.mark.slow
 def test_rates_by_the_design_are_told(before: Detector, crowded: toy.World) -> None:
     """Those of the library's estimate, before and after; of all images marked, exact."""
     scores = before.decision_function(crowded.pool)
@@ -113,6 +115,7 @@ def test_rates_by_the_design_are_told(before: Detector, crowded: toy.World) -> N
         before.refit(crowded.pool, marks, source=crowded.source, strata=design.strata[1:])
 
 
+@pytest.mark.slow
 def test_a_saved_one_scores_the_same_and_can_be_refitted_again(
     before: Detector, crowded: toy.World, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_saved_one_scores_the_same_and_can_be_refitted_again(
     assert same(again.decision_function(crowded.test), after.decision_function(crowded.test))
 
 
+@pytest.mark.slow
 def test_files_are_found_where_they_lay(
     make: Make, crowded: toy.World, write: Write, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.support import toy
 from twofold import Detector
 
 
+@pytest.mark.slow
 def test_random_states(make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch) -> None:
     def scores(state: int | None) -> tuple[NDArray[Any], Detector]:
         detector = make("paper", options=QUICK, random_state=state)
@@ -38,6 +39,7 @@ def test_random_states(make: Make, world: toy.World, monkeypatch: pytest.MonkeyP
     assert detector.random_state_ == 5
 
 
+@pytest.mark.slow
 def test_refit_is_a_fresh_fit(make: Make, world: toy.World) -> None:
     other = toy.make_world(1)
     detector = make("paper", options=QUICK).fit(other.source, other.pool)

@@ -47,6 +47,7 @@ def test_the_same_revision_gives_the_same_scores(
     same_scores(name, summary(fit_of(name).detector, world))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_what_is_published_stays_within_reach(
     fit_of: Callable[..., Any], world: toy.World, name: str

@@ -62,6 +62,7 @@ def check(name: str, sizes: range, states: range) -> None:
             assert n < 8 or fits[0] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_small_pools(name: str) -> None:
     check(name, range(2, 12, 4), range(1, 2))

@@ -73,6 +73,7 @@ def test_nothing_usable(make: Make, fitted: Detector, world: toy.World, tmp_path
         fitted.predict(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_labels_stay_with_their_images(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def timm_network(name: str, published: dict[str, Tensor], size: tuple[int, int])
     return net.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(224, 224), (280, 280), (154, 238)], ids=str)
 def test_vectors_are_those_of_a_network_of_that_size(
     name: str, encoder: Encoder, published: dict[str, Tensor], size: tuple[int, int]

@@ -161,6 +161,7 @@ def golden(encoder: Encoder) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 def test_the_same_specification_gives_the_same_values(lite: Encoder) -> None:
     """Values that change while their specification stays would be taken for cached ones.
 

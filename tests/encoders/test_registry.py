@@ -48,6 +48,7 @@ def test_its_weights_are_available_only_if_packaged() -> None:
         assert weights_available(spec) == isinstance(spec.weights, PackagedWeights)
 
 
+@pytest.mark.slow
 def test_its_spec_states_the_real_sizes(encoder: Encoder, arrays: Arrays) -> None:
     spec = encoder.spec
     assert arrays["pooled"].shape == (BATCH, spec.feature_dim)
@@ -69,6 +70,7 @@ def test_its_outputs_are_finite_single_precision_and_differ_between_images(
         assert np.abs(array[0] - array[1]).max() > 0, name
 
 
+@pytest.mark.slow
 def test_the_parts_behind_the_splits_give_the_pooled_vector(
     encoder: Encoder, arrays: Arrays
 ) -> None:

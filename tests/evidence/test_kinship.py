@@ -60,6 +60,7 @@ def test_the_interval_holds_the_value_of_many_images() -> None:
     assert np.median([k.high - k.low for k in found]) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(20, 20), (60, 80), (300, 120), (1500, 1200)])
 def test_kin_and_strangers(n: int, m: int) -> None:
     kin = [kinship(kind(n, s), kind(m, s + 50), random_state=s) for s in range(5)]

@@ -233,6 +233,7 @@ def test_a_list_of_many_lines_is_read_in_time(tmp_path: Path) -> None:
     assert len(find_images(manifest)) == 2
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=60).map(as_utf8)))
 def test_any_content_gives_paths_or_one_line(content: bytes) -> None:

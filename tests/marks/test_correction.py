@@ -119,6 +119,7 @@ def test_an_image_scores_the_same_alone() -> None:
     assert (together == alone).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "viewed"), [(24, False), (40, False), (24, True)])
 def test_it_is_what_the_page_says(count: int, viewed: bool) -> None:
     """The same from fits by scipy in the vectors themselves, each mark left out in turn."""

@@ -73,6 +73,7 @@ def test_a_pool_of_one_label_can_be_aligned_with() -> None:
     assert len(fit.diagnostics.partition.others) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CLASSIFIER, {"mode": "align"}], ids=str)
 def test_each_fold_of_the_threshold_sees_both_labels(options: dict[str, Any]) -> None:
     """Two anomalies in a pool: random folds would often leave none to train on."""

@@ -26,6 +26,7 @@ def test_adaptation_helps_where_scarcity_holds() -> None:
     assert np.mean(adapted) > np.mean(before) + 0.05, (adapted, before)
 
 
+@pytest.mark.slow
 def test_true_labels_help_on_images() -> None:
     """The objective works on rendered images when its partition is right."""
     gains = []
@@ -49,6 +50,7 @@ def test_selection_splits_the_clouds() -> None:
     assert np.array_equal(fit.diagnostics.partition.others, np.flatnonzero(world.pool_labels))
 
 
+@pytest.mark.slow
 def test_contamination_hurts_where_everything_counts_as_dominant() -> None:
     """One cluster: no negatives, anomalies among the positives; the true partition does better."""
     one, true = [], []

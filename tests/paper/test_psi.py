@@ -132,6 +132,7 @@ def test_the_rows_must_be_those_of_the_pool() -> None:
         auto(toy.encoder()).fit(data)
 
 
+@pytest.mark.slow
 def test_folds_of_the_threshold_leave_the_same_rows_out_of_both(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -200,6 +200,7 @@ def test_axe_finds_nothing_serious(
         quiet(watched)
 
 
+@pytest.mark.slow
 def test_dark_is_dark(browser: Browser, written: Written) -> None:
     grounds = []
     for scheme in ("light", "dark"):

@@ -58,6 +58,7 @@ def data_of(text: str) -> dict[str, Any]:
     return data
 
 
+@pytest.mark.slow
 def test_the_file_is_what_is_returned(written: Written, scores: Any, detector: Detector) -> None:
     assert written.file.n_images == 62
     assert written.file.n_unusable == 2

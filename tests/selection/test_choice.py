@@ -50,6 +50,7 @@ def one_modes(rng: np.random.Generator) -> dict[str, Array]:
     }
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("kind", one_modes(np.random.default_rng(0)))
 def test_one_mode_is_one_cluster_with_the_stragglers_of_trimmed(kind: str, selector: str) -> None:
@@ -121,6 +122,7 @@ def test_the_order_of_the_rows_does_not_matter(selector: str, seed: int) -> None
     np.testing.assert_array_equal(other.labels, plain.labels[order])
 
 
+@pytest.mark.slow
 @each
 def test_the_same_random_state_chooses_the_same(selector: str) -> None:
     for rows in (pool(60, 7)[0], pool(60)[0]):

@@ -89,6 +89,7 @@ def test_p_values_rest_on_the_images_that_may_be_normal() -> None:
     assert np.isnan(bounded[3])
 
 
+@pytest.mark.slow
 def test_the_bound_of_an_exponential_is_the_exponential() -> None:
     """With many scores, next to exact: reach 1, and half of the median's tail at each log 2."""
     normals = expon.ppf((np.arange(10**6) + 0.5) / 10**6)

@@ -52,6 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", [False, True])
 def test_everything_is_written_and_the_same_twice(folder: Path, published: bool) -> None:
     result = write_tables(folder, published)
@@ -75,6 +76,7 @@ def test_everything_is_written_and_the_same_twice(folder: Path, published: bool)
     assert contents(folder / "tables") == first
 
 
+@pytest.mark.slow
 def test_the_page_holds_tables_notes_and_pictures(folder: Path) -> None:
     write_tables(folder, True)
     page = (folder / "tables" / "tables.md").read_text(encoding="utf-8")
@@ -104,6 +106,7 @@ def test_a_chosen_number_of_clusters_is_marked_in_figure_4(
     assert "auto: K is 3 in 1 of the cells" in rows
 
 
+@pytest.mark.slow
 def test_averages_come_back_as_fractions(folder: Path) -> None:
     averages = write_tables(folder, False)["averages"]
     assert len(averages) == 5
@@ -126,6 +129,7 @@ def test_without_results_the_error_names_the_command(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_another_folder_can_be_named(folder: Path, tmp_path: Path) -> None:
     result = write_tables(folder, False, tmp_path / "a" / "b")
     assert result["out"] == str(tmp_path / "a" / "b")
@@ -151,6 +155,7 @@ def test_without_matplotlib_tables_are_written_and_a_note_says_how_to_get_pictur
     assert "table5.csv" in result["tables"]
 
 
+@pytest.mark.slow
 def test_a_failed_write_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tables(folder, False)
     before = contents(folder / "tables")

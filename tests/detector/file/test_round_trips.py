@@ -69,6 +69,7 @@ def test_the_random_state_comes_back(make: Make, world: toy.World, tmp_path: Pat
     assert (loaded.random_state_, loaded.random_state) == (9, 9)
 
 
+@pytest.mark.slow
 def test_a_loaded_detector_can_be_fitted_again(model: Path, world: toy.World) -> None:
     other = toy.make_world(1)
     detector = load(model, weights="random")

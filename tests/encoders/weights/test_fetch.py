@@ -87,6 +87,7 @@ def test_a_folder_of_timm(resnet18: Encoder, home: Path, tmp_path: Path, file: s
     assert fetch_weights("resnet18", tmp_path).source == path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registers", [False, True], ids=["plain", "registers"])
 @pytest.mark.parametrize(
     ("dress", "layout"),
@@ -110,6 +111,7 @@ def test_dinov2(
         torch.testing.assert_close(tensor, network.state_dict()[key], msg=key)
 
 
+@pytest.mark.slow
 def test_a_classifier_of_transformers_gives_its_network(tmp_path: Path) -> None:
     state = load_encoder("dinov2_vits14", "random").state()
     inside = {f"dinov2.{n}": tensor for n, tensor in cases.dinov2_transformers(state).items()}
@@ -119,6 +121,7 @@ def test_a_classifier_of_transformers_gives_its_network(tmp_path: Path) -> None:
         assert torch.equal(tensor, state[key]), key
 
 
+@pytest.mark.slow
 def test_positions_of_another_size_are_resampled(home: Path, tmp_path: Path) -> None:
     state = load_encoder("dinov2_vits14", "random").state()
     small = state | {"pos_embed": torch.ones(1, 1 + 16 * 16, 384)}
@@ -261,6 +264,7 @@ def test_weights_of_another_architecture_name_what_fits(home: Path, tmp_path: Pa
         assert words in said
 
 
+@pytest.mark.slow
 def test_dinov2_with_and_without_registers_are_told_apart(home: Path, tmp_path: Path) -> None:
     plain = load_encoder("dinov2_vits14", "random").state()
     for dress in (dict, cases.dinov2_release, cases.dinov2_transformers):
@@ -293,6 +297,7 @@ def test_a_pickled_network_is_refused_with_the_way_out(home: Path, tmp_path: Pat
         assert words in said
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_torchscript_archive_is_refused(home: Path, tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "ViT-B-32.pt")

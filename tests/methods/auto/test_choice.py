@@ -85,6 +85,7 @@ def test_a_choice_of_places_is_the_fit_without_any_choice(world: toy.Encoded) ->
     assert "separation" not in fast.diagnostics.choices
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_what_is_fitted_when_it_is_asked_for(
     world: toy.Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +271,7 @@ def test_options_that_do_not_exist(options: dict[str, Any]) -> None:
         parse_config(Auto, options)
 
 
+@pytest.mark.slow
 def test_pictures_of_any_size_in_one_pool() -> None:
     """A narrow strip, images smaller than a flaw's window, and large ones among them."""
     rng = np.random.default_rng(0)
