@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.certificates.conftest import HOSTILE, certificate
+from tests.support.missing import hide
 
 from twofold.certificates import SUFFIXES, read_certificate, render, write_certificate
 from twofold.errors import MissingExtraError, UsageError
@@ -220,17 +219,10 @@ def test_without_its_package_the_extra_is_named(
 ) -> None:
     path = tmp_path / f"c{suffix}"
     path.write_bytes(b"x")
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any, **more: Any) -> Any:
-        if name == package:
-            raise ImportError(name)
-        return real(name, *args, **more)
-
     for name in ("pdf", "lettering"):
         monkeypatch.delitem(sys.modules, f"twofold.certificates.{name}", raising=False)
         monkeypatch.delattr(f"twofold.certificates.{name}", raising=False)
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    hide(monkeypatch, package)
     for attempt in (lambda: write_certificate(plain, path), lambda: read_certificate(path)):
         with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[certificate\]'"):
             attempt()

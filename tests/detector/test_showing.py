@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 from tests.support import toy
+from tests.support.missing import hide
 
 from twofold import Detector
 from twofold.errors import (
@@ -127,13 +126,6 @@ def test_without_pandas_the_extra_is_named(
     fitted: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = fitted.score(world.test[:1])
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any, **more: Any) -> Any:
-        if name == "pandas":
-            raise ImportError(name)
-        return real(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    hide(monkeypatch, "pandas")
     with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[notebook\]'"):
         result.to_pandas()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 from tests.support.evidence import EVIDENCE, SHIFTED
+from tests.support.missing import hide
 
 from twofold.errors import MissingExtraError
 from twofold.evidence import visible_flaws
@@ -162,14 +161,7 @@ def test_an_image_is_in_the_pixels_of_its_original(ax: Axes) -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any, **more: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    hide(monkeypatch, "matplotlib")
     with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[notebook\]'"):
         require_matplotlib()
     with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[notebook\]'"):

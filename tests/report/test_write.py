@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import builtins
 import hashlib
 import json
 import re
@@ -21,6 +20,7 @@ import pytest
 from PIL import Image
 from tests.report.conftest import HOSTILE, Written
 from tests.support import toy
+from tests.support.missing import hide
 
 from twofold import Detector
 from twofold.detector.references import Reference
@@ -246,14 +246,7 @@ def test_what_cannot_be_written_or_used_is_refused(
 def test_without_jinja_the_extra_is_named(
     detector: Detector, toy_world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any, **more: Any) -> Any:
-        if name == "jinja2":
-            raise ImportError(name)
-        return real(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    hide(monkeypatch, "jinja2")
     with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[report\]'"):
         write_report(detector, toy_world.test[:2], tmp_path / "r.html")
 

@@ -101,10 +101,9 @@ def plot_evidence(evidence: Evidence, *, ax: Axes | None = None) -> Axes:
         ax.text(0, row - 0.22, f"{gauge.name} {gauge.value}")
         for place, end, side in zip((0, 100), gauge.ends, ("left", "right"), strict=True):
             ax.text(place, row + 0.2, end, ha=side, va="top", fontsize="small", color=MUTED)
-    if any(gauge.limit is not None for gauge in found):
-        ax.plot([], [], color=ALERT, linewidth=2, label="where the verdict changes")
-        corner: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
-        ax.legend(frameon=False, fontsize="small", **corner)
+    ax.plot([], [], color=ALERT, linewidth=2, label="where the verdict changes")
+    corner: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+    ax.legend(frameon=False, fontsize="small", **corner)
     ax.set(ylim=(len(found) - 0.4, -0.7), xlim=(-2, 102), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax

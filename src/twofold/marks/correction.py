@@ -131,11 +131,12 @@ def fit_correction(
     products = away @ away.T / typical
     counts = _counts(len(marked), len(rows))
     apart = apart[rows] / spread
+    by_views = apart @ apart.T
     mixed = (0.0, 1.0) if apart.shape[1] else (0.0,)
     kinds = [(strength, anew) for anew in mixed for strength in (0.0, *STRENGTHS)]
     fits = [
         fit_logistic(
-            np.outer(own, own) + strength * products + anew * (apart @ apart.T), labels, counts, own
+            np.outer(own, own) + strength * products + anew * by_views, labels, counts, own
         )
         for strength, anew in kinds
     ]
