@@ -5,7 +5,7 @@ Usage: python benchmarks/ways.py DATASET [--root FOLDER] [--directions A:B ...] 
 
 Each cell: AUROC of `auto` with places and of a bank without, how well each sees made-up flaws, and
 what `auto` chooses of them. Labels choose the sets and count the outcome; nothing else sees them.
-Markdown on stdout, rows as JSON lines in FILE.
+Markdown on stdout, rows as JSON lines in FILE, which is written anew.
 """
 
 from __future__ import annotations
