@@ -9,6 +9,8 @@ from tests.densities.cases import Array, each_shrinkage, normal
 
 from twofold.densities import (
     Shrinkage,
+    Splits,
+    concentrate,
     fit_adapted_gaussian,
     fit_gaussian,
     fit_trimmed,
@@ -149,3 +151,18 @@ def test_nothing_given_is_changed() -> None:
     unit_rows(target)
     for array, copy in zip(given_arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_known_rows_are_kept_and_the_others_are_the_nearest() -> None:
+    target, is_normal = planted(60, 12, 6)
+    known = ~is_normal & (np.arange(72) < 40)
+    assert known.any()
+    splits = Splits(None, target, known=known)
+    kept = concentrate(splits, trim=0.25, start=is_normal)
+    assert kept.sum() == 54
+    assert kept[known].all()
+    distances = splits.fit(kept).squared_distances(target)
+    assert distances[kept & ~known].max() < distances[~kept].min()
+    # However many they are.
+    everybody = np.ones(72, dtype=np.bool_)
+    assert concentrate(Splits(None, target, known=everybody), trim=0.25).all()

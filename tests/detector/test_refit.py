@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.detector.cases import QUICK, Make, Write, same
 from tests.support import toy
 
 from twofold import Detector
+from twofold.detector.refitting import refit_encoded
 from twofold.errors import BundleError, ImageSourceError, TwofoldError, UsageError
 from twofold.marks import draw_design, estimate
 from twofold.metrics import auroc
@@ -207,3 +209,26 @@ def test_a_damaged_correction_is_refused(
     after.save(tmp_path / "m")
     with pytest.raises(BundleError, match="correction by marks"):
         Detector.load(tmp_path / "m", weights="random")
+
+
+def test_confirmed_normals_are_kept_in_the_fit() -> None:
+    world = toy.encoded_world()
+    plain = toy.fitting("target_only", world)
+    method, data = plain.model, toy.fit_data(type(plain.model), world)
+    left_out = ~plain.diagnostics.presumed_normal["whole"] & (world.pool_labels == 0)
+    found = refit_encoded(
+        method,
+        data,
+        world.pool,
+        np.where(left_out, 0.0, np.nan),
+        false_alarm_rate=0.05,
+        random_state=0,
+        rule="tail",
+    )
+    digests = frozenset(world.pool.subset(left_out).digests)
+    expected = type(method)(method.encoder, method.config).fit(
+        replace(data, known_normal=digests), random_state=0
+    )
+    scores = found.fitted.model.score(world.test)
+    assert same(scores, expected.model.score(world.test))
+    assert not same(scores, method.score(world.test))

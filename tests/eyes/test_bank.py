@@ -148,3 +148,13 @@ def test_named_errors_and_small_pools() -> None:
     with pytest.raises(CollapseError, match="the same"):
         fit(draw(4, 0), np.ones((5, 4, 3, 3), dtype=np.float32))
     assert np.isfinite(fit(draw(1, 0), draw(2, 1)).distances).all()
+
+
+def test_known_images_are_in_the_bank() -> None:
+    pool = np.concatenate([draw(20, 1), flawed(draw(4, 5), 6)])
+    known = np.arange(24) == 22
+    found = fit(draw(10, 0), pool, known=known)
+    np.testing.assert_array_equal(found.kept[20:], [False, False, True, False])
+    # What it shows is normal, for it and for others like it.
+    flaw = found.model.squared_distances(pool[22:23])
+    assert flaw.max() < fit(draw(10, 0), pool).model.squared_distances(pool[22:23]).max()

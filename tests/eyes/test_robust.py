@@ -51,6 +51,21 @@ def test_without_the_trimming_they_spoil_the_fit() -> None:
     assert strange[1] > 5 * strange[0]
 
 
+def test_known_images_are_kept() -> None:
+    patches, odd = planted()
+    places, known = as_places(patches), odd & (np.arange(60) % 2 == 0)
+    source = patch_moments(as_places(draw(40, seed=3)))
+    found = (
+        fit_trimmed_patches(None, places, trim=0.25, known=known)[1],
+        most_like_source(source, places, trim=0.25, known=known),
+    )
+    for kept in found:
+        assert kept.sum() == 45
+        assert kept[known].all()
+    # However many they are.
+    assert fit_trimmed_patches(None, places, trim=0.25, known=kept >= 0)[1].all()
+
+
 def test_the_kept_images_stand_still_or_the_steps_end() -> None:
     patches, _ = planted()
     places = as_places(patches)

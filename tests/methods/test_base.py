@@ -53,6 +53,18 @@ def test_what_is_wanted_must_not_be_empty() -> None:
         curious(wants=("source_anomalies",)).fit(data)
 
 
+def test_known_normals_are_images_of_the_pool() -> None:
+    world = toy.clouds()
+    confirmed = frozenset(world.pool.digests[:2])
+    data = FitData(world.source, target_shots=world.pool, known_normal=confirmed)
+    assert data.known_rows() is None
+    with pytest.raises(ConfigError, match="known_normal names images of target_pool"):
+        curious(wants=()).fit(data)
+    rows = replace(data, target_pool=world.pool).known_rows()
+    assert rows is not None
+    assert np.flatnonzero(rows).tolist() == [0, 1]
+
+
 def test_the_first_by_name() -> None:
     images = replace(toy.from_arrays(pooled=np.eye(3)), names=("b/2", "a/9", "b/1"))
     assert first_by_name(images).names == ("a/9",)

@@ -65,11 +65,13 @@ class Splits:
         source: (m, d) source normals, or None.
         pool: (n, d).
         shrinkage: see :func:`twofold.densities.fit_gaussian`.
+        known: rows of the pool that are known to be normal, bool (n,); None: of none is it known.
     """
 
     source: Array | None
     pool: Array
     shrinkage: Shrinkage = "ledoit_wolf"
+    known: Mask | None = None
 
     def fit(self, fitted: Mask, *, source_weight: float = 1.0) -> Gaussian:
         """A Gaussian of the source, moved, and rows of the pool.

@@ -20,8 +20,15 @@ def n_central(n: int, trim: float) -> int:
     return max(int(np.ceil(n * (1.0 - trim))), min(MIN_ROWS, n))
 
 
-def central(distances: Array, count: int) -> NDArray[np.bool_]:
-    """The ``count`` rows of the smallest distances, bool (n,); ties go to the first."""
+def central(
+    distances: Array, count: int, known: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """The ``count`` rows of the smallest distances, bool (n,); ties go to the first.
+
+    Rows that are ``known`` to be normal, bool (n,), come before all others; however many, all stay.
+    """
+    if known is not None:
+        distances, count = np.where(known, -np.inf, distances), max(count, int(known.sum()))
     kept = np.zeros(len(distances), dtype=np.bool_)
     kept[np.argsort(distances, kind="stable")[:count]] = True
     return kept
@@ -96,17 +103,20 @@ def concentrate(
     start: NDArray[np.bool_] | None = None,
     max_iterations: int = 10,
 ) -> NDArray[np.bool_]:
-    """The rows that :func:`fit_trimmed` keeps, bool (n_t,); ``start=None`` is everybody here."""
+    """The rows that :func:`fit_trimmed` keeps, bool (n_t,); ``start=None`` is everybody here.
+
+    Rows that ``splits`` knows to be normal are among them.
+    """
     if not 0 <= trim <= 0.5:
         raise ConfigError(f"trim must lie in [0, 0.5], not {trim}")
     n = len(splits.pool)
     count, everybody = n_central(n, trim), np.ones(n, dtype=np.bool_)
     kept = everybody
     if start is not None and start.sum() >= MIN_ROWS:
-        kept = start.copy()
+        kept = start.copy() if splits.known is None else start | splits.known
     for _ in range(max_iterations):
         distances, _ = splits.score(kept, everybody, source_weight=source_weight)
-        nearest = central(distances, count)
+        nearest = central(distances, count, splits.known)
         if np.array_equal(nearest, kept):
             break
         kept = nearest

@@ -94,7 +94,8 @@ def refit_encoded(
 ) -> Refitted:
     """Fit a method to a pool of which some images are marked.
 
-    Confirmed anomalies leave the pool; what they have in common goes into a correction of the
+    Confirmed anomalies leave the pool, and confirmed normals are kept by a method that leaves a
+    part of the pool out; what the anomalies have in common goes into a correction of the
     scores (:func:`twofold.marks.fit_correction`). The threshold is read off the corrected scores of
     all others, each by a correction that has not seen its mark. As every image of the pool is there
     once, marked or not, no weights are needed.
@@ -112,7 +113,8 @@ def refit_encoded(
     odd = marks == 1
     usual = pool.subset(~odd)
     if data.target_pool is not None:
-        data = replace(data, target_pool=usual)
+        confirmed = frozenset(pool.subset(marks == 0).digests)
+        data = replace(data, target_pool=usual, known_normal=confirmed)
     fitted = fit_method(
         method,
         data,

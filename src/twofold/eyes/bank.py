@@ -116,6 +116,7 @@ def fit_bank(
     random_state: int,
     source_looked_at: Mask | None = None,
     looked_at: Mask | None = None,
+    known: Mask | None = None,
 ) -> BankFit:
     """Fit to the source's patches and those of the pool's most normal images.
 
@@ -135,6 +136,7 @@ def fit_bank(
         random_state: of the draws.
         source_looked_at: bool (m, g * g), patches of the source that count; None for all.
         looked_at: bool (n, g * g), the same of the pool. The others are not drawn, and are at 0.
+        known: images of the pool that are known to be normal, bool (n,): none of them is left out.
 
     Raises:
         NotEnoughImagesError: fewer than two images of the pool.
@@ -149,7 +151,7 @@ def fit_bank(
     distances = only_looked_at(_of_others(model, owners, pool, groups), looked_at)
     count = n_central(n, trim)
     if count < n:
-        kept = central(top_mean(distances, looked_at=looked_at), count)
+        kept = central(top_mean(distances, looked_at=looked_at), count, known)
         model, owners = _build(source, pool, groups, kept, random_state, shown)
         distances = only_looked_at(_of_others(model, owners, pool, groups), looked_at)
     return BankFit(model, kept, distances, owners)

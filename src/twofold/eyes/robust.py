@@ -37,6 +37,7 @@ def fit_trimmed_patches(
     source_weight: float = 1.0,
     start: Mask | None = None,
     shared: bool = False,
+    known: Mask | None = None,
     max_iterations: int = 4,
 ) -> tuple[PatchGaussians, Mask]:
     """Fit to the pool's most normal images: concentration steps as in FAST-MCD, on whole images.
@@ -52,6 +53,7 @@ def fit_trimmed_patches(
         source_weight: see :func:`fit_patch_gaussians`.
         start: images kept at first, bool (n,).
         shared: one Gaussian for all places, as the source's moments must have it too.
+        known: images that are known to be normal, bool (n,): all of them are kept.
         max_iterations: concentration steps at most, as in :func:`twofold.densities.fit_trimmed`; 0
             fits to the start. The kept set hardly moves after three; the bound guards against
             cycles.
@@ -65,20 +67,22 @@ def fit_trimmed_patches(
     count = n_central(n, trim)
     kept = np.ones(n, dtype=np.bool_)
     if start is not None and start.sum() >= MIN_IMAGES:
-        kept = start.copy()
+        kept = start.copy() if known is None else start | known
     for step in range(max_iterations + 1):
         moments = patch_moments(places, kept, shared=shared)
         model = fit_patch_gaussians(moments, source, source_weight=source_weight)
         if step == max_iterations or count == n == kept.sum():
             break
-        nearest = central(top_mean(model.of_places(places)), count)
+        nearest = central(top_mean(model.of_places(places)), count, known)
         if np.array_equal(nearest, kept):
             break
         kept = nearest
     return model, kept
 
 
-def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Mask:
+def most_like_source(
+    source: PatchMoments, places: Floats, *, trim: float, known: Mask | None = None
+) -> Mask:
     """The pool's images that vary as the source does, bool (n,): a start for a fit.
 
     The source's covariances around the pool's medians (one median of all places where the source
@@ -89,6 +93,7 @@ def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Ma
         source: moments of at least 2 images.
         places: of the pool, (p, n, c).
         trim: share of the pool that is not taken.
+        known: images that are known to be normal, bool (n,): all of them are taken.
 
     Raises:
         NotEnoughImagesError: fewer than two source images, or an empty pool.
@@ -100,7 +105,8 @@ def most_like_source(source: PatchMoments, places: Floats, *, trim: float) -> Ma
     if len(source.mean) == 1:
         center = np.median(center, axis=0, keepdims=True)
     model = fit_patch_gaussians(replace(source, mean=center))
-    return central(top_mean(model.of_places(places)), n_central(places.shape[1], trim))
+    count = n_central(places.shape[1], trim)
+    return central(top_mean(model.of_places(places)), count, known)
 
 
 @dataclass(frozen=True)

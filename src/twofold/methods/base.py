@@ -259,6 +259,8 @@ class Method(ABC):
                 raise NotEnoughImagesError(f"{name} needs at least 2 images, got {len(images)}")
         if data.target_labels is not None and data.target_pool is not None:
             check_labels(data.target_labels, len(data.target_pool))
+        if data.known_normal and data.target_pool is None:
+            raise ConfigError("known_normal names images of target_pool, which is not given")
 
     def _check_selection(self, data: FitData) -> None:
         wanted = self.config.selection_encoder()

@@ -25,6 +25,8 @@ class FitData:
         source_reference: one source normal kept for test time.
         target_selection: the rows of ``target_pool`` as the encoder sees them that
             :meth:`MethodConfig.selection_encoder` names.
+        known_normal: digests of images of ``target_pool`` that a person has confirmed as normal:
+            methods that leave a part of the pool out keep these.
     """
 
     source: EncodedImages
@@ -34,6 +36,19 @@ class FitData:
     target_labels: NDArray[np.int64] | None = None
     source_reference: EncodedImages | None = None
     target_selection: EncodedImages | None = None
+    known_normal: frozenset[str] = frozenset()
+
+    @property
+    def pool(self) -> EncodedImages:
+        """The target's images, for a method that has declared that it needs them."""
+        assert self.target_pool is not None
+        return self.target_pool
+
+    def known_rows(self) -> NDArray[np.bool_] | None:
+        """Rows of the pool that are known to be normal, bool (n_pool,); None where none is."""
+        if self.target_pool is None or not self.known_normal:
+            return None
+        return np.array([digest in self.known_normal for digest in self.target_pool.digests])
 
     def distinct(self) -> FitData:
         """The same data with each image of source and pool once, by its content.

@@ -35,9 +35,9 @@ class TargetOnly(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
-        pool = data.target_pool
-        assert pool is not None
-        splits = Splits(None, power_normalise(pool[self.config.vectors()]), self.config.shrinkage)
+        pool = data.pool
+        vectors = power_normalise(pool[self.config.vectors()])
+        splits = Splits(None, vectors, self.config.shrinkage, data.known_rows())
         fit = fit_global(
             splits, trim=self.config.trim, start=majority(splits.pool, trim=self.config.trim)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,30 @@ def test_what_is_looked_at(options: Options, outputs: tuple[str, ...], has_maps:
     config = parse_config(Auto, options)
     assert config.outputs() == outputs
     assert config.has_maps() == has_maps
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("auto", {}), ("auto", {"places": "none", "locality": "local"}), ("target_only", {})],
+)
+def test_images_that_are_known_to_be_normal_are_kept(name: str, options: Options) -> None:
+    world = toy.encoded_world()
+    plain = toy.fitting(name, world, **options)
+    method, data = plain.model, toy.fit_data(type(plain.model), world)
+    outside = ~np.logical_or.reduce(list(plain.diagnostics.presumed_normal.values()))
+    known = outside & (world.pool_labels == 0)
+    assert known.any()
+    digests = frozenset(world.pool.subset(known).digests)
+    fit = type(method)(method.encoder, method.config).fit(replace(data, known_normal=digests))
+    for kept in fit.diagnostics.presumed_normal.values():
+        assert kept[known].all()
+    # They are what is usual now.
+    rows = world.pool.subset(known)
+    ranks = [
+        np.mean(model.score(rows)[:, None] > model.score(world.test), axis=1)
+        for model in (plain.model, fit.model)
+    ]
+    assert ranks[1].mean() < ranks[0].mean()
 
 
 @each_locality

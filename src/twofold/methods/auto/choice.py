@@ -72,8 +72,7 @@ def settle(
     Raises:
         ImageSourceError: an image has changed or gone meanwhile.
     """
-    pool = data.target_pool
-    assert pool is not None
+    pool = data.pool
     kept = Settled(way, dict(way.choices))
     if given.effort == "fast":
         return kept
@@ -124,15 +123,13 @@ def _changed(
 ) -> Settled:
     """The other way, fitted to everything."""
     outputs = config.outputs()
-    assert data.target_pool is not None
     seen = replace(
         data,
         source=data.source.seen_as(outputs),
-        target_pool=data.target_pool.seen_as(outputs),
+        target_pool=data.pool.seen_as(outputs),
     )
     way = fit_way(config, seen, state, Steps(None, 2))
-    assert seen.target_pool is not None
-    found, flaws = _tried(way, replace(trial, pool=seen.target_pool), seen, state)
+    found, flaws = _tried(way, replace(trial, pool=seen.pool), seen, state)
     side = config.longer_side()
     return Settled(
         way,

@@ -65,8 +65,7 @@ class Auto(Method):
 
     def _first_look(self, data: FitData) -> tuple[AutoConfig, FitData]:
         """Settled options to begin with, and the images with their outputs."""
-        pool = data.target_pool
-        assert pool is not None
+        pool = data.pool
         sizes = None if pool.originals is None else pool.originals.sizes()
         config = self.config.settled(side=chosen_size(self.config, sizes, self.encoder))
         if self._open_to_shapes() and not _places_agree(data.source, pool):

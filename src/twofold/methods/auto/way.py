@@ -107,20 +107,16 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         random_state: of all draws.
         tell: told of two steps a view.
     """
-    pool = data.target_pool
-    assert pool is not None
+    pool = data.pool
     views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
     whole = local = None
     if config.locality != "local":
-        fit, whole = _fit_whole(config, data.source, pool, random_state, tell)
+        fit, whole = _fit_whole(config, data, random_state, tell)
         views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
         choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
         normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
     if config.locality != "global":
-        sizes = [
-            _fit_size(config, name, data.source, pool, random_state, tell)
-            for name in config.patch_sizes()
-        ]
+        sizes = [_fit_size(config, name, data, random_state, tell) for name in config.patch_sizes()]
         local = joined([size.scores for size in sizes], [size.patches.scale for size in sizes])
         views = replace(
             views,
@@ -165,14 +161,14 @@ class _Size:
 def _fit_size(
     config: AutoConfig,
     name: str,
-    source: EncodedImages,
-    pool: EncodedImages,
+    data: FitData,
     random_state: int,
     tell: Steps,
 ) -> _Size:
     """Fit to the patches of one output."""
     fit_patches = _fit_bank if config.places == "none" else _fit_local
-    found, distances = fit_patches(config, name, source, pool, random_state, tell)
+    found, distances = fit_patches(config, name, data, random_state, tell)
+    pool = data.pool
     looked_at, grid = pool.looked_at(name), pool.rows(name).shape[2:]
     pooling = fit_pooling(config.image_score, distances, grid, looked_at)
     scores = pooling.scores(distances, grid, looked_at)
@@ -185,13 +181,14 @@ def _fit_size(
 
 def _fit_whole(
     config: AutoConfig,
-    source: EncodedImages,
-    pool: EncodedImages,
+    data: FitData,
     random_state: int,
     tell: Steps,
 ) -> tuple[GlobalFit, Array]:
     """Fit the global view; and its cross-fitted scores of the pool."""
-    splits = Splits(_vectors(source, config), _vectors(pool, config), config.shrinkage)
+    pool = data.pool
+    own = _vectors(pool, config)
+    splits = Splits(_vectors(data.source, config), own, config.shrinkage, data.known_rows())
     given = config.source_weight
     start = majority(splits.pool, trim=config.trim)
     weights = (
@@ -209,18 +206,19 @@ def _fit_whole(
 def _fit_local(
     config: AutoConfig,
     name: str,
-    source: EncodedImages,
-    pool: EncodedImages,
+    data: FitData,
     random_state: int,
     tell: Steps,
 ) -> tuple[LocalFit, Array]:
     """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
+    source, pool = data.source, data.pool
     patches = LocalData.of(
         source[name],
         pool[name],
         shared=config.places == "shared",
         source_looked_at=source.looked_at(name),
         looked_at=pool.looked_at(name),
+        known=data.known_rows(),
     )
     fit = fit_local(
         patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
@@ -234,12 +232,12 @@ def _fit_local(
 def _fit_bank(
     config: AutoConfig,
     name: str,
-    source: EncodedImages,
-    pool: EncodedImages,
+    data: FitData,
     random_state: int,
     tell: Steps,
 ) -> tuple[FreeFit, Array]:
     """Fit the local view without places; distances to rows of other images."""
+    source, pool = data.source, data.pool
     fit = fit_bank(
         None if config.source_weight == 0 else source.rows(name),
         pool.rows(name),
@@ -248,6 +246,7 @@ def _fit_bank(
         random_state=random_state,
         source_looked_at=source.looked_at(name),
         looked_at=pool.looked_at(name),
+        known=data.known_rows(),
     )
     tell.step()
     tell.step()

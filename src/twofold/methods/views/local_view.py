@@ -119,6 +119,7 @@ class LocalData:
         shared: whether all places have one Gaussian.
         judged: bool (g * g,), which places these are; None for all.
         looked_at: bool (n, p), patches of the pool that count; None for all.
+        known: images of the pool that are known to be normal, bool (n,); None: of none is it known.
     """
 
     source: PatchMoments
@@ -126,6 +127,7 @@ class LocalData:
     shared: bool = False
     judged: Mask | None = None
     looked_at: Mask | None = None
+    known: Mask | None = None
 
     @classmethod
     def of(
@@ -136,6 +138,7 @@ class LocalData:
         shared: bool = False,
         source_looked_at: Mask | None = None,
         looked_at: Mask | None = None,
+        known: Mask | None = None,
     ) -> LocalData:
         """From patch features (n, c, g, g).
 
@@ -148,6 +151,7 @@ class LocalData:
             shared: gives all places one Gaussian.
             source_looked_at: bool (m, g * g), patches of the source that count; None for all.
             looked_at: bool (n, g * g), the same of the pool.
+            known: images of the pool that are known to be normal, bool (n,).
 
         Raises:
             NotEnoughImagesError: no place is shown by two images of the pool.
@@ -155,7 +159,7 @@ class LocalData:
         if source_looked_at is None and looked_at is None:
             with one_thread():
                 moments = patch_moments(as_places(source), shared=shared)
-            return cls(moments, as_places(pool), shared)
+            return cls(moments, as_places(pool), shared, known=known)
         lent, own = all_shown(source, source_looked_at), all_shown(pool, looked_at)
         judged = judged_places(own)
         if not judged.any():
@@ -165,7 +169,7 @@ class LocalData:
             moments = patch_moments(filled(as_places(source)[judged], lent), shared=shared)
         if not shared:
             moments = lend_common(moments, lent)
-        return cls(moments, filled(as_places(pool)[judged], own), shared, judged, own)
+        return cls(moments, filled(as_places(pool)[judged], own), shared, judged, own, known)
 
     def model(self, fitted: PatchGaussians) -> PatchGaussians:
         """A model of the places that are judged as one of the whole grid."""
@@ -209,7 +213,12 @@ def _fit_local(
     else:
         chosen = SourceWeight(source_weight, {})
         model, kept = fit_trimmed_patches(
-            data.source, data.places, trim=trim, source_weight=source_weight, shared=data.shared
+            data.source,
+            data.places,
+            trim=trim,
+            source_weight=source_weight,
+            shared=data.shared,
+            known=data.known,
         )
     share, local_weight = place_weight(patch_moments(data.places, kept))
     return LocalFit(data.model(model), kept, chosen, share, local_weight)
@@ -228,20 +237,23 @@ def _fit_chosen(
        from the images that are most like the source: from all images, a flaw that many of them
        have in common would count as normal variation.
     """
-    _, kept = fit_trimmed_patches(None, data.places, trim=trim, shared=data.shared)
+    _, kept = fit_trimmed_patches(
+        None, data.places, trim=trim, shared=data.shared, known=data.known
+    )
     chosen = choose_source_weight(
         data.source, data.places, kept, shared=data.shared, random_state=random_state
     )
     if _as_good_as_target(chosen):
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
-            kept = most_like_source(data.source, data.places, trim=trim)
+            kept = most_like_source(data.source, data.places, trim=trim, known=data.known)
     model, kept = fit_trimmed_patches(
         data.source,
         data.places,
         trim=trim,
         source_weight=chosen.value,
         shared=data.shared,
+        known=data.known,
         start=kept,
     )
     return chosen, model, kept
