@@ -9,7 +9,7 @@ import pytest
 from tests.support.evidence import EVIDENCE
 
 from twofold.report.ladder import Step
-from twofold.report.words import Answer, answer, percent
+from twofold.report.words import Answer, answer
 
 
 def say(**changes: Any) -> Answer:
@@ -70,10 +70,3 @@ def test_unreadable_files_are_counted() -> None:
     assert "1 file could not be read" in say(n_images=131).headline
     assert "2 files could not be read" in say(n_images=132).headline
     assert any("Mend" in line for line in say(n_images=132).next_steps)
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0.05, "5%"), (0.12345, "12.3%"), (0.0, "0%"), (1, "100%")]
-)
-def test_shares(share: float, text: str) -> None:
-    assert percent(share) == text

@@ -12,6 +12,7 @@ from typing import Final
 from twofold.errors import on_one_line
 from twofold.marks import RATE_WORDS, Certificate
 from twofold.marks.certificate import Rate
+from twofold.words import counted, percent
 
 __all__ = ["TITLE", "Fact", "RateLine", "Words", "words"]
 
@@ -108,14 +109,14 @@ def words(certificate: Certificate, kind: str) -> Words:
     images = sum(found.images for found in certificate.strata)
     normal = sum(found.normal for found in certificate.strata)
     anomalous = sum(found.anomalous for found in certificate.strata)
-    level = _percent(certificate.level)
+    level = percent(certificate.level)
     return Words(
         answer=_answer(certificate, normal + anomalous, level),
         claim=_claim(certificate),
         rates=tuple(_rate(name, found) for name, found in certificate.rates.items()),
         rates_note=(
-            f"Of the whole set of {_count(certificate.images, 'image')}, estimated from the marks. "
-            f"Interval: it holds the set's true rate with {level} probability."
+            f"Of the whole set of {counted(certificate.images, 'image')}, estimated from the "
+            f"marks. Interval: it holds the set's true rate with {level} probability."
         ),
         strata=strata,
         totals=(images, normal, anomalous),
@@ -155,7 +156,7 @@ def _answer(certificate: Certificate, marked: int, level: str) -> tuple[str, ...
     who = len(certificate.reviewers)
     by = "a person" if who == 1 else f"{who:,} people"
     return (
-        f"Of {_count(images, 'image')}, {marked:,} were marked as normal or anomalous by {by}.",
+        f"Of {counted(images, 'image')}, {marked:,} were marked as normal or anomalous by {by}.",
         f"By these marks, the detector finds {told('detection_rate')} of the anomalies in the "
         f"whole set, and flags {told('false_alarm_rate')} of its normal images by mistake.",
     )
@@ -166,8 +167,8 @@ def _claim(certificate: Certificate) -> str | None:
     if bound is None:
         return None
     return (
-        f"At most {_percent(bound.max_missed)} of the anomalies in this set are missed "
-        f"(confidence {_percent(bound.confidence)})."
+        f"At most {percent(bound.max_missed)} of the anomalies in this set are missed "
+        f"(confidence {percent(bound.confidence)})."
     )
 
 
@@ -178,10 +179,10 @@ def _data(certificate: Certificate) -> tuple[Fact, ...]:
         Fact("First mark", (_time(certificate.first_mark),)),
         Fact("Last mark", (_time(certificate.last_mark),)),
         Fact("Reviewer" if len(people) == 1 else "Reviewers", people or ("none",)),
-        Fact("Unsure", (_count(certificate.unsure, "image"),), "count as not marked"),
+        Fact("Unsure", (counted(certificate.unsure, "image"),), "count as not marked"),
         Fact(
             "Disagreements",
-            (_count(certificate.disagreements, "image"),),
+            (counted(certificate.disagreements, "image"),),
             "between reviewers; counted among the unsure",
         ),
     )
@@ -193,7 +194,7 @@ def _detector(certificate: Certificate) -> tuple[Fact, ...]:
         Fact("Threshold", (f"{certificate.threshold:.6g}",), "images that score above are flagged"),
         Fact(
             "Requested false-alarm rate",
-            (_percent(certificate.requested_false_alarm_rate),),
+            (percent(certificate.requested_false_alarm_rate),),
             "that the threshold was set for, without labels; the measured one is above",
         ),
         Fact("Made with", (f"twofold {on_one_line(certificate.twofold)}",)),
@@ -231,12 +232,3 @@ def _time(text: str) -> str:
     except (ValueError, OverflowError):
         return on_one_line(text) or _UNKNOWN
     return shown.strftime("%Y-%m-%d %H:%M:%S") + ("" if found.tzinfo is None else " UTC")
-
-
-def _percent(share: float) -> str:
-    """A share that someone asked for, with no more digits than it needs."""
-    return f"{100 * share:.3g}%"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from twofold.words import percent
+
 __all__ = ["rate_lines", "rate_text"]
 
 
@@ -23,7 +25,7 @@ def rate_text(rate: Rate, level: float = 0.95) -> str:
     """As ``64.9% (95%: 36.4% to 85.7%)``."""
     if rate.value is None:
         return "not known"
-    return f"{rate.value:.1%} ({100 * level:.3g}%: {rate.low:.1%} to {rate.high:.1%})"
+    return f"{rate.value:.1%} ({percent(level)}: {rate.low:.1%} to {rate.high:.1%})"
 
 
 def rate_lines(rates: Mapping[str, Rate], level: float = 0.95) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from twofold.words import percent
+
 if TYPE_CHECKING:
     from twofold.evidence import VisibleFlaws
 
@@ -29,5 +31,5 @@ def seeing(choices: Mapping[str, float], flaws: VisibleFlaws | None) -> Iterator
         yield flaws.sentence()
         yield (
             f"  (painted on {flaws.n_images} images that look normal, at "
-            f"{100 * flaws.false_alarm_rate:.3g}% false alarms; real flaws may be harder to see)"
+            f"{percent(flaws.false_alarm_rate)} false alarms; real flaws may be harder to see)"
         )

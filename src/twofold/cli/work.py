@@ -18,6 +18,7 @@ from twofold.defaults import (
     DEFAULT_METHOD,
     DEFAULT_RANDOM_STATE,
 )
+from twofold.words import percent
 
 if TYPE_CHECKING:
     from twofold.detector import Detector, DetectorProgress
@@ -185,7 +186,7 @@ def _tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
     typer.echo(
         f"{out}: {detector.method} fitted on {evidence.n_source} source and {evidence.n_target} "
         f"target images; threshold {threshold.value:.6g} for "
-        f"{100 * threshold.false_alarm_rate:.3g}% false alarms, from {threshold.n_images} "
+        f"{percent(threshold.false_alarm_rate)} false alarms, from {threshold.n_images} "
         f"{threshold.origin} images"
     )
     for line in seeing(evidence.choices, evidence.visible_flaws):

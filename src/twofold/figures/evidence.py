@@ -10,6 +10,7 @@ from twofold.densities import TWO_MODES
 from twofold.evidence import Evidence, Findings
 from twofold.evidence.study import BREAKDOWN
 from twofold.figures.axes import ALERT, CALM, MUTED, axes_or_new
+from twofold.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +117,7 @@ def _lesser_group(found: Findings) -> Gauge:
         "share of the pool on the smaller side of its best split in two. "
         + ("The split is no chance" if split else "Chance alone splits a pool like this")
         + f" (p = {found.two_modes_p_value:.2g}).",
-        f"{100 * found.minor_share:.3g}%",
+        percent(found.minor_share),
         200.0 * found.minor_share,
         200.0 * found.minor_share_low,
         200.0 * found.minor_share,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.figures.axes import ALERT, CALM, MUTED, axes_or_new
 from twofold.thresholds import Calibration, Threshold
+from twofold.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def plot_threshold(
         shares = np.full(len(new), 1.0 / len(new))
         label = f"new images, {len(new)}"
         ax.stairs(_heights(new, shares, edges), edges, **_OUTLINED, label=label)
-    rate = f"threshold for {100 * threshold.false_alarm_rate:.3g}% false alarms"
+    rate = f"threshold for {percent(threshold.false_alarm_rate)} false alarms"
     ax.axvline(threshold.value, color=ALERT, linestyle="--", label=rate)
     ax.set(xlabel="score", ylabel="images, %")
     ax.legend(frameon=False, fontsize="small")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 from twofold.marks._checks import checked_marks
-from twofold.marks.logistic import fit_logistic, log_loss
+from twofold.marks.logistic import LogisticFit, fit_logistic, log_loss
 
 __all__ = ["STRENGTHS", "Correction", "fit_correction"]
 
@@ -128,32 +129,21 @@ def fit_correction(
     away = vectors[rows] - mean
     # Of vectors that are all alike there are no directions.
     typical = float(np.square(away[labels == 0]).sum(axis=1).mean()) or 1.0
-    products = away @ away.T / typical
-    counts = _counts(len(marked), len(rows))
     apart = apart[rows] / spread
-    by_views = apart @ apart.T
-    mixed = (0.0, 1.0) if apart.shape[1] else (0.0,)
-    kinds = [(strength, anew) for anew in mixed for strength in (0.0, *STRENGTHS)]
-    fits = [
-        fit_logistic(
-            np.outer(own, own) + strength * products + anew * by_views, labels, counts, own
-        )
-        for strength, anew in kinds
-    ]
-    weights = _weights(
-        np.array([strength for strength, _ in kinds]),
-        np.array([log_loss(fit.left_out, labels)[: len(marked)].sum() for fit in fits]),
-    )
-    duals, (strengths, anew) = np.array([fit.dual for fit in fits]).T, np.array(kinds).T
+    counts = _counts(len(marked), len(rows))
+    fits = _fits(own, away @ away.T / typical, apart @ apart.T, labels, counts)
+    weights = _weights(fits, labels, len(marked))
+    duals = np.array([fit.found.dual for fit in fits])
+    strengths = np.array([fit.strength for fit in fits])
     return Correction(
         center=center,
         spread=spread,
-        slope=1.0 + float(weights @ (duals.T @ own)),
+        slope=1.0 + float(weights @ (duals @ own)),
         mean=mean,
-        direction=(duals @ (weights * strengths)) @ away / typical,
-        intercept=float(weights @ [fit.intercept for fit in fits]),
+        direction=((weights * strengths) @ duals) @ away / typical,
+        intercept=float(weights @ [fit.found.intercept for fit in fits]),
         without=float(weights[strengths == 0].sum()),
-        views=(duals @ (weights * anew)) @ apart,
+        views=((weights * [fit.anew for fit in fits]) @ duals) @ apart,
     )
 
 
@@ -185,9 +175,52 @@ def _counts(n_marked: int, n: int) -> Array:
     return np.where(np.arange(n) < n_marked, 1.0, share)
 
 
-def _weights(strengths: Array, losses: Array) -> Array:
-    """Of the fits: half beforehand is with those without a direction, whatever their number."""
-    without = strengths == 0
+class _Fit(NamedTuple):
+    """A regression of the marks.
+
+    Attributes:
+        strength: prior variance along the direction; 0 without one.
+        anew: that of the slopes of the views; 0 without them.
+        found: the fit.
+    """
+
+    strength: float
+    anew: float
+    found: LogisticFit
+
+
+def _fits(
+    own: Array, directions: Array, views: Array, labels: Array, counts: Array
+) -> tuple[_Fit, ...]:
+    """Of all strengths, each with and without the views.
+
+    Args:
+        own: (r,), standardised scores of the rows.
+        directions: (r, r), inner products of their vectors.
+        views: (r, r), of what their views say beyond the score.
+        labels: (r,), 1 anomalous.
+        counts: (r,), what each row counts for.
+    """
+    mixed = (0.0, 1.0) if views.any() else (0.0,)
+    plain = np.outer(own, own)
+    return tuple(
+        _Fit(
+            strength,
+            anew,
+            fit_logistic(plain + strength * directions + anew * views, labels, counts, own),
+        )
+        for anew in mixed
+        for strength in (0.0, *STRENGTHS)
+    )
+
+
+def _weights(fits: tuple[_Fit, ...], labels: Array, n_marked: int) -> Array:
+    """Of the fits, by the likelihood of each mark (the first rows) without it.
+
+    Half beforehand is with those without a direction, whatever their number.
+    """
+    losses = np.array([log_loss(fit.found.left_out, labels)[:n_marked].sum() for fit in fits])
+    without = np.array([fit.strength == 0 for fit in fits])
     beforehand = np.where(without, 0.5 / without.sum(), 0.5 / (~without).sum())
     weights = beforehand * np.exp(losses.min() - losses)
     return np.asarray(weights / weights.sum())

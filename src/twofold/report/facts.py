@@ -14,7 +14,7 @@ from twofold.bundle import model_digest
 from twofold.detector import Detector
 from twofold.errors import BundleError
 from twofold.report.looking import Look
-from twofold.report.words import percent
+from twofold.words import percent
 
 __all__ = ["facts"]
 

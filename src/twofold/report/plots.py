@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twofold.evidence import VisibleFlaws
 from twofold.report.labels import Measured
-from twofold.report.words import percent
+from twofold.words import percent
 
 __all__ = ["Bar", "Curve", "curves", "flaw_bars"]
 

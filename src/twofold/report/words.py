@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from twofold.evidence import Evidence
 from twofold.report.ladder import Step
+from twofold.words import counted, percent
 
-__all__ = ["Answer", "answer", "percent"]
+__all__ = ["Answer", "answer"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ def answer(
         labelled: whether labels were given.
     """
     unusable = n_images - n_usable
-    headline = f"{_count(n_flagged, 'image')} of {n_usable:,} flagged as anomalous"
+    headline = f"{counted(n_flagged, 'image')} of {n_usable:,} flagged as anomalous"
     if unusable:
-        headline += f", and {_count(unusable, 'file')} could not be read"
+        headline += f", and {counted(unusable, 'file')} could not be read"
     trust, verdict = _verdict(evidence)
     return Answer(
         headline=headline + ".",
@@ -124,7 +125,7 @@ def _steps(n_flagged: int, n_near: int, unusable: int, trust: str, labelled: boo
     if n_near:
         verb, them = ("lies", "it") if n_near == 1 else ("lie", "them")
         found.append(
-            f"{_count(n_near, 'image')} {verb} near the threshold, on one side or the other: look "
+            f"{counted(n_near, 'image')} {verb} near the threshold, on one side or the other: look "
             f"at {them} before you rely on the decision."
         )
     if unusable:
@@ -136,12 +137,3 @@ def _steps(n_flagged: int, n_near: int, unusable: int, trust: str, labelled: boo
             "Known labels can be given to twofold report with --labels."
         )
     return found
-
-
-def percent(share: float) -> str:
-    """A share in percent, with no more digits than it needs."""
-    return f"{100 * share:.3g}%"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

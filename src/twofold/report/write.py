@@ -21,7 +21,8 @@ from twofold.report.ladder import Step, near
 from twofold.report.looking import Look, look
 from twofold.report.page import data_text, render, require_jinja
 from twofold.report.plots import curves, flaw_bars
-from twofold.report.words import Answer, answer, percent
+from twofold.report.words import Answer, answer
+from twofold.words import percent
 
 __all__ = ["ReportFile", "write_report"]
 

@@ -24,6 +24,7 @@ from twofold.marks import (
 )
 from twofold.review.further import further_sentence
 from twofold.spreadsheet import printable
+from twofold.words import percent
 
 __all__ = ["Session", "check_reviewer"]
 
@@ -223,7 +224,7 @@ class Session:
         return (
             f"You have marked {done} of {self.planned} planned images. Of all {found.n_images}, "
             f"{found.n_marked} are marked{unsure}. "
-            f"{100 * self.document.false_alarm_rate:.3g}% false alarms were asked of the model."
+            f"{percent(self.document.false_alarm_rate)} false alarms were asked of the model."
         )
 
 
