@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 """Prior variances of the logit along the direction, in a typical normal image; half decades."""
+# Marks of the rarer kind from which on a slope has its full say: ten events a variable, the usual
+# rule for logistic regression (Peduzzi et al. 1996). Two anomalies have much in common by chance.
+_FULL_SAY = 10
 # Presumed normals that stand beside the marks. More say little that these do not, and cost cubes.
 _MOST_PRESUMED = 300
 # All of them together count half as much as the marks: a wrong presumption is outvoted.
@@ -93,7 +96,8 @@ def fit_correction(
     themselves: fits of all strengths and one without a direction, each with and without views, are
     averaged with weights by the likelihood of each mark under the fit without it (pseudo-BMA; Yao
     et al. 2018, Bayesian Analysis 13). Beforehand fits without a direction have half of the weight,
-    and so have those without views.
+    and so have those without views. With k < 10 marks of the rarer kind the others have k tenths of
+    their half.
 
     Args:
         scores: float64 (n,), of the detector, out of sample, of pool and marked images.
@@ -217,10 +221,21 @@ def _fits(
 def _weights(fits: tuple[_Fit, ...], labels: Array, n_marked: int) -> Array:
     """Of the fits, by the likelihood of each mark (the first rows) without it.
 
-    Half beforehand is with those without a direction, whatever their number.
+    Args:
+        fits: of all kinds.
+        labels: (r,), 1 anomalous.
+        n_marked: how many rows are marks.
     """
     losses = np.array([log_loss(fit.found.left_out, labels)[:n_marked].sum() for fit in fits])
-    without = np.array([fit.strength == 0 for fit in fits])
-    beforehand = np.where(without, 0.5 / without.sum(), 0.5 / (~without).sum())
+    n_odd = int(labels[:n_marked].sum())
+    # Half at most, for a direction and for views alike.
+    share = 0.5 * min(min(n_odd, n_marked - n_odd) / _FULL_SAY, 1.0)
+    beforehand = np.array([_prior(fit.strength, share) * _prior(fit.anew, share) for fit in fits])
+    beforehand[[fit.strength > 0 for fit in fits]] /= len(STRENGTHS)
     weights = beforehand * np.exp(losses.min() - losses)
     return np.asarray(weights / weights.sum())
+
+
+def _prior(variance: float, share: float) -> float:
+    """Of a fit with or without a freedom, whose variance is 0 without it."""
+    return share if variance else 1.0 - share
