@@ -129,24 +129,52 @@ def refit_encoded(
     own[~odd], views[~odd] = fitted.seen_scores, fitted.seen_views
     if odd.any():
         own[odd], views[odd] = fitted.model.score_with_views(pool.subset(odd))
-    vectors = power_normalise(pool["pooled"])
     presumed = np.isnan(marks) & (own <= fitted.threshold.value)
+    found = _corrected(pool, own, views, marks, presumed, random_state)
+    if found is None:
+        return Refitted(fitted, fitted.threshold, fitted.calibration, None, own)
+    correction, scores = found
+    groups = pool.grouping()[~odd]
+    calibration = Calibration.of(scores[~odd], origin="target", groups=groups, rule=rule)
+    threshold = fit_threshold(calibration, false_alarm_rate)
+    return Refitted(fitted, threshold, calibration, correction, scores)
+
+
+def _corrected(
+    pool: EncodedImages,
+    own: Array,
+    views: Array,
+    marks: Array,
+    presumed: NDArray[np.bool_],
+    random_state: int,
+) -> tuple[Correction, Array] | None:
+    """What marks of the pool teach, and its scores by corrections that have not seen their marks.
+
+    Args:
+        pool: with pooled vectors.
+        own: float64 (n,), scores of the method.
+        views: float64 (n, v), of which they are means.
+        marks: float64 (n,).
+        presumed: bool (n,), unmarked images that count as normal.
+        random_state: of the folds.
+
+    Returns:
+        None where marks of one kind are missing.
+    """
+    vectors = power_normalise(pool["pooled"])
 
     def learned(known: Array, others: NDArray[np.bool_]) -> Correction | None:
         return fit_correction(own, vectors, known, others, views=views, random_state=random_state)
 
     correction = learned(marks, presumed)
     if correction is None:
-        return Refitted(fitted, fitted.threshold, fitted.calibration, None, own)
+        return None
     scores = np.empty(len(pool))
     for fold in folds(pool.grouping(), FOLDS, random_state):
         # Marks of one kind alone are left where the other's few are all in this fold.
         unseeing = learned(np.where(fold, np.nan, marks), presumed & ~fold) or correction
         scores[fold] = unseeing.scores(own[fold], vectors[fold], views[fold])
-    groups = pool.grouping()[~odd]
-    calibration = Calibration.of(scores[~odd], origin="target", groups=groups, rule=rule)
-    threshold = fit_threshold(calibration, false_alarm_rate)
-    return Refitted(fitted, threshold, calibration, correction, scores)
+    return correction, scores
 
 
 def changes_of(
