@@ -66,7 +66,7 @@ def unchanged(data: FitData) -> Iterator[None]:
             if isinstance(value, EncodedImages):
                 # Rows made on demand are read: they must not have changed either.
                 found += [*(array[:] for array in value.arrays.values()), value.kept]
-            elif value is not None:
+            elif isinstance(value, np.ndarray):
                 found.append(value)
         return found
 
