@@ -54,9 +54,8 @@ class Cell:
         known = source.images.subset(source.domain.labels(normal) == 0)
         # As a detector fits: each content once.
         self.data = FitData(known, target.images.subset(split.pool)).distinct()
-        assert self.data.target_pool is not None
         said = dict(zip(target.images.subset(split.pool).digests, split.pool_labels, strict=True))
-        self.labels = np.array([said[d] for d in self.data.target_pool.digests], dtype=float)
+        self.labels = np.array([said[d] for d in self.data.pool.digests], dtype=float)
         self.test, self.odd = target.images.subset(split.test), split.test_labels == 1
         self.run = run
         fit = auto(encoder).fit(self.data, random_state=run)
@@ -88,11 +87,10 @@ class Cell:
 
     def refitted(self, marks: Array) -> Refitted:
         """As :meth:`twofold.Detector.refit` does: with what the first fit settled on."""
-        assert self.data.target_pool is not None
         return refit_encoded(
             type(self.method)(self.method.encoder, self.method.config),
             self.data,
-            self.data.target_pool,
+            self.data.pool,
             marks,
             false_alarm_rate=RATE,
             random_state=self.run,

@@ -29,5 +29,4 @@ class AlignAll(AdaptationMethod):
         self, data: FitData, features: Callable[[], NDArray[np.float64]], random_state: int
     ) -> Partition:
         del features, random_state
-        assert data.target_pool is not None
-        return Partition(np.arange(len(data.target_pool)), np.empty(0, dtype=np.intp))
+        return Partition(np.arange(len(data.pool)), np.empty(0, dtype=np.intp))
