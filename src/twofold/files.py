@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -16,7 +17,14 @@ from filelock import FileLock, Timeout
 
 from twofold.errors import UsageError
 
-__all__ = ["refuse_folder", "remove_dead", "temporary_beside", "temporary_name", "write_whole"]
+__all__ = [
+    "file_sha256",
+    "refuse_folder",
+    "remove_dead",
+    "temporary_beside",
+    "temporary_name",
+    "write_whole",
+]
 
 # Without a mark nothing shows whether the writer lives; no writing takes a day.
 _STALE_SECONDS = 24 * 3600
@@ -55,6 +63,16 @@ def write_whole(path: Path, content: bytes) -> None:
         if error.errno is None:  # not the system's own
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def refuse_folder(path: Path, option: str = "") -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata
 
+from twofold.deferred import deferred
 from twofold.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = deferred("scipy.stats")
 
 __all__ = [
     "Estimate",
     "auroc",
     "average_precision",
+    "average_ranks",
     "bootstrap",
     "counts_above",
     "fpr_at_tpr",
@@ -52,6 +59,13 @@ def _checked(normal: Array, anomalous: Array) -> tuple[Array, Array]:
     return normal, anomalous
 
 
+def average_ranks(values: Array) -> Array:
+    """Ranks from 1, float64 (n,); equal values share the mean of theirs. Cost O(n log n)."""
+    ordered = np.sort(values)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((below + up_to + 1) / 2)
+
+
 def auroc(normal: Array, anomalous: Array) -> float:
     """Probability that an anomalous image scores above a normal one; ties count one half.
 
@@ -63,7 +77,7 @@ def auroc(normal: Array, anomalous: Array) -> float:
         UsageError: no normal or no anomalous image, or a score is NaN; all metrics here do so.
     """
     normal, anomalous = _checked(normal, anomalous)
-    ranks = rankdata(np.concatenate([anomalous, normal]))[: len(anomalous)]
+    ranks = average_ranks(np.concatenate([anomalous, normal]))[: len(anomalous)]
     wins = ranks.sum() - len(anomalous) * (len(anomalous) + 1) / 2
     return float(wins / (len(anomalous) * len(normal)))
 
@@ -137,5 +151,5 @@ def proportion(successes: int, n: int) -> Estimate:
         raise UsageError("a share needs at least one image")
     if not 0 <= successes <= n:
         raise UsageError(f"a share of {n} images cannot be of {successes}")
-    interval = binomtest(successes, n).proportion_ci(_LEVEL, method="wilson")
+    interval = stats.binomtest(successes, n).proportion_ci(_LEVEL, method="wilson")
     return Estimate(successes / n, float(interval.low), float(interval.high))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Suffix, Trainable, freeze_batch_norm
+from twofold.encoders.backbone import Suffix, freeze_batch_norm
+from twofold.encoders.spec import Trainable
 from twofold.errors import CollapseError
 
 __all__ = [

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.encoders.backbone import Trainable
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.spec import Preprocessing
+from twofold.encoders.spec import Preprocessing, Trainable
 from twofold.errors import ConfigError, WeightsError
 
 MakeTiny = Callable[..., Encoder]

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from twofold.encoders import engine as engines
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import Engine, make_engine
+from twofold.encoders.engine import GROUP, Engine, make_engine
 from twofold.encoders.outputs import BATCH, EngineKind, output_names
+from twofold.encoders.runners import OpenVinoRunner
 from twofold.errors import ConfigError
 
 RandomBatch = Callable[..., NDArray[np.uint8]]
@@ -117,6 +120,65 @@ def test_results_are_not_overwritten_by_the_next_call(
     tiny_engine(random_batch(32, seed=1))
     for array, copy in zip(first, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_any_number_of_images(tiny: Encoder, random_batch: RandomBatch, kind: EngineKind) -> None:
+    engine = make_engine(tiny, ["pooled", "stride8"], kind)
+    batch = np.concatenate([random_batch(32), random_batch(32, seed=1)])
+    whole = engine(batch)
+    for n in (1, 2, GROUP, GROUP + 1, BATCH - 1, BATCH + 1):
+        for found, expected in zip(engine(batch[:n]), whole, strict=True):
+            np.testing.assert_array_equal(found, expected[:n])
+
+
+def grouped(engine: Engine) -> bool:
+    return engine._group is not None  # type: ignore[attr-defined]
+
+
+def test_many_images_go_in_groups_with_the_same_bits(
+    tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = make_engine(tiny, ["pooled", "stride8"], "openvino")
+    batch = random_batch(32)[: GROUP + 2]
+    expected = alone(batch)
+    assert not grouped(alone)
+    monkeypatch.setattr(engines, "_GROUPS_FROM", 2 * len(batch))
+    engine = make_engine(tiny, ["pooled", "stride8"], "openvino")
+    for _ in range(4):
+        for found, right in zip(engine(batch), expected, strict=True):
+            np.testing.assert_array_equal(found, right)
+    assert grouped(engine)
+
+
+def test_groups_with_other_bits_are_not_used(
+    tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drifting(OpenVinoRunner):
+        def __call__(self, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+            off = np.float32(1e-6 if len(inputs) > 1 else 0.0)
+            return tuple(array + off for array in super().__call__(inputs))
+
+    monkeypatch.setattr(engines, "_GROUPS_FROM", 1)
+    monkeypatch.setattr(engines, "OpenVinoRunner", Drifting)
+    engine = make_engine(tiny, ["pooled"], "openvino")
+    batch = random_batch(32)
+    (first,), (second,) = engine(batch), engine(batch)
+    assert not grouped(engine)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_network_that_takes_one_image_only_gets_one(
+    tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("this reshape holds the number 1")
+
+    monkeypatch.setattr(engines, "_GROUPS_FROM", 1)
+    engine = make_engine(tiny, ["pooled"], "openvino")
+    monkeypatch.setattr(type(engine._model), "reshape", refuse)  # type: ignore[attr-defined]
+    assert engine(random_batch(32))[0].shape[0] == BATCH
+    assert not grouped(engine)
 
 
 @pytest.mark.parametrize(

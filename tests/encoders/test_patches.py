@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
+from twofold.encoders.modules import PatchGrid
 from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.encoders.patches import (
     MAX_CHANNELS,
-    PatchGrid,
     is_patches,
     patch_channels,
     patch_strides,
@@ -126,13 +127,12 @@ def test_the_usual_strides_are_the_middle_ones_where_there_are_any(lite0: Encode
     assert patch_channels("patches:8+16+32@3", lite0) == MAX_CHANNELS
 
 
+@pytest.mark.parametrize(("strides", "usual"), [((4, 32), (4, 32)), ((4, 8), (8,))])
 def test_without_the_usual_strides_all_there_are(
-    tiny: Encoder, monkeypatch: pytest.MonkeyPatch
+    tiny: Encoder, strides: tuple[int, ...], usual: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(tiny.network.backbone, "taps", {4: "layer1", 32: "layer2"})
-    assert patch_strides("patches@3", tiny) == ((4, 32), 3)
-    monkeypatch.setattr(tiny.network.backbone, "taps", {4: "layer1", 8: "layer2"})
-    assert patch_strides("patches@3", tiny) == ((8,), 3)
+    spec = replace(tiny.spec, map_channels=dict.fromkeys(strides, 8))
+    assert patch_strides("patches@3", replace(tiny, spec=spec)) == (usual, 3)
 
 
 @pytest.mark.parametrize(

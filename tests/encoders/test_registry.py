@@ -90,6 +90,10 @@ def test_its_native_module_and_its_chain_share_all_parameters(encoder: Encoder) 
     assert native == chain
 
 
+def test_its_specification_names_the_stage_maps_there_are(encoder: Encoder) -> None:
+    assert encoder.spec.map_channels.keys() == encoder.network.backbone.taps.keys()
+
+
 def test_it_is_frozen(encoder: Encoder) -> None:
     for module in (encoder.network.native, encoder.network.backbone):
         assert not any(child.training for child in module.modules())

@@ -14,8 +14,9 @@ from PIL import Image
 
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
+from twofold.encoders.modules import resized
 from twofold.encoders.outputs import BATCH, EngineKind
-from twofold.encoders.scales import is_pooled, pooled_name, resized, shape_of
+from twofold.encoders.scales import is_pooled, pooled_name, shape_of
 
 RandomBatch = Callable[..., NDArray[np.uint8]]
 SIDE = 96

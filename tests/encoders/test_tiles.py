@@ -16,7 +16,7 @@ from torch import nn
 
 from twofold.encoders import outputs, tiled
 from twofold.encoders.encoder import Encoder, load_encoder
-from twofold.encoders.engine import _WholeEngine, make_engine
+from twofold.encoders.engine import make_engine, whole_engine
 from twofold.encoders.outputs import ResolvedEngine
 from twofold.encoders.reach import reach
 from twofold.encoders.tiles import Span, cut, plan
@@ -125,7 +125,7 @@ def test_joined_maps_are_those_of_the_whole_image(
     assert isinstance(engine, tiled.TiledEngine)
     assert len(engine._parts[0].rows) * len(engine._parts[0].columns) > 1
     found = engine(picture(height, width))
-    expected = _WholeEngine(encoder, names, kind)(picture(height, width))
+    expected = whole_engine(encoder, names, kind)(picture(height, width))
     for mine, whole in zip(found, expected, strict=True):
         assert mine.shape == whole.shape
         np.testing.assert_allclose(mine, whole, atol=1e-4 * float(whole.std()))
@@ -136,7 +136,7 @@ def test_sides_that_are_no_multiple_of_the_stride(lite0: Encoder, small_tiles: N
     encoder = lite0.at_size(740, 605)
     names = ("patches:8@1",)
     (found,) = make_engine(encoder, names, "torch")(picture(740, 605))
-    (whole,) = _WholeEngine(encoder, names, "torch")(picture(740, 605))
+    (whole,) = whole_engine(encoder, names, "torch")(picture(740, 605))
     np.testing.assert_allclose(found, whole, atol=1e-4 * float(whole.std()))
 
 
@@ -172,7 +172,7 @@ def test_blank_tiles_are_encoded_once(
     (found,) = engine(image)
     n = len(part.rows) * len(part.columns)
     assert len(seen) < n
-    (whole,) = _WholeEngine(encoder, ("patches:8@1",), "torch")(image)
+    (whole,) = whole_engine(encoder, ("patches:8@1",), "torch")(image)
     np.testing.assert_allclose(found, whole, atol=1e-4 * float(whole.std()))
 
 

@@ -11,7 +11,8 @@ import torch
 from tests.support import toy
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Suffix, Trainable
+from twofold.encoders.backbone import Suffix
+from twofold.encoders.spec import Trainable
 from twofold.method_table import METHODS
 from twofold.methods import Method, parse_config
 from twofold.training import (

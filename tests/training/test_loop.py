@@ -14,9 +14,9 @@ from tests.support import toy
 from tests.training.cases import SPLITS, Line, descend, fitted, fitting
 from torch import Tensor, nn
 
-from twofold.encoders.backbone import Trainable
 from twofold.encoders.encoded import EncodedImages, LazyRows
 from twofold.encoders.encoder import load_encoder
+from twofold.encoders.spec import Trainable
 from twofold.errors import CollapseError
 from twofold.method_table import METHODS
 from twofold.methods import Method, parse_config

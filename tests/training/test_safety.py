@@ -13,7 +13,7 @@ from tests.support import toy
 from tests.training.cases import SPLITS, Line, descend, fitted, fitting, world
 from torch import nn
 
-from twofold.encoders.backbone import Trainable
+from twofold.encoders.spec import Trainable
 from twofold.errors import CollapseError, ConfigError
 from twofold.method_table import METHODS
 from twofold.methods import parse_config

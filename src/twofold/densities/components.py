@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    from sklearn import decomposition
+else:
+    decomposition = deferred("sklearn.decomposition")
 
 __all__ = ["leading_components"]
 
@@ -34,7 +42,7 @@ def leading_components(features: NDArray[np.floating], *, random_state: int) -> 
     k = max(1, min(_MOST_COMPONENTS, n // _IMAGES_PER_COMPONENT, d))
     # Copies of one image have no spread; the share explained, not used here, is then 0 / 0.
     with np.errstate(invalid="ignore", divide="ignore"):
-        model = PCA(k, svd_solver="randomized", random_state=random_state)
+        model = decomposition.PCA(k, svd_solver="randomized", random_state=random_state)
         components: Array = model.fit_transform(rows)
     spread = components.std(axis=0)
     # Relative to the rows' length too: rounding alone leaves about 1e-16 of it.

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
 
+from twofold.deferred import deferred
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = deferred("scipy.linalg")
 
 __all__ = [
     "MIN_ROWS",
@@ -69,7 +74,7 @@ class Gaussian:
             return -2.0 * float(np.log(np.abs(np.diagonal(self.basis))).sum())
         # The inverse covariance is (I - W'W) / floor, and I - WW' has the same determinant.
         inside = np.eye(len(self.basis)) - self.basis @ self.basis.T
-        lower = cholesky(inside, lower=True, check_finite=False)
+        lower = linalg.cholesky(inside, lower=True, check_finite=False)
         return d * float(np.log(self.floor)) - 2.0 * float(np.log(np.diagonal(lower)).sum())
 
     def state(self) -> dict[str, Array]:
@@ -193,8 +198,8 @@ def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
     covariance = (1.0 - intensity) * scatter
     # Exactly flat directions (dead units) under zero shrinkage would make it singular.
     covariance.flat[:: d + 1] += max(intensity, 1e-12) * scale
-    lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
-    basis = solve_triangular(lower, np.eye(d), lower=True, check_finite=False)
+    lower = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    basis = linalg.solve_triangular(lower, np.eye(d), lower=True, check_finite=False)
     return Gaussian(center, basis, intensity * scale, intensity)
 
 
@@ -203,7 +208,7 @@ def _in_span(
 ) -> Gaussian:
     """The Woodbury identity: n x n instead of d x d."""
     lower, floor, _ = span_factor(gram, intensity, total, dim=centred.shape[1])
-    basis = solve_triangular(lower, centred, lower=True, check_finite=False)
+    basis = linalg.solve_triangular(lower, centred, lower=True, check_finite=False)
     return Gaussian(center, basis, floor, intensity)
 
 
@@ -227,7 +232,7 @@ def span_factor(
     ridge = total * floor / max(1.0 - intensity, 1e-12)
     inner = total * gram
     inner.flat[:: len(inner) + 1] += ridge
-    return cholesky(inner, lower=True, overwrite_a=True, check_finite=False), floor, ridge
+    return linalg.cholesky(inner, lower=True, overwrite_a=True, check_finite=False), floor, ridge
 
 
 def fit_adapted_gaussian(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
+from twofold.deferred import deferred
 from twofold.densities.gaussian import (
     Gaussian,
     Shrinkage,
@@ -19,6 +20,11 @@ from twofold.densities.gaussian import (
     span_factor,
 )
 from twofold.densities.rows import in_blocks
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = deferred("scipy.linalg")
 
 __all__ = ["Splits", "halves", "likeliest"]
 
@@ -179,7 +185,9 @@ def _from_products(
     scatter = among * np.outer(roots, roots) / total
     intensity = scatter_shrinkage(scatter, squares, weights, dim=dim, shrinkage=shrinkage)
     lower, floor, ridge = span_factor(scatter, intensity, total, dim=dim)
-    inside = solve_triangular(lower, between * roots[:, None], lower=True, check_finite=False)
+    inside = linalg.solve_triangular(
+        lower, between * roots[:, None], lower=True, check_finite=False
+    )
     distances = np.maximum(lengths - np.einsum("rs,rs->s", inside, inside), 0.0) / floor
     log_determinant = (
         dim * np.log(floor) + 2.0 * np.log(np.diagonal(lower)).sum() - len(lower) * np.log(ridge)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.stats import beta
 
+from twofold.deferred import deferred
 from twofold.densities.components import leading_components
 from twofold.densities.gaussian import fit_gaussian
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.threads import one_thread
+
+if TYPE_CHECKING:
+    from scipy import ndimage, special
+else:
+    ndimage = deferred("scipy.ndimage")
+    special = deferred("scipy.special")
 
 __all__ = ["TWO_MODES", "Multimodality", "lesser_mode", "multimodality", "thinned"]
 
@@ -120,7 +126,7 @@ def multimodality(
     split = _Split.of(rows)
     lesser = split.lesser
     count = int(lesser.sum())
-    low = float(beta.ppf(0.05, count, len(rows) - count + 1)) if count else 0.0
+    low = float(special.betaincinv(count, len(rows) - count + 1, 0.05)) if count else 0.0
     return Multimodality(
         separation=split.separation,
         valley=split.valley,
@@ -268,7 +274,7 @@ def valley_depth(rows: Array, side: Mask) -> float:
         (line[side].var() * side.sum() + line[~side].var() * (~side).sum()) / len(line)
     )
     width = 1.06 * float(within) * len(line) ** -0.2 / (edges[1] - edges[0])
-    density = gaussian_filter1d(counts.astype(np.float64), max(width, 1.0), mode="constant")
+    density = ndimage.gaussian_filter1d(counts.astype(np.float64), max(width, 1.0), mode="constant")
     border = line[side].min() if line[side].mean() > line[~side].mean() else line[~side].min()
     cut = min(max(int(np.searchsorted(edges, border)) - 1, 1), _CELLS - 1)
     left, right = int(density[:cut].argmax()), cut + int(density[cut:].argmax())

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
+from twofold.deferred import deferred
 from twofold.errors import NotEnoughImagesError
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = ["Scale", "lower_spread", "scale_of"]
 
@@ -67,7 +72,7 @@ def lower_spread(values: Array) -> tuple[float, float]:
     if not len(values):
         raise NotEnoughImagesError("the spread of scores needs at least 1 image, got 0")
     center = float(np.median(values))
-    return center, center - float(np.quantile(values, norm.cdf(-1.0)))
+    return center, center - float(np.quantile(values, special.ndtr(-1.0)))
 
 
 def scale_of(scores: Array) -> Scale:

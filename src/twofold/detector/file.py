@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -147,7 +147,7 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         versions={
             "twofold": __version__,
             "python": platform.python_version(),
-            "torch": str(torch.__version__),
+            "torch": version("torch"),
         },
     )
     tensors = {_METHOD + name: array for name, array in method.state().items()}
@@ -179,7 +179,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         raise BundleError(f"{path} uses the encoder {header.encoder.id!r}, unknown here")
     given: Any = weights
     if header.encoder.embedded and weights is None:
-        given = {k: torch.from_numpy(v) for k, v in bundle.extra("encoder").items()}  # noqa: S610
+        given = bundle.extra("encoder")  # noqa: S610
     encoder = load_encoder(header.encoder.id, given, expected_sha256=header.encoder.weights_sha256)
     if encoder.fingerprint != header.encoder.fingerprint:
         raise BundleError(

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn.functional import interpolate
 
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import ConfigError, ImageError
@@ -115,9 +113,17 @@ def map_images(
 def _resized(grid: NDArray[np.float64], size: tuple[int, int]) -> Map:
     """(g, g) -> float32 (h, w); the whole image was squeezed into the square, so this undoes it."""
     width, height = size
-    values = torch.from_numpy(grid)[None, None].float()
-    spread = interpolate(values, size=(height, width), mode="bilinear", align_corners=False)
-    return np.asarray(spread[0, 0].numpy(), dtype=np.float32)
+    rows = _interpolated(np.asarray(grid, dtype=np.float32), height)
+    return np.ascontiguousarray(_interpolated(rows.T, width).T)
+
+
+def _interpolated(values: Map, n: int) -> Map:
+    """(g, k) -> (n, k), linearly between the centres of cells, flat beyond the outermost."""
+    places = np.clip((np.arange(n) + 0.5) * (len(values) / n) - 0.5, 0.0, len(values) - 1.0)
+    before = places.astype(np.intp)
+    share = (places - before).astype(np.float32)[:, None]
+    after = np.minimum(before + 1, len(values) - 1)
+    return np.asarray((1.0 - share) * values[before] + share * values[after])
 
 
 def reduced(image: Image.Image, side: int) -> Image.Image:

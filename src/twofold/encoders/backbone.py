@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor, nn
 
+from twofold.encoders.spec import Trainable
 from twofold.errors import ConfigError
 
-__all__ = ["Backbone", "SizedStem", "Suffix", "Trainable", "as_map", "freeze_batch_norm"]
-
-Trainable = Literal["head", "last_stage", "all"]
-"""How much of an encoder trains: a new linear head, the last stage and what follows, or all."""
+__all__ = ["Backbone", "SizedStem", "Suffix", "as_map", "freeze_batch_norm"]
 
 
 class Backbone(nn.Module):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
+from twofold.deferred import deferred
 from twofold.encoders.cache import cache_folder
 from twofold.encoders.spec import Preprocessing
-from twofold.files import remove_dead, temporary_beside
+from twofold.files import file_sha256, remove_dead, temporary_beside
 from twofold.images.quiet import quiet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+else:
+    torch = deferred("torch")
 
 __all__ = ["convert", "import_openvino", "load_or_convert"]
 
@@ -109,7 +112,7 @@ def load_or_convert(key: str, make: Callable[[], Any]) -> Any:
             try:
                 # Half-precision weights, the default, would change every vector.
                 ov.save_model(model, fresh / _FILES[0], compress_to_fp16=False)
-                hashes = {name: _sha256(fresh / name) for name in _FILES}
+                hashes = {name: file_sha256(fresh / name) for name in _FILES}
                 (fresh / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
                 _remove(folder)
                 fresh.rename(folder)
@@ -123,14 +126,9 @@ def load_or_convert(key: str, make: Callable[[], Any]) -> Any:
 def _intact(folder: Path) -> bool:
     try:
         hashes = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
-        return all(hashes[name] == _sha256(folder / name) for name in _FILES)
+        return all(hashes[name] == file_sha256(folder / name) for name in _FILES)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _remove(folder: Path) -> None:

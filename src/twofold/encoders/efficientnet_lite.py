@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
-import timm
-from torch import Tensor, nn
-
-from twofold.encoders.backbone import Backbone
+from twofold.deferred import deferred
 from twofold.encoders.layouts import Layout
 from twofold.encoders.spec import EncoderSpec, Network, PackagedWeights, Preprocessing
+
+if TYPE_CHECKING:
+    import timm
+    from torch import Tensor, nn
+
+    from twofold.encoders import backbone
+else:
+    timm = deferred("timm")
+    nn = deferred("torch.nn")
+    backbone = deferred("twofold.encoders.backbone")
 
 __all__ = ["LITE0", "LITE1", "LITE2", "timm_name"]
 
@@ -74,8 +82,8 @@ def _build(variant: int) -> Network:
     segments |= {f"blocks_{index}": block for index, block in enumerate(net.blocks)}
     segments["head"] = nn.Sequential(net.conv_head, net.bn2, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     taps = {4: "blocks_1", 8: "blocks_2", 16: "blocks_4", 32: "blocks_6"}
-    backbone = Backbone(segments, taps, last_stage="blocks_6")
-    return Network(native=net, backbone=backbone, ignored=("classifier.",))
+    chain = backbone.Backbone(segments, taps, last_stage="blocks_6")
+    return Network(native=net, backbone=chain, ignored=("classifier.",))
 
 
 def _spec(variant: int, size: int, file: str, sha256: str) -> EncoderSpec:

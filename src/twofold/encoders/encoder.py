@@ -5,27 +5,62 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_ENCODER
-from twofold.encoders.backbone import Suffix, Trainable
+from twofold.deferred import deferred
+from twofold.encoders.digests import (
+    array_digest,
+    forget,
+    known_digest,
+    remember,
+)
 from twofold.encoders.registry import ENCODERS
-from twofold.encoders.spec import EncoderSpec, Network
-from twofold.encoders.weights import load_weights, state_digest
+from twofold.encoders.spec import EncoderSpec, Network, Trainable
+from twofold.encoders.weights import load_located, located_weights, state_digest
 from twofold.errors import ConfigError, WeightsError
+from twofold.files import file_sha256
 
-__all__ = ["Encoder", "encoder_key", "load_encoder", "random_network", "seeded"]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from twofold.encoders.backbone import Suffix
+else:
+    torch = deferred("torch")
+
+__all__ = ["Encoder", "LazyNetwork", "encoder_key", "load_encoder", "random_network", "seeded"]
 
 Built = TypeVar("Built")
 
 # Named anew whenever decoding or resizing changes what pixels a file yields.
 _DECODING = "whole image, draft at twice the side, antialiased uint8 resize"
+
+
+class LazyNetwork:
+    """A network that is loaded when it is first asked for.
+
+    Args:
+        load: gives it in evaluation mode and without gradients, and says why it cannot be had.
+    """
+
+    def __init__(self, load: Callable[[], Network]) -> None:
+        self._load = load
+        self._found: Network | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Network:
+        """The network, loaded once; errors are those of ``load``."""
+        with self._lock:
+            if self._found is None:
+                self._found = self._load()
+            return self._found
 
 
 @dataclass(frozen=True)
@@ -34,16 +69,25 @@ class Encoder:
 
     Attributes:
         spec: what it is.
-        network: the weights, in evaluation mode and without gradients.
+        held: the network, or what loads it: scoring may find a converted one and need no other.
         weights_sha256: over names, shapes and values of all tensors.
         origin: the ``weights`` that :func:`load_encoder` would take to load it again; None for the
             encoder's own, and for tensors, which have none.
     """
 
     spec: EncoderSpec
-    network: Network
+    held: Network | LazyNetwork
     weights_sha256: str
     origin: str | Path | None = None
+
+    @property
+    def network(self) -> Network:
+        """The weights, in evaluation mode and without gradients.
+
+        Raises:
+            WeightsError, MissingExtraError: they are loaded only now, and cannot be.
+        """
+        return self.held.get() if isinstance(self.held, LazyNetwork) else self.held
 
     @property
     def fingerprint(self) -> str:
@@ -90,14 +134,14 @@ class Encoder:
     def __getstate__(self) -> dict[str, Any]:
         """Plain arrays: PyTorch would hand each tensor to another process as an open file."""
         arrays = {name: tensor.numpy() for name, tensor in self.state().items()}
-        return self.__dict__ | {"network": arrays}
+        return self.__dict__ | {"held": arrays}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         network = random_network(state["spec"])
         # Copied: what another process shares may be for reading only.
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in state["network"].items()}
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in state["held"].items()}
         network.native.load_state_dict(tensors)
-        self.__dict__.update(state | {"network": _frozen(network)})
+        self.__dict__.update(state | {"held": _frozen(network)})
 
     def state(self) -> dict[str, Tensor]:
         """The weights under their library's names, for embedding them in a model folder."""
@@ -119,16 +163,19 @@ def encoder_key(name: str, weights: str | Path | None) -> object:
 
 def load_encoder(
     name: str = DEFAULT_ENCODER,
-    weights: str | Path | Mapping[str, Tensor] | None = None,
+    weights: str | Path | Mapping[str, NDArray[Any] | Tensor] | None = None,
     *,
     expected_sha256: str | None = None,
 ) -> Encoder:
-    """Build an encoder and load its weights.
+    """Find an encoder's weights and load them, or have them loaded when they are first needed.
+
+    A file that this machine has loaded before is known by its sha256, so that the network itself
+    (and PyTorch, which takes seconds to import) may wait until somebody needs it.
 
     Args:
         name: an id of the registry.
-        weights: a local file, the tensors themselves, ``"random"`` (a fixed random initialisation,
-            for tests of a code path), or None for the encoder's own origin.
+        weights: a local file, the tensors or arrays themselves, ``"random"`` (a fixed random
+            initialisation, for tests of a code path), or None for the encoder's own origin.
         expected_sha256: refuse weights with another digest (a saved model's check).
 
     Raises:
@@ -136,20 +183,67 @@ def load_encoder(
         WeightsError, MissingExtraError: see :func:`twofold.encoders.weights.load_weights`.
     """
     spec = ENCODERS.load(name)
-    network = random_network(spec)
     if isinstance(weights, Mapping):
-        _load_tensors(spec, network, weights)
-    elif weights != "random":
-        load_weights(spec, network, weights)
-    _frozen(network)
-    digest = state_digest(network.native.state_dict())
+        encoder = _of_arrays(spec, weights)
+        if expected_sha256 is None:
+            encoder.network  # noqa: B018 - what does not fit is refused now
+    elif weights == "random":
+        encoder = _loaded(spec, _frozen(random_network(spec)), weights)
+    else:
+        encoder = _of_file(spec, weights)
+    digest = encoder.weights_sha256
     if expected_sha256 is not None and digest != expected_sha256:
         raise WeightsError(
             f"the weights of {name} on this machine (sha256 {digest[:12]}...) are not those the "
             f"model was fitted with ({expected_sha256[:12]}...): pass the original --weights FILE"
         )
-    origin = None if isinstance(weights, Mapping) else weights
-    return Encoder(spec, network, digest, origin)
+    return encoder
+
+
+def _loaded(spec: EncoderSpec, network: Network, origin: str | Path | None) -> Encoder:
+    return Encoder(spec, network, state_digest(network.native.state_dict()), origin)
+
+
+def _of_arrays(spec: EncoderSpec, arrays: Mapping[str, NDArray[Any] | Tensor]) -> Encoder:
+    def load() -> Network:
+        network = random_network(spec)
+        try:
+            tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+            network.native.load_state_dict(tensors, strict=True)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"the given weights do not fit {spec.id}: {reason}") from error
+        return _frozen(network)
+
+    return Encoder(spec, LazyNetwork(load), array_digest(arrays))
+
+
+def _of_file(spec: EncoderSpec, weights: str | Path | None) -> Encoder:
+    path, expected = located_weights(spec, weights)
+
+    def load() -> Network:
+        network = random_network(spec)
+        load_located(spec, network, path, expected)
+        return _frozen(network)
+
+    sha256 = file_sha256(path) if path.is_file() else ""
+    # Loading says what is wrong with a file that has gone or been altered.
+    digest = known_digest(spec.id, sha256) if expected in (None, sha256) else None
+    if digest is None:
+        encoder = _loaded(spec, load(), weights)
+        remember(spec.id, sha256, encoder.weights_sha256)
+        return encoder
+
+    def load_known() -> Network:
+        network = load()
+        if state_digest(network.native.state_dict()) != digest:
+            forget(spec.id, sha256)
+            raise WeightsError(
+                f"{path} holds other weights of {spec.id} than it did before: run this again"
+            )
+        return network
+
+    return Encoder(spec, LazyNetwork(load_known), digest, weights)
 
 
 def _frozen(network: Network) -> Network:
@@ -170,11 +264,3 @@ def seeded(build: Callable[[], Built]) -> Built:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return build()
-
-
-def _load_tensors(spec: EncoderSpec, network: Network, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        network.native.load_state_dict(dict(tensors), strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"the given weights do not fit {spec.id}: {reason}") from error

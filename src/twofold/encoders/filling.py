@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
+from twofold.deferred import deferred
 from twofold.encoders.layouts import Layout, layout_of
 from twofold.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+else:
+    torch = deferred("torch")
 
 __all__ = ["Wanted", "fill", "plain_names"]
 
 # Kinds of numbers that checkpoints are published in and every operation here understands.
-_DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32}
+_DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32")
 
 
 @dataclass(frozen=True)
@@ -115,4 +120,5 @@ def _converted(
 
 def _is_plain(tensor: Tensor) -> bool:
     """Neither sparse, nor without content ("meta"), nor of an unusual kind of number."""
-    return tensor.layout is torch.strided and not tensor.is_meta and tensor.dtype in _DTYPES
+    plain = tensor.dtype in {getattr(torch, name) for name in _DTYPES}
+    return plain and tensor.layout is torch.strided and not tensor.is_meta

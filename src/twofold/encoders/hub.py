@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-import timm
-from torch import nn
-
-from twofold.encoders.backbone import Backbone
+from twofold.deferred import deferred
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, Preprocessing
+
+if TYPE_CHECKING:
+    import timm
+    from torch import nn
+
+    from twofold.encoders import backbone
+else:
+    timm = deferred("timm")
+    nn = deferred("torch.nn")
+    backbone = deferred("twofold.encoders.backbone")
 
 __all__ = ["IMAGENET", "RESNET18", "RESNET50", "WIDE_RESNET50_2"]
 
@@ -27,7 +35,7 @@ def _build_resnet(architecture: str) -> Network:
         "pool": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     }
     taps = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
-    return Network(net, Backbone(segments, taps, last_stage="layer4"), ignored=("fc.",))
+    return Network(net, backbone.Backbone(segments, taps, last_stage="layer4"), ignored=("fc.",))
 
 
 def _resnet_spec(name: str, tag: str, channels: tuple[int, int, int, int]) -> EncoderSpec:

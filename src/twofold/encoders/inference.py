@@ -103,7 +103,7 @@ class Inference:
         for start in range(0, len(decoded), together):
             images = decoded[start : start + together]
             outputs = side.engine.get()(self._batch(images, side.encoder))
-            calls.append([list(output[: len(images)]) for output in outputs])
+            calls.append([list(output) for output in outputs])
         return [list(chain.from_iterable(rows)) for rows in zip(*calls, strict=True)]
 
     def _batch(self, images: Sequence[Image.Image], encoder: Encoder) -> NDArray[np.uint8]:
@@ -117,5 +117,6 @@ class Inference:
         shape = encoder.spec.preprocessing.shape
         if shape not in batches:
             batches[shape] = np.zeros((batch_of(shape), *shape, 3), dtype=np.uint8)
-        preprocess(images, encoder.spec.preprocessing, out=batches[shape])
-        return batches[shape]
+        batch = batches[shape][: len(images)]
+        preprocess(images, encoder.spec.preprocessing, out=batch)
+        return batch

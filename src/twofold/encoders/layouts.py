@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+else:
+    torch = deferred("torch")
 
 __all__ = ["Convert", "Layout", "Rules", "layout_of", "renamed"]
 
-Convert = Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]
+Convert = Callable[["Mapping[str, Tensor]", "nn.Module"], "Mapping[str, Tensor]"]
 """Tensors of a checkpoint and the native module -> the tensors under the native names."""
 
 Rules = Mapping[str, str | None]

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Literal, cast, get_args
 
-import torch
 from pydantic import JsonValue
 
-from twofold.encoders.backbone import Trainable
+from twofold.encoders.cuda import has_cuda
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.patches import is_patches, patches_specification
 from twofold.encoders.scales import is_pooled, pooled_specification
 from twofold.encoders.sides import split_side
+from twofold.encoders.spec import Trainable
 from twofold.errors import ConfigError
 
 __all__ = [
@@ -40,10 +40,11 @@ __all__ = [
 EngineKind = Literal["auto", "openvino", "torch"]
 ResolvedEngine = Literal["openvino", "torch"]
 
-# Images per call. A fixed shape keeps every image's bits independent of how many others there are.
-# Measured on two cores, Lite0: 4, 8 and 16 images per call differ by less than a tenth.
+# Images that a thread decodes and hands to an engine at once. An engine that has to have one number
+# of images a call, so that every image's bits are independent of how many others there are, has
+# these.
 BATCH = 8
-# Pixels of an image above which a call has one image: eight of 768 x 768 take 0.5 GB of
+# Pixels of an image above which an engine gets one image: eight of 768 x 768 take 0.5 GB of
 # activations, and a call on one is as fast a pixel.
 _MOST_TOGETHER = 768 * 768
 # Raise it with every change of the engines that changes bits and shows in nothing below.
@@ -62,7 +63,7 @@ def output_names(encoder: Encoder) -> tuple[str, ...]:
     these there are vectors of smaller images, see :func:`twofold.encoders.scales.pooled_name`, and
     patch features, see :func:`twofold.encoders.patches.patches_name`.
     """
-    maps = tuple(f"stride{stride}" for stride in sorted(encoder.network.backbone.taps))
+    maps = tuple(f"stride{stride}" for stride in sorted(encoder.spec.map_channels))
     return ("pooled", *maps, *(f"split:{split}" for split in _SPLITS))
 
 
@@ -100,7 +101,7 @@ def output_digest(encoder: Encoder, output: str) -> str:
 
 
 def batch_of(shape: tuple[int, int]) -> int:
-    """Images of a call for inputs of this height and width in pixels."""
+    """Images that an engine is handed at once, of this height and width in pixels."""
     return BATCH if shape[0] * shape[1] <= _MOST_TOGETHER else 1
 
 
@@ -118,13 +119,13 @@ def engine_specification(
     """
     engine = resolve_engine(kind)
     release = version(engine)
-    device = "cuda" if engine == "torch" and torch.cuda.is_available() else "cpu"
+    device = "cuda" if engine == "torch" and has_cuda() else "cpu"
     found: dict[str, JsonValue] = {
         "engine": engine,
         "release": release,
         "device": device,
         "precision": "float32",
-        "batch": BATCH,
+        "batch": BATCH if engine == "torch" else 1,
         "version": ENGINE_VERSION,
     }
     if shape is not None and batch_of(shape) == 1:
@@ -139,7 +140,7 @@ def resolve_engine(kind: EngineKind) -> ResolvedEngine:
         ConfigError: no such engine.
     """
     if kind == "auto":
-        return "torch" if torch.cuda.is_available() else "openvino"
+        return "torch" if has_cuda() else "openvino"
     if kind not in get_args(EngineKind):
         raise ConfigError(f"unknown engine {kind!r}: choose auto, openvino or torch")
     return kind

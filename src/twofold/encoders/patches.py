@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
-import torch
 from pydantic import JsonValue
-from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.sides import split_side
@@ -17,7 +13,7 @@ from twofold.errors import ConfigError
 
 __all__ = [
     "MAX_CHANNELS",
-    "PatchGrid",
+    "SEED",
     "is_patches",
     "patch_channels",
     "patch_strides",
@@ -33,8 +29,8 @@ MAX_CHANNELS = 160
 _USUAL = (8, 16)
 _NAME = re.compile(r"patches(?::(\d+(?:\+\d+)*))?@(\d+)")
 # The projection's own seed: part of what the output's name stands for, and nobody's choice.
-_SEED = 20250222
-# Raise it with every change of PatchGrid after which the same constants give other values.
+SEED = 20250222
+# Raise it with every change of `modules.PatchGrid` that gives other values for the same constants.
 VERSION = 1
 
 
@@ -61,7 +57,7 @@ def patch_strides(name: str, encoder: Encoder) -> tuple[tuple[int, ...], int]:
         ConfigError: not such a name, no such stage map, or an even neighbourhood.
     """
     match = _NAME.fullmatch(name)
-    taps = tuple(sorted(encoder.network.backbone.taps))
+    taps = tuple(sorted(encoder.spec.map_channels))
     if match is None:
         raise ConfigError(f"unknown output {name!r}: write patches@3 or patches:8+16@3")
     side = int(match[2])
@@ -96,51 +92,5 @@ def patches_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
         "strides": list(strides),
         "neighbourhood": neighbourhood,
         "channels": min(total, MAX_CHANNELS),
-        "projection_seed": _SEED if total > MAX_CHANNELS else None,
+        "projection_seed": SEED if total > MAX_CHANNELS else None,
     }
-
-
-class PatchGrid(nn.Module):
-    """Stage maps, each averaged over its neighbourhood, on the grid of the coarsest, joined.
-
-    Averaging over neighbours tolerates small displacements (Roth et al. 2022, PatchCore, eq. 2).
-    More than :data:`MAX_CHANNELS` channels are mixed down by a fixed random projection, which keeps
-    distances to within a few percent (Johnson & Lindenstrauss 1984): at most
-    ``4 * MAX_CHANNELS * grid**2`` bytes an image, 125 KB at 14 x 14 places, for every encoder.
-
-    Args:
-        channels: of the maps, in the order they are given to :meth:`forward`.
-        neighbourhood: odd.
-    """
-
-    projection: Tensor | None
-
-    def __init__(self, channels: Sequence[int], neighbourhood: int) -> None:
-        super().__init__()
-        self._side = neighbourhood
-        total = sum(channels)
-        projection = None
-        if total > MAX_CHANNELS:
-            generator = torch.Generator().manual_seed(_SEED)
-            mixing = torch.randn(total, MAX_CHANNELS, generator=generator, dtype=torch.float64)
-            # Orthonormal columns lose the least; the factor keeps the mean squared length.
-            columns = torch.linalg.qr(mixing)[0] * math.sqrt(total / MAX_CHANNELS)
-            projection = columns.T.reshape(MAX_CHANNELS, total, 1, 1).float()
-        self.register_buffer("projection", projection)
-
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Maps (n, c_i, g_i, h_i) -> (n, min(sum c_i, MAX_CHANNELS), g, h), the least of each."""
-        # While OpenVINO traces, sizes are tensors; those of an engine never change.
-        down, across = (min(int(one.shape[axis]) for one in maps) for axis in (-2, -1))
-        parts = []
-        for feature_map in maps:
-            smooth = feature_map
-            if self._side > 1:
-                smooth = avg_pool2d(
-                    feature_map, self._side, 1, self._side // 2, count_include_pad=False
-                )
-            parts.append(adaptive_avg_pool2d(smooth, (down, across)))
-        joined = torch.cat(parts, dim=1)
-        if self.projection is None:
-            return joined
-        return nn.functional.conv2d(joined, self.projection)

@@ -7,15 +7,20 @@ import os
 import queue
 import threading
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from twofold.deferred import deferred
 from twofold.encoders.converted import import_openvino
 from twofold.encoders.spec import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+else:
+    torch = deferred("torch")
 
 __all__ = ["MAX_STREAMS", "OpenVinoRunner", "Runner", "TorchRunner", "n_streams"]
 

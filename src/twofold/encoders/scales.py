@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 
 from pydantic import JsonValue
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from twofold.encoders.encoder import Encoder
 
-__all__ = ["is_pooled", "pooled_name", "pooled_specification", "resized", "shape_of"]
+__all__ = ["is_pooled", "pooled_name", "pooled_specification", "shape_of"]
 
 _NAME = re.compile(r"pooled(?:-([1-9]))?")
 # Sides are multiples of the coarsest stride of the usual networks, so that every cell of the last
 # map sees image only.
 _STRIDE = 32
-# Raise it with every change of :func:`resized` after which the same side gives other values.
+# Raise it with every change of `modules.resized` after which the same side gives other values.
 VERSION = 1
 
 
@@ -55,10 +53,3 @@ def pooled_specification(name: str, encoder: Encoder) -> dict[str, JsonValue]:
     height, width = shape_of(name, encoder)
     side: JsonValue = height if height == width else [height, width]
     return {"kind": "pooled", "version": VERSION, "side": side}
-
-
-def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Images (n, 3, h, w) at another height and width; antialiased, as vectors depend on it."""
-    if (int(images.shape[-2]), int(images.shape[-1])) == shape:
-        return images
-    return interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor, nn
-
-from twofold.encoders.backbone import Backbone
 from twofold.encoders.layouts import Layout
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from twofold.encoders.backbone import Backbone
 
 __all__ = [
     "EncoderSpec",
@@ -18,7 +20,11 @@ __all__ = [
     "PackagedWeights",
     "Preprocessing",
     "TextTower",
+    "Trainable",
 ]
+
+Trainable = Literal["head", "last_stage", "all"]
+"""How much of an encoder trains: a new linear head, the last stage and what follows, or all."""
 
 
 @dataclass(frozen=True)

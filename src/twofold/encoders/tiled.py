@@ -12,13 +12,13 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from twofold.encoders.backbone import as_map
+from twofold.deferred import deferred
 from twofold.encoders.converted import convert, load_or_convert
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.outputs import (
@@ -28,12 +28,22 @@ from twofold.encoders.outputs import (
     engine_specification,
     specification_digest,
 )
-from twofold.encoders.patches import PatchGrid, is_patches, patch_strides
+from twofold.encoders.patches import is_patches, patch_strides
 from twofold.encoders.reach import reach
 from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner
 from twofold.encoders.sides import split_side
 from twofold.encoders.spec import Preprocessing
 from twofold.encoders.tiles import Span, plan
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from twofold.encoders import modules
+    from twofold.encoders.modules import PatchGrid
+else:
+    torch = deferred("torch")
+    modules = deferred("twofold.encoders.modules")
 
 __all__ = ["TiledEngine", "is_large"]
 
@@ -160,24 +170,13 @@ def _join(encoder: Encoder, output: str) -> tuple[tuple[int, ...], PatchGrid | N
         return (int(base.removeprefix("stride")),), None
     strides, neighbourhood = patch_strides(base, encoder)
     channels = [encoder.spec.map_channels[stride] for stride in strides]
-    return strides, PatchGrid(channels, neighbourhood)
+    return strides, modules.PatchGrid(channels, neighbourhood)
 
 
 def _joined(maps: dict[int, Floats], strides: tuple[int, ...], grid: PatchGrid | None) -> Floats:
     if grid is None:
         return maps[strides[0]]
     return np.asarray(grid([torch.from_numpy(maps[stride]) for stride in strides]).numpy())
-
-
-class _Stretch(nn.Module):
-    """Consecutive segments from one stage map to the next, as one output."""
-
-    def __init__(self, segments: nn.Module) -> None:
-        super().__init__()
-        self.segments = segments
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor]:
-        return (as_map(self.segments(inputs)),)
 
 
 def _parts(encoder: Encoder, wanted: set[int], kind: ResolvedEngine) -> list[_Part]:
@@ -227,13 +226,13 @@ def _runner(
     kind: ResolvedEngine,
     preprocessing: Preprocessing | None,
 ) -> Runner:
-    stretch = _Stretch(module).eval()
+    stretch = modules.Stretch(module).eval()
     if kind == "torch":
         return TorchRunner(stretch, preprocessing)
     key = specification_digest(
         ["part", list(ends), list(shape), encoder.fingerprint],
         engine_specification("openvino", shape[1:]),
-        str(torch.__version__),
+        version("torch"),
     )
     model = load_or_convert(
         key,

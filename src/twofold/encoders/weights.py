@@ -11,24 +11,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import huggingface_hub
 import huggingface_hub.constants
 import huggingface_hub.errors
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
 
+from twofold.deferred import deferred
 from twofold.encoders.filling import Wanted, fill
 from twofold.encoders.spec import EncoderSpec, HubWeights, Network, PackagedWeights
 from twofold.errors import MissingExtraError, WeightsError
+from twofold.files import file_sha256
+
+if TYPE_CHECKING:
+    import safetensors.torch as safetensors_torch
+    import torch
+    from torch import Tensor
+else:
+    safetensors_torch = deferred("safetensors.torch")
+    torch = deferred("torch")
 
 __all__ = [
     "SUFFIXES",
     "LoadedWeights",
     "find_weights",
+    "load_located",
     "load_weights",
+    "located_weights",
     "published_at",
     "read_tensors",
     "state_digest",
@@ -99,7 +109,13 @@ def load_weights(
         WeightsError: missing, altered, not a plain tensor file, or of another architecture.
         MissingExtraError: the package that carries the weights is not installed.
     """
-    path, sha256 = _located(spec, file)
+    return load_located(spec, network, *located_weights(spec, file))
+
+
+def load_located(
+    spec: EncoderSpec, network: Network, path: Path, sha256: str | None
+) -> LoadedWeights:
+    """:func:`load_weights` of what :func:`located_weights` gave."""
     own = spec.weights
     wanted = Wanted(spec.id, published_at(spec), spec.layout, own.layouts, network.ignored)
     return LoadedWeights(path, fill(network.native, read_tensors(path, sha256), wanted, path))
@@ -111,11 +127,15 @@ def find_weights(spec: EncoderSpec, file: str | Path | None = None) -> Path:
     Raises:
         WeightsError, MissingExtraError: there is none.
     """
-    return _located(spec, file)[0]
+    return located_weights(spec, file)[0]
 
 
-def _located(spec: EncoderSpec, file: str | Path | None) -> tuple[Path, str | None]:
-    """The file, and its sha256 where that is known."""
+def located_weights(spec: EncoderSpec, file: str | Path | None = None) -> tuple[Path, str | None]:
+    """The file that :func:`load_weights` reads, and the sha256 it must have, where that is known.
+
+    Raises:
+        WeightsError, MissingExtraError: there is none.
+    """
     path = _local_file(spec) if file is None else Path(file)
     if path is not None:
         return path, None
@@ -201,15 +221,14 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"no weights file at {path}")
     if sha256 is not None:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file_sha256(path)
         if found != sha256:
             raise WeightsError(
                 f"{path} has been altered: its sha256 is {found}, not {sha256}; reinstall it"
             )
     if path.suffix == ".safetensors":
         try:
-            return safetensors.torch.load_file(path)
+            return safetensors_torch.load_file(path)
         except (safetensors.SafetensorError, OSError, ValueError) as error:
             raise WeightsError(f"{path} is not a valid safetensors file: {error}") from error
     return _read_torch(path)
@@ -230,7 +249,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
         raise WeightsError(f"{path} holds no table of named tensors")
     return content

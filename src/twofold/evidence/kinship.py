@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
+from twofold.deferred import deferred
 from twofold.errors import NotEnoughImagesError
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = deferred("scipy.linalg")
 
 __all__ = ["Kinship", "kinship"]
 
@@ -144,7 +150,7 @@ def _explained(rows: Array, basis: Array, k: int) -> float:
     # The directions are scale-free; squares of tiny numbers are not.
     basis = basis / size
     n = len(basis)
-    squares, vectors = eigh(
+    squares, vectors = linalg.eigh(
         basis @ basis.T, subset_by_index=[max(n - k, 0), n - 1], check_finite=False
     )
     kept = squares > _LEAST_SQUARE * squares[-1]

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
+from twofold.deferred import deferred
 from twofold.errors import ConfigError, NotEnoughImagesError
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = deferred("scipy.stats")
 
 __all__ = ["RankAgreement", "extremes", "rank_agreement"]
 
@@ -65,8 +71,8 @@ def rank_agreement(scores_a: NDArray[np.floating], scores_b: NDArray[np.floating
     top = math.ceil(_TOP * n - 1e-9)
     tau, rho = 0.0, 0.0
     if (first != first[0]).any() and (second != second[0]).any():
-        tau = float(kendalltau(first, second).statistic)
-        rho = float(spearmanr(first, second).statistic)
+        tau = float(stats.kendalltau(first, second).statistic)
+        rho = float(stats.spearmanr(first, second).statistic)
     shared = np.intersect1d(_descending(first)[:top], _descending(second)[:top])
     return RankAgreement(tau, rho, len(shared) / top, top / n)
 

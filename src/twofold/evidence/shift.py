@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
+from twofold.metrics import average_ranks
 
 __all__ = ["Mmd", "TwoSample", "mmd_test", "two_sample_test"]
 
@@ -213,7 +213,7 @@ def _cross_fitted(rows: Array, is_target: NDArray[np.bool_], fold: NDArray[np.in
 def _auroc(scores: Array, is_target: NDArray[np.bool_]) -> float:
     """Share of all (target, source) pairs in the right order; ties count half."""
     n_target = int(is_target.sum())
-    won = float(rankdata(scores)[is_target].sum()) - n_target * (n_target + 1) / 2
+    won = float(average_ranks(scores)[is_target].sum()) - n_target * (n_target + 1) / 2
     return won / (n_target * (len(scores) - n_target))
 
 

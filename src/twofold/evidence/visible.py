@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from twofold.deferred import deferred
 from twofold.errors import UsageError
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = ["VisibleFlaws", "visible_flaws"]
 
@@ -86,8 +92,10 @@ def visible_flaws(
     n = scores.shape[1]
     found = (scores > threshold).sum(axis=1)
     tail = (1.0 - _LEVEL) / 2.0
-    low = np.where(found > 0, beta.ppf(tail, np.maximum(found, 1), n - found + 1), 0.0)
-    high = np.where(found < n, beta.ppf(1.0 - tail, found + 1, np.maximum(n - found, 1)), 1.0)
+    low = np.where(found > 0, special.betaincinv(np.maximum(found, 1), n - found + 1, tail), 0.0)
+    high = np.where(
+        found < n, special.betaincinv(found + 1, np.maximum(n - found, 1), 1.0 - tail), 1.0
+    )
     return VisibleFlaws(
         false_alarm_rate=false_alarm_rate,
         n_images=n,

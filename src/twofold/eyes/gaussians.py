@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, eigh
-from scipy.linalg.lapack import dpotrf, dtrtri
 
+from twofold.deferred import deferred
 from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.eyes.moments import Floats, Mask, PatchMoments, as_places
+
+if TYPE_CHECKING:
+    from scipy import linalg
+    from scipy.linalg import lapack
+else:
+    linalg = deferred("scipy.linalg")
+    lapack = deferred("scipy.linalg.lapack")
 
 __all__ = [
     "MIN_IMAGES",
@@ -183,7 +190,7 @@ def fit_patch_gaussians(
     for place, spread in enumerate(spreads):
         spread.flat[:: c + 1] += _LEAST_VARIANCE * level
         lower = _factor(spread, _LEAST_VARIANCE * level)
-        whitening[place] = dtrtri(lower, lower=1)[0]
+        whitening[place] = lapack.dtrtri(lower, lower=1)[0]
         logdet[place] = 2.0 * np.log(np.diagonal(lower)).sum()
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
 
@@ -197,14 +204,16 @@ def _factor(spread: Array, least: float) -> Array:
             that is not blank, and would make the matrix indefinite or nearly so.
         least: > 0.
     """
-    lower, failed = dpotrf(spread, lower=1)
+    lower, failed = lapack.dpotrf(spread, lower=1)
     # No pivot is below the least eigenvalue.
     if not failed and float(np.diagonal(lower).min()) ** 2 >= 0.5 * least:
         return np.asarray(lower)
-    values, vectors = eigh(spread, check_finite=False)
+    values, vectors = linalg.eigh(spread, check_finite=False)
     # What rounding took from one direction it may have added to another.
     floored = np.maximum(values, max(least, -float(values[0])))
-    return np.asarray(cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False))
+    return np.asarray(
+        linalg.cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False)
+    )
 
 
 def averaged_covariances(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = deferred("scipy.ndimage")
 
 __all__ = ["RegionScale", "Spot", "find_spots", "region_scale"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from twofold.marks.cells import Cells
+from twofold.metrics import average_ranks
 
 __all__ = ["area_of_ranks", "completed_areas", "point_area"]
 
@@ -85,7 +85,7 @@ def completed_areas(
         anomalies: of each completed set and cell, (draws, k).
         generator: of the draws.
     """
-    ranks = rankdata(scores)
+    ranks = average_ranks(scores)
     total = np.zeros(len(anomalies))
     for c in range(anomalies.shape[1]):
         seen = ranks[(cell == c) & (marks == 1)]

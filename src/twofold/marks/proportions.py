@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import beta, binom, hypergeom
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from twofold.deferred import deferred
 from twofold.errors import UsageError
 from twofold.thresholds import check_rate
+
+if TYPE_CHECKING:
+    from scipy import special, stats
+else:
+    special = deferred("scipy.special")
+    stats = deferred("scipy.stats")
 
 __all__ = ["clopper_pearson", "finite_interval", "marks_needed"]
 
@@ -31,8 +39,8 @@ def clopper_pearson(found: int, n: int, *, level: float = 0.95) -> tuple[float, 
     """
     _check(found, n, level)
     side = (1 - level) / 2
-    low = 0.0 if found == 0 else float(beta.ppf(side, found, n - found + 1))
-    high = 1.0 if found == n else float(beta.ppf(1 - side, found + 1, n - found))
+    low = 0.0 if found == 0 else float(special.betaincinv(found, n - found + 1, side))
+    high = 1.0 if found == n else float(special.betaincinv(found + 1, n - found, 1 - side))
     return low, high
 
 
@@ -60,8 +68,8 @@ def finite_interval(found: int, n: int, size: int, *, level: float = 0.95) -> tu
         raise UsageError(f"{n} images cannot be drawn from {size}")
     side = (1 - level) / 2
     possible = np.arange(found, size - (n - found) + 1)
-    kept = (hypergeom.sf(found - 1, size, possible, n) > side) & (
-        hypergeom.cdf(found, size, possible, n) > side
+    kept = (stats.hypergeom.sf(found - 1, size, possible, n) > side) & (
+        stats.hypergeom.cdf(found, size, possible, n) > side
     )
     return int(possible[kept][0]), int(possible[kept][-1])
 
@@ -90,7 +98,7 @@ def marks_needed(max_rate: float, confidence: float = 0.95, *, misses: int = 0) 
 
     def proves(n: int) -> bool:
         # Rounding must not ask for one mark more, as where 0.5^2 is to be at most 1 - 0.75.
-        return bool(binom.cdf(misses, n, max_rate) <= (1 - confidence) * (1 + 1e-9))
+        return bool(stats.binom.cdf(misses, n, max_rate) <= (1 - confidence) * (1 + 1e-9))
 
     high = misses + 1
     while not proves(high):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from numpy.typing import NDArray
-from torch import nn
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+else:
+    torch = deferred("torch")
 
 __all__ = ["load_arrays", "module_arrays", "prefixed", "under"]
 

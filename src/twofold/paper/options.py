@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from twofold.encoders.backbone import Trainable
+from twofold.encoders.spec import Trainable
 from twofold.methods.config import MethodConfig
 from twofold.training import TrainingConfig
 

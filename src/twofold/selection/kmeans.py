@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
+from twofold.deferred import deferred
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.images.quiet import quiet
 from twofold.selection.base import Selection, dominant_selection
+
+if TYPE_CHECKING:
+    from sklearn import cluster, exceptions
+else:
+    cluster = deferred("sklearn.cluster")
+    exceptions = deferred("sklearn.exceptions")
 
 __all__ = ["select_kmeans"]
 
@@ -42,7 +49,8 @@ def select_kmeans(
         raise NotEnoughImagesError(
             f"{n_clusters} clusters need at least {n_clusters} target images, got {n}"
         )
-    model = KMeans(n_clusters=n_clusters, n_init=_RESTARTS, random_state=random_state)
-    with quiet(ConvergenceWarning):  # fewer distinct rows than K: fewer clusters, as documented
+    model = cluster.KMeans(n_clusters=n_clusters, n_init=_RESTARTS, random_state=random_state)
+    # Fewer distinct rows than K give fewer clusters, as documented.
+    with quiet(exceptions.ConvergenceWarning):
         labels = model.fit_predict(embeddings)
     return dominant_selection(labels)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
+from twofold.deferred import deferred
 from twofold.errors import ConfigError
 from twofold.synthetic._checks import Pixels, check_image
 from twofold.synthetic.outlines import curve, rectangle, star
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = deferred("scipy.ndimage")
 
 __all__ = ["CONTRAST", "DEFECTS", "VISIBLE", "Defective", "add_defect"]
 
@@ -180,7 +185,7 @@ def _filled(image: Pixels, depths: Array, rng: np.random.Generator) -> Array:
     far = known.sum(axis=(0, 1)) / known[..., 3].sum()
     size = 2 * math.ceil(math.sqrt(mask.sum()) / 2) + 1
     for _ in range(3):
-        known = uniform_filter(known, size=(size, size, 1), mode="constant")
+        known = ndimage.uniform_filter(known, size=(size, size, 1), mode="constant")
     known += 1e-6 * far
     return np.asarray(known[..., :3] / known[..., 3:])
 

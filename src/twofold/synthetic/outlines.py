@@ -8,11 +8,18 @@ and wherever it is cut off by the border of the image.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
-from scipy.spatial import KDTree
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    from scipy import ndimage, spatial
+else:
+    ndimage = deferred("scipy.ndimage")
+    spatial = deferred("scipy.spatial")
 
 __all__ = ["curve", "rectangle", "star"]
 
@@ -95,11 +102,11 @@ def _distance(shape: Shape, points: Array, reach: float, n: int) -> Array:
 
     Where fewer than ``n`` pixels are that near, as beside the border, all are measured.
     """
-    tree, distance = KDTree(points), np.full(shape, math.inf)
+    tree, distance = spatial.KDTree(points), np.full(shape, math.inf)
     # Only pixels near a pixel with a point on it can be near a point.
     touched = np.ones(shape, dtype=np.bool_)
     touched[tuple(np.rint(points).astype(int).T)] = False
-    near = distance_transform_edt(touched) <= reach + 1.0
+    near = ndimage.distance_transform_edt(touched) <= reach + 1.0
     distance[near], _ = tree.query(np.argwhere(near), distance_upper_bound=reach)
     if np.isfinite(distance).sum() < n:
         found, _ = tree.query(np.argwhere(np.ones(shape, dtype=np.bool_)))

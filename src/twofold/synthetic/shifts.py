@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import convolve1d
-from scipy.special import ndtr
 
+from twofold.deferred import deferred
 from twofold.errors import ConfigError, UsageError
 from twofold.synthetic._checks import LEAST_SIDE, Pixels, check_image
+
+if TYPE_CHECKING:
+    from scipy import ndimage, special
+else:
+    ndimage = deferred("scipy.ndimage")
+    special = deferred("scipy.special")
 
 __all__ = ["SHIFTS", "shift_image", "shift_mask"]
 
@@ -97,9 +102,9 @@ def _blur(image: Pixels, strength: float) -> Pixels:
     reach = math.ceil(4 * sigma) + 1
     # The Gaussian's share of each pixel, not its value in the middle: that would be no blur at all
     # below a third of a pixel.
-    taps = np.diff(ndtr((np.arange(-reach, reach + 2) - 0.5) / sigma))
-    down = convolve1d(image.astype(np.float64), taps, axis=0, mode="reflect")
-    return _rounded(np.asarray(convolve1d(down, taps, axis=1, mode="reflect")))
+    taps = np.diff(special.ndtr((np.arange(-reach, reach + 2) - 0.5) / sigma))
+    down = ndimage.convolve1d(image.astype(np.float64), taps, axis=0, mode="reflect")
+    return _rounded(np.asarray(ndimage.convolve1d(down, taps, axis=1, mode="reflect")))
 
 
 def _colour(image: Pixels, strength: float) -> Pixels:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaln, gammaln
 
+from twofold.deferred import deferred
 from twofold.errors import UsageError
 from twofold.thresholds.calibration import Calibration
 from twofold.thresholds.conformal import Threshold
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = ["FalseAlarms", "false_alarms"]
 
@@ -69,11 +75,11 @@ def _quantile(calibration: Calibration, threshold: float, n: int, share: float) 
     k = np.arange(n + 1)
     one, other = above + 1.0, groups - above
     log_pmf = (
-        gammaln(n + 1)
-        - gammaln(k + 1)
-        - gammaln(n - k + 1)
-        + betaln(k + one, n - k + other)
-        - betaln(one, other)
+        special.gammaln(n + 1)
+        - special.gammaln(k + 1)
+        - special.gammaln(n - k + 1)
+        + special.betaln(k + one, n - k + other)
+        - special.betaln(one, other)
     )
     reached = np.cumsum(np.exp(log_pmf))
     return min(int(np.searchsorted(reached, share, side="left")), n)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from twofold.deferred import deferred
 from twofold.thresholds._rates import check_rate
 from twofold.thresholds.calibration import Calibration, Origin, Rule
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = [
     "Threshold",
@@ -127,7 +133,7 @@ def realised_rate_interval(calibration: Calibration, threshold: float) -> tuple[
     side = (1.0 - _COVERED) / 2.0
     if above >= n:
         return 1.0, 1.0
-    low, high = beta.ppf(np.array([side, 1.0 - side]), above + 1.0, n - above)
+    low, high = special.betaincinv(above + 1.0, n - above, np.array([side, 1.0 - side]))
     return float(low), float(high)
 
 

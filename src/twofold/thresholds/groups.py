@@ -6,12 +6,20 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.stats import binom
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    from scipy import sparse, special
+    from scipy.sparse import csgraph
+else:
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
+    special = deferred("scipy.special")
 
 __all__ = ["find_groups"]
 
@@ -76,8 +84,8 @@ def find_groups(
 def _joined(n: int, links: list[tuple[Index, Index]]) -> NDArray[np.int64]:
     """Connected components of n images, numbered by first appearance."""
     first, second = (np.concatenate(side) for side in zip(*links, strict=True))
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
-    _, labels = connected_components(graph, directed=False)
+    graph = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
+    _, labels = csgraph.connected_components(graph, directed=False)
     _, start, place = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(start), dtype=np.int64)
     rank[np.argsort(start)] = np.arange(len(start))
@@ -161,7 +169,7 @@ def _frames(rows: Array, names: Sequence[str], apart: Array, scale: float) -> tu
     leader = np.arange(len(rows))
     alike = np.linalg.norm(rows[order[1:]] - rows[order[:-1]], axis=1) <= _FRAME * scale
     by_chance = (1.0 + float((apart <= _FRAME * scale).sum())) / (1.0 + len(apart))
-    if binom.sf(alike.sum() - 1, len(alike), by_chance) > _CHANCE:
+    if special.bdtrc(alike.sum() - 1, len(alike), by_chance) > _CHANCE:
         return np.arange(len(rows)), leader
     for (before, row), follows in zip(itertools.pairwise(order), alike, strict=True):
         first = leader[before]

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
+
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = ["Tail", "fit_tail"]
 
@@ -18,7 +25,6 @@ Array = NDArray[np.float64]
 _INNER, _OUTER = 0.5, 0.8
 # One-sided 95% for everything that is estimated.
 _COVERED = 0.95
-_SURE = float(norm.ppf(_COVERED))
 # Fewer anomalies than this cannot be told from a heavy tail: Student's distribution with two
 # degrees of freedom, whose variance is infinite, exceeds its own bound by 1.2%.
 _LEAST = 0.015
@@ -79,7 +85,8 @@ def fit_tail(ordered: Array, weights: Array, *, least: float = _LEAST) -> Tail |
     reached = np.minimum(np.cumsum(weights) / total, 1.0)
     above = 1.0 - reached
     # Of an exponential, the mean excess over k observations varies by 1 / sqrt(k) of itself.
-    unsure = 1.0 + _SURE / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
+    sure = float(special.ndtri(_COVERED))
+    unsure = 1.0 + sure / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
     anomalies = 0.0
     for _ in range(30):
         normals = 1.0 - anomalies
@@ -98,5 +105,5 @@ def fit_tail(ordered: Array, weights: Array, *, least: float = _LEAST) -> Tail |
             break
     # Just below a score, the score itself lies above.
     count = np.clip(total * above[outside] + weights[outside], 0.0, total)
-    surely = beta.ppf((1.0 - _COVERED) / 2.0, count, total - count + 1.0)
+    surely = special.betaincinv(count, total - count + 1.0, (1.0 - _COVERED) / 2.0)
     return tail if (surely - expected).max(initial=0.0) >= least else None

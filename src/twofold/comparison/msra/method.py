@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from twofold.augmentation import Policy, draw_views, views_of
 from twofold.comparison.msra.network import MsraNetwork, MsraTrainee
 from twofold.densities import in_blocks
-from twofold.encoders.backbone import Trainable
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.pixels import encode_pixels
+from twofold.encoders.spec import Trainable
 from twofold.losses import (
     domain_nll,
     normality_loss,

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from twofold.comparison.msra.dct import SpectralWeights, spectral_coefficients
-from twofold.encoders.backbone import Suffix, Trainable, as_map, freeze_batch_norm
+from twofold.encoders.backbone import Suffix, as_map, freeze_batch_norm
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.spec import Trainable
 from twofold.layers import Dropout, linear
 from twofold.paper.options import Geometry
 

@@ -13,9 +13,9 @@ from twofold.augmentation import PatchSides, Policy, pseudo_anomalies, views_of
 from twofold.comparison.negatives import ContrastedMethod, NegativesConfig
 from twofold.comparison.tsa.training import Labelled, TsaNetwork, TsaObjective
 from twofold.densities import in_blocks
-from twofold.encoders.backbone import Trainable
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.pixels import encode_pixels
+from twofold.encoders.spec import Trainable
 from twofold.methods.arrays import load_arrays, module_arrays
 from twofold.methods.base import Diagnostics, FitData, Found, Progress
 from twofold.paper.options import entrance

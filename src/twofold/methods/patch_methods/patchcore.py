@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import softmax
 
+from twofold.deferred import deferred
 from twofold.eyes import only_looked_at
 from twofold.eyes.coreset import patch_coreset
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 __all__ = ["PatchBank", "Patchcore", "PatchcoreConfig"]
 
@@ -89,7 +94,7 @@ class PatchBank:
         # The row itself is the first of its own neighbours.
         beside = np.argsort(between, kind="stable")[:b]
         away = _lengths(patches[oddest] - self.rows[beside])
-        return farthest * (1.0 - float(softmax(away)[0]))
+        return farthest * (1.0 - float(special.softmax(away)[0]))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The rows; the rest is an option."""
