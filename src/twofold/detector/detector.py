@@ -6,7 +6,7 @@ import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from twofold.defaults import (
     DEFAULT_METHOD,
     DEFAULT_RANDOM_STATE,
 )
+from twofold.deferred import deferred
 from twofold.detector.arguments import check_parameters, method_options, require_flag
 from twofold.detector.estimator import Estimator
-from twofold.detector.file import DetectorFile, read_detector, write_detector
-from twofold.detector.fitting import fit_method
-from twofold.detector.inputs import FitImages, as_given, check_given, find_fit_images
 from twofold.detector.learning import FittedOn, Learning
 from twofold.detector.looking import Sight
 from twofold.detector.reading import DetectorProgress, read_fit
@@ -34,6 +32,14 @@ from twofold.images import ImageInput, MaskInput
 from twofold.method_table import METHODS
 from twofold.methods import FitData, Method, parse_config
 from twofold.thresholds import Rule
+
+if TYPE_CHECKING:
+    from twofold.detector import file, fitting, inputs
+    from twofold.detector.inputs import FitImages
+else:
+    file = deferred("twofold.detector.file")
+    fitting = deferred("twofold.detector.fitting")
+    inputs = deferred("twofold.detector.inputs")
 
 __all__ = ["Detector", "DetectorProgress"]
 
@@ -142,7 +148,7 @@ class Detector(Showing, Learning, Estimator):
         check_parameters(self.get_params())
         method_class = METHODS.load(self.method)
         config = parse_config(method_class, method_options(self.options, self.locality))
-        check_given(
+        inputs.check_given(
             method_class,
             config,
             target=target is not None,
@@ -150,7 +156,7 @@ class Detector(Showing, Learning, Estimator):
             target_labels=target_labels is not None,
             source_anomalies=source_anomalies is not None,
         )
-        given = find_fit_images(
+        given = inputs.find_fit_images(
             source,
             target,
             shots=target_shots,
@@ -168,7 +174,7 @@ class Detector(Showing, Learning, Estimator):
         self.fitted_on_ = FittedOn.of(source, target)
         # One for each image as given, the unusable ones included.
         seen = known if pool is None else pool
-        self._keep_seen(as_given(self.decision_scores_, seen, np.nan))
+        self._keep_seen(inputs.as_given(self.decision_scores_, seen, np.nan))
         return self
 
     def fit_encoded(
@@ -220,7 +226,7 @@ class Detector(Showing, Learning, Estimator):
         given: FitImages | None = None,
     ) -> None:
         seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
-        fitted = fit_method(
+        fitted = fitting.fit_method(
             method,
             data,
             pool,
@@ -266,7 +272,7 @@ class Detector(Showing, Learning, Estimator):
         self._require_fitted()
         require_flag(embed_weights, "embed_weights")
         require_flag(references, "references")
-        content = DetectorFile(
+        content = file.DetectorFile(
             method=self.method_,
             threshold=self.threshold_,
             evidence=self.evidence_,
@@ -278,7 +284,7 @@ class Detector(Showing, Learning, Estimator):
             correction=self.correction_,
             fitted_on=self.fitted_on_,
         )
-        write_detector(path, content, embed_weights=embed_weights)
+        file.write_detector(path, content, embed_weights=embed_weights)
 
     @classmethod
     def load(cls, path: str | Path, *, weights: str | Path | None = None) -> Detector:
@@ -293,7 +299,7 @@ class Detector(Showing, Learning, Estimator):
             WeightsError: the encoder's weights are missing or are not those of the fit.
         """
         check_parameters({"weights": weights})
-        content = read_detector(path, weights)
+        content = file.read_detector(path, weights)
         method = content.method
         detector = cls(
             method=method.id,

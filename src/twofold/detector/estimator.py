@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import html
 import inspect
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import ConfigError, shown
-from twofold.evidence import Evidence
 from twofold.images import ImageInput
 from twofold.thresholds import Threshold
+
+if TYPE_CHECKING:
+    from twofold.evidence import Evidence
 
 __all__ = ["Estimator"]
 

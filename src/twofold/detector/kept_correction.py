@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle import Bundle
+from twofold.deferred import deferred
 from twofold.errors import BundleError
-from twofold.marks import Correction
+
+if TYPE_CHECKING:
+    from twofold import marks
+    from twofold.marks import Correction
+else:
+    marks = deferred("twofold.marks")
 
 __all__ = ["correction_arrays", "read_correction"]
 
@@ -52,4 +58,4 @@ def read_correction(bundle: Bundle, dim: int, n_views: int) -> Correction | None
     if not sound or numbers["spread"] <= 0:
         raise BundleError(f"{bundle.path} holds a correction by marks that does not fit it")
     given: dict[str, Any] = {name: found[_PREFIX + name] for name in _VECTORS} | numbers
-    return Correction(**given)
+    return marks.Correction(**given)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.inputs import find_fit_images
+from twofold.deferred import deferred
 from twofold.detector.reading import read_fit
-from twofold.detector.refitting import Changes, Refitted, changes_of, refit_encoded
 from twofold.detector.scoring import Scoring, with_threshold
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import UsageError
 from twofold.images import ImageInput, ImageSet, MaskInput, find_images
-from twofold.marks import checked_marks, checked_strata
 from twofold.thresholds import Rule
+
+if TYPE_CHECKING:
+    from twofold import marks as marks_of
+    from twofold.detector import inputs, refitting
+    from twofold.detector.refitting import Changes, Refitted
+else:
+    marks_of = deferred("twofold.marks")
+    inputs = deferred("twofold.detector.inputs")
+    refitting = deferred("twofold.detector.refitting")
 
 __all__ = ["FittedOn", "Learning"]
 
@@ -99,17 +106,17 @@ class Learning(Scoring):
         self._require_fitted()
         reviewed = find_images(images)
         values = _checked(marks, reviewed)
-        drawn = None if strata is None else checked_strata(strata, len(reviewed))
+        drawn = None if strata is None else marks_of.checked_strata(strata, len(reviewed))
         known, pool = self._fit_sets(source, target, reviewed)
         method = type(self.method_)(self.method_.encoder, self.method_.config)
-        given = find_fit_images(known, pool, bit_depth=self.bit_depth_, mask=self.mask)
+        given = inputs.find_fit_images(known, pool, bit_depth=self.bit_depth_, mask=self.mask)
         _, encoded, data = read_fit(self._reader(method, "pooled"), given, method, None)
         assert encoded is not None
         n_others = len(pool) - len(reviewed)
         whole = np.append(np.full(n_others, np.nan), values)
         rows, marked = _distinct(encoded, whole[encoded.kept])
         distinct = encoded.subset(rows)
-        refitted = refit_encoded(
+        refitted = refitting.refit_encoded(
             method,
             data,
             distinct,
@@ -180,7 +187,7 @@ class Learning(Scoring):
         other.random_state_, other.fitted_on_ = self.random_state_, self.fitted_on_
         other.references_ = fitted.references
         other._keep_seen(refitted.scores[seen])
-        other.changes_ = changes_of(
+        other.changes_ = refitting.changes_of(
             (self.score_encoded(pool.subset(seen)).scores, self.threshold_.value),
             (refitted.scores[seen], refitted.threshold.value),
             marks[seen],
@@ -191,7 +198,7 @@ class Learning(Scoring):
 
 
 def _checked(marks: NDArray[np.floating], images: ImageSet) -> Array:
-    values = checked_marks(marks, len(images))
+    values = marks_of.checked_marks(marks, len(images))
     if np.isnan(values).all():
         raise UsageError("no image is marked: there is nothing to learn from")
     return values

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.deferred import deferred
 from twofold.detector.looking import Looking
 from twofold.detector.maps import ImageMap, map_images, require_maps
-from twofold.detector.regions import ImageRegions, check_region_rate, image_regions
 from twofold.errors import ImageSourceError
 from twofold.images import ImageInput, ImageSet
+
+if TYPE_CHECKING:
+    from twofold.detector import regions as boxes
+    from twofold.detector.regions import ImageRegions
+else:
+    boxes = deferred("twofold.detector.regions")
 
 __all__ = ["Locating"]
 
@@ -72,9 +79,11 @@ class Locating(Looking):
         """
         self._require_fitted()
         require_maps(self.method_)
-        rate = check_region_rate(self.false_alarm_rate if region_rate is None else region_rate)
+        rate = boxes.check_region_rate(
+            self.false_alarm_rate if region_rate is None else region_rate
+        )
         scale = self.method_.region_scale()
-        return (image_regions(item, scale, rate) for item in self._maps(self._find(images)))
+        return (boxes.image_regions(item, scale, rate) for item in self._maps(self._find(images)))
 
     def _maps(self, found: ImageSet) -> Iterator[ImageMap]:
         for rows, encoded in self._reader(self.method_).chunks(found):

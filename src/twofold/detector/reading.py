@@ -6,17 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.detector.inputs import FitImages, grouped, hand_over, require_usable
+from twofold.deferred import deferred
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
 from twofold.encoders.outputs import EngineKind
 from twofold.images import ImageSet
 from twofold.methods import FitData, Method
+
+if TYPE_CHECKING:
+    from twofold.detector import inputs
+    from twofold.detector.inputs import FitImages
+else:
+    inputs = deferred("twofold.detector.inputs")
 
 __all__ = ["DetectorProgress", "Reader", "read_fit"]
 
@@ -56,7 +63,9 @@ class Reader:
             NotEnoughImagesError: none of them can be used.
         """
         report = self.reporter(f"encode {what}")
-        return require_usable(self.frozen.encode(images, strict=self.strict, progress=report), what)
+        return inputs.require_usable(
+            self.frozen.encode(images, strict=self.strict, progress=report), what
+        )
 
     def read_shots(self, images: ImageSet, method: Method) -> EncodedImages:
         """Target images known to be normal, with the outputs the method wants of them."""
@@ -66,7 +75,7 @@ class Reader:
             cache=default_cache(),
             engine=self.engine,
         )
-        return require_usable(frozen.encode(images, strict=self.strict), "shot")
+        return inputs.require_usable(frozen.encode(images, strict=self.strict), "shot")
 
     def select(
         self, images: ImageSet, method: Method, weights: str | Path | None
@@ -102,16 +111,16 @@ def read_fit(
         method: not fitted yet.
         selection_weights: of its second encoder.
     """
-    source = grouped(reader.read(given.source, "source"))
+    source = inputs.grouped(reader.read(given.source, "source"))
     pool = shots = anomalies = selection = None
     if given.target is not None:
-        pool = grouped(reader.read(given.target, "target"), given.groups)
+        pool = inputs.grouped(reader.read(given.target, "target"), given.groups)
         selection = reader.select(given.target, method, selection_weights)
     if given.shots is not None:
         shots = reader.read_shots(given.shots, method)
     if given.anomalies is not None:
         anomalies = reader.read(given.anomalies, "source anomaly")
-    data = hand_over(
+    data = inputs.hand_over(
         method,
         source,
         pool=pool,

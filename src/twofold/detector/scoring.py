@@ -5,27 +5,32 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import power_normalise
+from twofold.deferred import deferred
 from twofold.detector.arguments import require_function
 from twofold.detector.locating import Locating
 from twofold.detector.looking import Sight
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.reading import DetectorProgress
-from twofold.detector.references import References
 from twofold.detector.scores import Scores
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.outputs import EngineKind
 from twofold.errors import ConfigError
-from twofold.evidence import Evidence
 from twofold.images import ImageInput, ImageSet, Problem
-from twofold.marks import Correction
 from twofold.methods import Method
 from twofold.thresholds import Calibration, Threshold, check_rate, fit_threshold
+
+if TYPE_CHECKING:
+    from twofold import densities
+    from twofold.detector.references import References
+    from twofold.evidence import Evidence
+    from twofold.marks import Correction
+else:
+    densities = deferred("twofold.densities")
 
 __all__ = ["Portion", "Scoring", "with_threshold"]
 
@@ -214,7 +219,7 @@ class Scoring(Locating):
         if self.correction_ is None or not len(images):
             return self.method_.score(images)
         own, views = self.method_.score_with_views(images)
-        vectors = power_normalise(images.also_as(("pooled",))["pooled"])
+        vectors = densities.power_normalise(images.also_as(("pooled",))["pooled"])
         return self.correction_.scores(own, vectors, views)
 
     def set_false_alarm_rate(self, false_alarm_rate: float) -> Self:

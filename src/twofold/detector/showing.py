@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from twofold.deferred import deferred
 from twofold.detector.maps import ImageMap, reduced
-from twofold.detector.regions import Region, check_region_rate, image_regions
 from twofold.detector.scores import Scores
 from twofold.detector.scoring import Scoring
 from twofold.errors import ConfigError, ImageSourceError, UsageError
-from twofold.figures import new_axes, plot_image, require_matplotlib
 from twofold.images import ImageInput, ImageSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from twofold import figures
+    from twofold.detector import regions
+    from twofold.detector.regions import Region
     from twofold.report import Labels, ReportFile
+else:
+    figures = deferred("twofold.figures")
+    regions = deferred("twofold.detector.regions")
 
 __all__ = ["Showing"]
 
@@ -52,7 +57,7 @@ class Showing(Scoring):
             ImageSourceError: it is unusable.
             MissingExtraError: matplotlib is not installed.
         """
-        require_matplotlib()
+        figures.require_matplotlib()
         self._require_fitted()
         found = self._find(image)
         if len(found) != 1:
@@ -80,7 +85,7 @@ class Showing(Scoring):
         for name, value in (("n", n), ("columns", columns)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ConfigError(f"{name} must be a positive whole number, not {value!r}")
-        require_matplotlib()
+        figures.require_matplotlib()
         self._require_fitted()
         found = self._find(images)
         scores = self.score(found)
@@ -89,7 +94,7 @@ class Showing(Scoring):
             raise ImageSourceError("none of the images can be used")
         scores, pictures = self._pictures(found.subset(order), _SMALL)
         rows = -(-len(pictures) // columns)
-        figure, panels = new_axes(rows, columns, (_INCHES * columns, 1.25 * _INCHES * rows))
+        figure, panels = figures.new_axes(rows, columns, (_INCHES * columns, 1.25 * _INCHES * rows))
         for picture, panel in zip(pictures, panels, strict=False):
             picture.draw(scores, panel)
         for panel in panels[len(pictures) :]:
@@ -121,11 +126,11 @@ class Showing(Scoring):
             return scores, pictures
         low, high = self.method_.map_range()
         scale = self.method_.region_scale()
-        rate = check_region_rate(self.false_alarm_rate)
+        rate = regions.check_region_rate(self.false_alarm_rate)
 
         def add(item: ImageMap) -> None:
             if item.image is not None:
-                boxes = image_regions(item, scale, rate).regions
+                boxes = regions.image_regions(item, scale, rate).regions
                 picture = item.picture(low, high, side)
                 pictures.append(_Picture(item.row, picture, item.image.size, boxes))
 
@@ -144,7 +149,7 @@ class _Picture:
     def draw(self, scores: Scores, ax: Axes | None) -> Axes:
         """With its name and what was decided."""
         flagged = bool(scores.anomalous[self.row] == 1)
-        return plot_image(
+        return figures.plot_image(
             self.small,
             size=self.size,
             title=(

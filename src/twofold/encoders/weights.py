@@ -13,9 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import huggingface_hub
-import huggingface_hub.constants
-import huggingface_hub.errors
 import safetensors
 
 from twofold.deferred import deferred
@@ -25,10 +22,16 @@ from twofold.errors import MissingExtraError, WeightsError
 from twofold.files import file_sha256
 
 if TYPE_CHECKING:
+    import huggingface_hub
     import safetensors.torch as safetensors_torch
     import torch
+    from huggingface_hub import constants as hub_constants
+    from huggingface_hub import errors as hub_errors
     from torch import Tensor
 else:
+    huggingface_hub = deferred("huggingface_hub")
+    hub_constants = deferred("huggingface_hub.constants")
+    hub_errors = deferred("huggingface_hub.errors")
     safetensors_torch = deferred("safetensors.torch")
     torch = deferred("torch")
 
@@ -187,7 +190,7 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
     if hub_reachable():
         try:
             return Path(huggingface_hub.hf_hub_download(weights.repository, weights.file))
-        except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError):
+        except (OSError, ValueError, hub_errors.HfHubHTTPError):
             pass  # Whatever the reason, the way out is the same and is said below.
     raise WeightsError(
         f"the weights of {spec.id} are not on this machine and the model hub cannot be reached: "
@@ -199,11 +202,11 @@ def _hub_file(spec: EncoderSpec, weights: HubWeights) -> Path:
 
 def hub_reachable() -> bool:
     """Whether a download is worth trying; False within seconds where there is no network."""
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
+    if hub_constants.HF_HUB_OFFLINE:
         return False
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
         return True  # Only the proxy can tell.
-    host = huggingface_hub.constants.ENDPOINT.partition("://")[2].partition("/")[0]
+    host = hub_constants.ENDPOINT.partition("://")[2].partition("/")[0]
     name, _, port = host.partition(":")
     try:
         socket.create_connection((name, int(port or 443)), timeout=_PROBE_SECONDS).close()

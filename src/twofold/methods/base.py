@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
-from twofold.eyes import RegionScale
 from twofold.methods.config import MethodConfig, Need
 from twofold.methods.data import FitData
 from twofold.methods.fit import Diagnostics, Fit, Found, OutOfSample
 from twofold.methods.rows import FOLDS, HALVES, check_labels, first_by_name, folds
+
+if TYPE_CHECKING:
+    from twofold.eyes import RegionScale
 
 __all__ = [
     "FOLDS",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.selection import Partition
 from twofold.thresholds import Origin, ScoreScale
+
+if TYPE_CHECKING:
+    from twofold.selection import Partition
 
 __all__ = ["Diagnostics", "Fit", "Found", "MadeUpFlaws", "OutOfSample"]
 

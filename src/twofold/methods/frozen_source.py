@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from twofold.deferred import deferred
 from twofold.densities import in_blocks, unit_rows
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.text import encode_text, text_tower
 from twofold.errors import ConfigError
 from twofold.methods.base import (
     FOLDS,
@@ -24,6 +24,11 @@ from twofold.methods.base import (
     folds,
 )
 from twofold.methods.density import WholeConfig
+
+if TYPE_CHECKING:
+    from twofold.encoders import text as texts
+else:
+    texts = deferred("twofold.encoders.text")
 
 __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
@@ -78,7 +83,7 @@ class FrozenSource(Method):
         text = self.config.text
         if text is None:
             return
-        text_tower(encoder.spec)
+        texts.text_tower(encoder.spec)
         if CLASS in text:
             raise ConfigError(
                 f"the text {text!r} still holds {CLASS}: write the class's name instead "
@@ -90,7 +95,9 @@ class FrozenSource(Method):
         rows = unit_rows(data.source[self.config.vectors()])
         if self.config.text is not None:
             # float64: the arithmetic of the scores.
-            self.reference_ = encode_text(self.encoder, self.config.text)[None].astype(np.float64)
+            self.reference_ = texts.encode_text(self.encoder, self.config.text)[None].astype(
+                np.float64
+            )
             own = OutOfSample(self._score(data.source), "source", data.source.grouping(), "log")
             return Found(out_of_sample=own)
         self.reference_ = self._model(rows)
