@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
@@ -24,7 +24,15 @@ from twofold.images.opening import (
 )
 from twofold.images.quiet import quiet
 
-__all__ = ["decode", "deep_pixels", "one_line", "orientation", "refusing", "upright"]
+__all__ = [
+    "decode",
+    "deep_pixels",
+    "header_orientation",
+    "one_line",
+    "orientation",
+    "refusing",
+    "upright",
+]
 
 _LONGEST_REASON: Final = 120  # characters of a decoder's message that still read as one line
 _STEPS: Final = {"L;2": 85, "L;4": 17}  # from one grey of a PNG of 2 or 4 bits to the next
@@ -124,8 +132,17 @@ def upright(image: Image.Image) -> Image.Image:
 
 def orientation(image: Image.Image) -> int:
     """How an image is turned, 1 to 8 as EXIF counts; 1, upright, where nothing sound is said."""
+    return _orientation(image.getexif)
+
+
+def header_orientation(image: Image.Image) -> int:
+    """How an image is turned as far as its header tells; its pixels are not decoded."""
+    return _orientation(lambda: Image.Image.getexif(image))
+
+
+def _orientation(read: Callable[[], Image.Exif]) -> int:
     try:
-        found = image.getexif().get(Base.Orientation, 1)
+        found = read().get(Base.Orientation, 1)
     except Exception:  # damaged metadata, while the pixels are sound
         return 1
     return found if found in range(1, 9) else 1

@@ -12,10 +12,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from twofold.errors import ConfigError
 from twofold.images.colour import to_rgb
-from twofold.images.decode import decode, deep_pixels, orientation, refusing
+from twofold.images.decode import (
+    decode,
+    deep_pixels,
+    header_orientation,
+    orientation,
+    refusing,
+)
 from twofold.images.deep import DeepPixels
 from twofold.images.depth import FULL_DEPTH
 from twofold.images.mask import SIDEWAYS, Mask
@@ -23,6 +30,7 @@ from twofold.images.opening import (
     channel_bits,
     has_several_pages,
     is_deep_file,
+    metadata_behind_pixels,
     open_image,
 )
 from twofold.images.reading import display_name, open_file, read_file
@@ -162,10 +170,12 @@ class FileItem:
 
 def file_header(file: Any) -> Header:
     """Read the header of an image file at whose start `file` stands."""
+    start = file.tell()
     with refusing():
         image = open_image(file)
         deep, pages = channel_bits(image) > 8, has_several_pages(image)
         width, height = image.size
-        if orientation(image) in SIDEWAYS:
+        whole = not isinstance(image, PngImageFile) or metadata_behind_pixels(file, start)
+        if (orientation(image) if whole else header_orientation(image)) in SIDEWAYS:
             width, height = height, width
         return Header(width, height, deep, pages)

@@ -24,6 +24,7 @@ __all__ = [
     "has_several_pages",
     "is_deep_file",
     "is_readable",
+    "metadata_behind_pixels",
     "open_image",
     "raw_mode",
     "raw_modes",
@@ -52,6 +53,37 @@ _NATIVE: Final = {
 _START: Final = 12  # bytes that tell the format
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # values of the tag PhotometricInterpretation
 _SIGNED: Final = 2  # value of the tag SampleFormat
+
+
+# Chunks of a PNG that may say how the image is turned, and how many chunks are looked through.
+_METADATA: Final = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+_MOST_CHUNKS: Final = 10_000
+
+
+def metadata_behind_pixels(file: IO[bytes], start: int) -> bool:
+    """Tell whether a PNG may have metadata behind its pixels, from its chunks' heads alone.
+
+    Pillow decodes all pixels to learn that. `start` is where the PNG begins; `file` stands
+    afterwards where it stood.
+    """
+    place = file.tell()
+    try:
+        file.seek(start + len(PNG))
+        pixels = False
+        for _ in range(_MOST_CHUNKS):
+            head = file.read(8)
+            if len(head) < 8:
+                break
+            kind = head[4:]
+            if kind == b"IEND":
+                return False
+            if pixels and kind in _METADATA:
+                break
+            pixels = pixels or kind == b"IDAT"
+            file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+        return True
+    finally:
+        file.seek(place)
 
 
 def check_size(width: int, height: int) -> None:

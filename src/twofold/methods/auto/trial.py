@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.encoders.encode import EncodedImages
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.outputs import batch_of
+from twofold.encoders.sides import split_side
 from twofold.images import ImageSet, Masks
 from twofold.methods.auto.way import Way
 from twofold.methods.base import FitData
@@ -79,7 +82,9 @@ class FlawTrial:
         outputs = tuple(dict.fromkeys((*self.outputs, *outputs)))
         if outputs not in self.seen:
             assert self.pool.originals is not None
-            frozen = self.pool.originals.frozen.with_outputs(outputs, cached=False)
+            frozen = self.pool.originals.frozen
+            # Maps of large images would fill the cache with what only this very fit asks for.
+            frozen = frozen.with_outputs(outputs, cached=not _any_large(outputs, frozen.encoder))
             self.seen.clear()
             self.seen[outputs] = [
                 _without_pixels(frozen.encode(images, strict=True)) for images in self._painted()
@@ -108,6 +113,12 @@ class FlawTrial:
             flaws = [flaw.image for flaw in graded_flaws(image, step, rng, other, looked_at)]
             painted = ImageSet.from_array(np.stack([image, *flaws]))
             yield painted if mask is None else painted.masked(Masks(mask))
+
+
+def _any_large(outputs: tuple[str, ...], encoder: Encoder) -> bool:
+    """Whether an output sees images so large that an engine takes them one by one."""
+    shapes = (split_side(name, encoder)[1].spec.preprocessing.shape for name in outputs)
+    return any(batch_of(shape) == 1 for shape in shapes)
 
 
 def _without_pixels(images: EncodedImages) -> EncodedImages:
