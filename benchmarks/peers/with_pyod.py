@@ -1,0 +1,25 @@
+"""Detectors of PyOD, with their defaults, on the pooled vectors of twofold's encoder."""
+
+from __future__ import annotations
+
+from peers.cells import Images
+from peers.embeddings import Embedder
+from peers.systems import Score
+from pyod.models.copod import COPOD
+from pyod.models.ecod import ECOD
+from pyod.models.iforest import IForest
+from pyod.models.knn import KNN
+
+
+def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:
+    """See :data:`peers.systems.Fit`."""
+    embed = Embedder()
+    detectors = {
+        "ecod": ECOD,
+        "copod": COPOD,
+        "iforest": lambda: IForest(random_state=run),
+        "knn": KNN,
+    }
+    detector = detectors[model]()
+    detector.fit(embed(images.of(fitted_on)))
+    return lambda paths: detector.decision_function(embed(paths))

@@ -1,0 +1,36 @@
+"""Source vectors aligned to the target's by skada, then a one-class SVM on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from peers.cells import Images
+from peers.embeddings import Embedder
+from peers.systems import Score
+from skada import CORALAdapter, SubspaceAlignmentAdapter
+from sklearn.svm import OneClassSVM
+
+
+def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:
+    """See :data:`peers.systems.Fit`. Aligned with the pool; the SVM sees the source alone."""
+    del fitted_on
+    embed = Embedder()
+    source, pool = embed(images.source), embed(images.pool)
+    adapters = {
+        "coral": CORALAdapter,
+        # Its default asks for more components than either set alone has: all that both have.
+        "subspace": lambda: SubspaceAlignmentAdapter(
+            n_components=min(*source.shape, len(pool)), random_state=run
+        ),
+    }
+    adapter = adapters[model]()
+    # Domains have a number each, those of targets below 0.
+    domains = np.repeat([1, -2], [len(source), len(pool)])
+    aligned = adapter.fit_transform(np.concatenate([source, pool]), sample_domain=domains)
+    detector = OneClassSVM().fit(aligned[domains > 0])
+
+    def score(paths: tuple[str, ...]) -> np.ndarray:
+        vectors = embed(paths)
+        domain = np.full(len(vectors), -2)
+        return -detector.score_samples(adapter.transform(vectors, sample_domain=domain))
+
+    return score
