@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from auto_tables import read_lines
 from numpy.typing import NDArray
+
 from peers.cells import CELLS, Cell, Images
 from peers.machine import machine
 from peers.process import run_worker
 from peers.size import installed_megabytes
 from peers.systems import SYSTEMS
 from peers.tables import Row, key, last_of_each, pages
-
 from twofold.metrics import auroc
 
 _megabytes = cache(installed_megabytes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +33,9 @@ class Images:
         """Those to fit on: ``source`` or ``pool``."""
         return {"source": self.source, "pool": self.pool}[fitted_on]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, list[str]]:
         """Plain content, for JSON."""
-        return asdict(self)
+        return {name: list(paths) for name, paths in asdict(self).items()}
 
     @classmethod
     def read(cls, document: dict[str, list[str]]) -> Images:

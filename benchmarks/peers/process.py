@@ -34,9 +34,11 @@ def run_worker(
         module: the program that is run.
 
     Returns:
-        What the worker wrote, with ``wall_seconds``, ``cpu_seconds``, ``peak_mib`` (the largest
-        resident memory of the process, or of one that it started and waited for) and ``error``:
-        None, or the last line of what it said.
+        What the worker wrote, with ``wall_seconds``, ``cpu_seconds`` (of the process and those that
+        it waited for), ``peak_mib`` and ``error``: None, or the last line of what it said. The peak
+        is the resident memory of the largest of these processes. Linux never tells less than the
+        peak of the process that calls this function, some 110 MiB, so nothing large may be
+        imported there.
     """
     with tempfile.TemporaryDirectory() as folder:
         task, result, said = (Path(folder) / name for name in ("task.json", "result.json", "said"))

@@ -42,9 +42,7 @@ def needed(names: Iterable[str]) -> dict[str, Distribution]:
 def installed_bytes(distributions: Iterable[Distribution]) -> int:
     """Bytes of the files that the distributions list, each file counted once."""
     files = {
-        Path(str(file.locate())).resolve()
-        for known in distributions
-        for file in known.files or ()
+        Path(str(file.locate())).resolve() for known in distributions for file in known.files or ()
     }
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from peers.cells import Images
 
 Array = NDArray[np.float64]

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from auto_tables import table
+
 from peers.systems import SYSTEMS
 
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Models of anomalib on EfficientNet-Lite0 with the weights and pixels that twofold's encoder has."""
+"""Models of anomalib on the network and weights of twofold's default encoder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anomalib.engine import Engine
 from anomalib.models import Dfkde, Dfm, Padim, Patchcore
 from anomalib.pre_processing import PreProcessor
 from lightning import seed_everything
-from peers.cells import Images
-from peers.machine import cores
-from peers.systems import Score
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Compose, InterpolationMode, Normalize, Resize
 
+from peers.cells import Images
+from peers.machine import cores
+from peers.systems import Array, Score
 from twofold.encoders.efficientnet_lite import LITE0, timm_name
 from twofold.encoders.weights import find_weights, read_tensors
 
@@ -88,9 +88,9 @@ def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:
     return partial(scored, engine, detector, folder)
 
 
-def scored(engine: Engine, detector: Any, folder: Path, paths: Sequence[str]) -> np.ndarray:
+def scored(engine: Engine, detector: Any, folder: Path, paths: Sequence[str]) -> Array:
     """Scores of image files, float64 (n,)."""
-    found = {}
+    found: dict[str, float] = {}
     for batch in engine.predict(detector, dataloaders=loader(detector, paths, folder / "score")):
         scores = batch.pred_score.reshape(-1).tolist()
         found |= {Path(p).stem: score for p, score in zip(batch.image_path, scores, strict=True)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from peers.cells import Images
-from peers.embeddings import Embedder
-from peers.systems import Score
 from pyod.models.copod import COPOD
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
 from pyod.models.knn import KNN
+
+from peers.cells import Images
+from peers.embeddings import Embedder
+from peers.systems import Score
 
 
 def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from peers.cells import Images
-from peers.embeddings import Embedder
-from peers.systems import Score
 from skada import CORALAdapter, SubspaceAlignmentAdapter
 from sklearn.svm import OneClassSVM
+
+from peers.cells import Images
+from peers.embeddings import Embedder
+from peers.systems import Array, Score
 
 
 def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:
@@ -28,9 +31,9 @@ def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:
     aligned = adapter.fit_transform(np.concatenate([source, pool]), sample_domain=domains)
     detector = OneClassSVM().fit(aligned[domains > 0])
 
-    def score(paths: tuple[str, ...]) -> np.ndarray:
+    def score(paths: Sequence[str]) -> Array:
         vectors = embed(paths)
-        domain = np.full(len(vectors), -2)
-        return -detector.score_samples(adapter.transform(vectors, sample_domain=domain))
+        moved = adapter.transform(vectors, sample_domain=np.full(len(vectors), -2))
+        return -np.asarray(detector.score_samples(moved), dtype=np.float64)
 
     return score

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from peers.cells import Images
-from peers.embeddings import Embedder
-from peers.systems import Score
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
 from sklearn.svm import OneClassSVM
+
+from peers.cells import Images
+from peers.embeddings import Embedder
+from peers.systems import Score
 
 
 def fit(model: str, fitted_on: str, images: Images, run: int) -> Score:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from peers.cells import Images
 from peers.systems import Score
-
 from twofold import Detector
 
 

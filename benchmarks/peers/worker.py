@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from peers.cells import Images
 from peers.systems import SYSTEMS, Fit
 
