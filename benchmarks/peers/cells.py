@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,13 @@ class Cell:
         near: domain of the source.
         far: domain of the target.
         normal: the class that is normal.
+
+    Class attributes:
+        MOST: anomalies of a test; of more, so many are drawn. The share of anomalies in a test has
+            no part in the AUROC, and PACS has 3,114, which would take minutes for each system.
     """
+
+    MOST: ClassVar[int] = 600
 
     dataset: str
     near: str
@@ -83,11 +90,19 @@ class Cell:
         source, target = dataset.domain(self.near), dataset.domain(self.far)
         split = uda_inductive(target.labels(self.normal), random_state=run)
         known = np.flatnonzero(source.labels(self.normal) == 0)
+        kept = _fewer(split.test_labels, self.MOST, run)
         files = [
             tuple(str(Path(domain.paths[row]).resolve()) for row in rows)
-            for domain, rows in ((source, known), (target, split.pool), (target, split.test))
+            for domain, rows in ((source, known), (target, split.pool), (target, split.test[kept]))
         ]
-        return Images(*files), split.test_labels
+        return Images(*files), split.test_labels[kept]
+
+
+def _fewer(labels: NDArray[np.int64], most: int, run: int) -> NDArray[np.intp]:
+    """Rows in order: all normals, and of the anomalies at most so many, drawn."""
+    odd = np.flatnonzero(labels == 1)
+    drawn = np.random.default_rng(run).permutation(odd)[:most]
+    return np.sort(np.concatenate([np.flatnonzero(labels == 0), drawn]))
 
 
 CELLS = (

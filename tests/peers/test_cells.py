@@ -40,6 +40,19 @@ def test_runs_differ_and_repeat() -> None:
     assert first.pool != other.pool
 
 
+def test_anomalies_beyond_a_number_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything, labels = CELLS[0].draw(0)
+    assert (labels == 1).sum() > 100
+    monkeypatch.setattr(Cell, "MOST", 100)
+    fewer, odd = CELLS[0].draw(0)
+    assert (odd == 1).sum() == 100
+    assert (odd == 0).sum() == (labels == 0).sum()
+    said = dict(zip(everything.test, labels.tolist(), strict=True))
+    assert [said[path] for path in fewer.test] == odd.tolist()
+    assert (fewer.source, fewer.pool) == (everything.source, everything.pool)
+    assert CELLS[0].draw(0)[0] == fewer
+
+
 def test_a_document_holds_paths_and_nothing_else() -> None:
     images = Images(("a",), ("b", "c"), ("d",))
     document = json.loads(json.dumps(images.document()))
