@@ -54,7 +54,7 @@ def _systems() -> tuple[System, ...]:
     # Hours on two cores: see README.md.
     found.append(System("peers.with_anomalib", "patchcore_10", "pool", anomalib, usual=False))
     for library, distribution, models in (
-        ("pyod", "pyod", ("ecod", "copod", "iforest", "knn")),
+        ("pyod", "pyod", ("ecod", "copod", "knn")),
         ("sklearn", "scikit-learn", ("elliptic_envelope", "one_class_svm", "isolation_forest")),
     ):
         found += [
