@@ -1,20 +1,24 @@
 """twofold beside other libraries: AUROC, seconds, memory and installed size, cell by cell.
 
 Usage (in `benchmarks/`, with the environment of peers/README.md):
-    python -m peers FILE [--runs 5] [--cells NAME ...] [--systems NAME ...] [--limit 3600]
+    python -m peers FILE [--runs 5] [--cells NAME ...] [--systems NAME ...] [--limit 7200]
                          [--again] [--few N]
     python -m peers FILE --table
 
 Rows as JSON lines in FILE; a second start goes on with what is missing there. A run is a draw of
 pool and test and the seed of each system. Runs are the outermost loop, so that an interrupted
-measurement has all systems. A system that fails is a row with its error; `--again` repeats those.
-`--few` cuts each list of images to N, to see that everything works.
+measurement has all systems; slow ones (PatchCore) come last, in one run. A system that fails is a
+row with its error; `--again` repeats those. `--few` cuts each list of images to N, to see that
+everything works.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import signal
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -62,9 +66,10 @@ def missing(options: argparse.Namespace) -> Iterator[tuple[int, Cell, str]]:
     """Run, cell and system of what FILE does not have yet."""
     rows = last_of_each(read_lines(options.file)) if options.file.exists() else []
     there = {key(row) for row in rows if row["error"] is None or not options.again}
-    for run in range(options.runs):
-        for cell in options.cells:
-            for system in options.systems:
+    for slow in (False, True):
+        chosen = [name for name in options.systems if SYSTEMS[name].slow == slow]
+        for run in range(1 if slow else options.runs):
+            for cell, system in itertools.product(options.cells, chosen):
                 if (system, cell.name, run) not in there:
                     yield run, cell, system
 
@@ -94,11 +99,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cells", nargs="+", type=Cell.named, default=CELLS)
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=usual, metavar="NAME")
-    parser.add_argument("--limit", type=float, default=3600, help="seconds of one process")
+    parser.add_argument("--limit", type=float, default=7200, help="seconds of one process")
     parser.add_argument("--again", action="store_true", help="repeat what failed")
     parser.add_argument("--few", type=int, default=0)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
+    # As an interrupt from the keyboard: the worker is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if options.table:
         print(pages(read_lines(options.file)))
     else:

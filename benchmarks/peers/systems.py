@@ -29,6 +29,7 @@ class System:
         fitted_on: ``source``, ``pool`` or ``both``.
         distributions: what a user installs for it.
         usual: whether it is measured where no system is named.
+        slow: it takes so long that it is measured in one run alone, after the others.
     """
 
     module: str
@@ -36,6 +37,7 @@ class System:
     fitted_on: str
     distributions: tuple[str, ...]
     usual: bool = True
+    slow: bool = False
 
     @property
     def id(self) -> str:
@@ -46,13 +48,14 @@ class System:
 def _systems() -> tuple[System, ...]:
     anomalib = ("anomalib", _WEIGHTS)
     found = [System("peers.with_twofold", "auto", "both", ("twofold",))]
-    for model, usual in (("padim", True), ("patchcore", True), ("dfkde", True), ("dfm", False)):
+    for model in ("padim", "patchcore", "dfkde", "dfm"):
+        usual, slow = model != "dfm", model == "patchcore"
         found += [
-            System("peers.with_anomalib", model, images, anomalib, usual)
+            System("peers.with_anomalib", model, images, anomalib, usual, slow)
             for images in ("pool", "source")
         ]
-    # Hours on two cores: see README.md.
-    found.append(System("peers.with_anomalib", "patchcore_10", "pool", anomalib, usual=False))
+    # Many hours: see README.md.
+    found.append(System("peers.with_anomalib", "patchcore_10", "pool", anomalib, False, True))
     for library, distribution, models in (
         ("pyod", "pyod", ("ecod", "copod", "knn")),
         ("sklearn", "scikit-learn", ("elliptic_envelope", "one_class_svm", "isolation_forest")),

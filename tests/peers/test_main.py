@@ -38,6 +38,14 @@ def test_a_second_start_goes_on(tmp_path: Path) -> None:
     assert left == everything[1:-1]
 
 
+def test_slow_systems_come_last_and_once(tmp_path: Path) -> None:
+    slow = "anomalib/patchcore@pool"
+    chosen = options(tmp_path / "none", systems=(slow, *SYSTEMS))
+    found = list(program.missing(chosen))
+    assert [system for _, _, system in found] == [*SYSTEMS * 4, slow, slow]
+    assert [run for run, _, system in found if system == slow] == [0, 0]
+
+
 def test_failures_are_repeated_where_that_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     cell = CELLS[0].name
