@@ -7,9 +7,9 @@ Usage (in `benchmarks/`, with the environment of peers/README.md):
 
 Rows as JSON lines in FILE; a second start goes on with what is missing there. A run is a draw of
 pool and test and the seed of each system. Runs are the outermost loop, so that an interrupted
-measurement has all systems; slow ones (PatchCore) come last, in one run. A system that fails is a
-row with its error; `--again` repeats those. `--few` cuts each list of images to N, to see that
-everything works.
+measurement has all systems; slow ones (PatchCore, EllipticEnvelope) come last, in one run. A system
+that fails is a row with its error; `--again` repeats those. `--few` cuts each list of images to N,
+to see that everything works.
 """
 
 from __future__ import annotations

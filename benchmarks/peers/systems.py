@@ -61,7 +61,13 @@ def _systems() -> tuple[System, ...]:
         ("sklearn", "scikit-learn", ("elliptic_envelope", "one_class_svm", "isolation_forest")),
     ):
         found += [
-            System(f"peers.with_{library}", model, "pool", ("twofold", distribution))
+            System(
+                f"peers.with_{library}",
+                model,
+                "pool",
+                ("twofold", distribution),
+                slow=model == "elliptic_envelope",
+            )
             for model in models
         ]
     found += [
