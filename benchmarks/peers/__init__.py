@@ -1,0 +1,1 @@
+"""twofold beside other libraries: same images, same weights, same machine. See README.md."""
