@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,8 +38,9 @@ Array = NDArray[np.float64]
 # reach three places in each direction; more would drown it among normal places, and the maximum
 # alone would hang on one patch of noise.
 TOP_PLACES = 3
-# Images per matrix product: a fixed shape, so that an image's bits do not depend on its neighbours.
-_BLOCK = 64
+# Images per matrix product, filled up with zeros: one of two shapes, so that an image's bits do not
+# depend on its neighbours. The smaller one is for the last few images, or the only one.
+_BLOCK, _FEW = 64, 8
 # PaDiM's epsilon, in units of the mean variance: what varies less at no place varies by rounding.
 _LEAST_RIDGE = 0.01
 # One image alone varies nowhere.
@@ -70,18 +72,24 @@ class PatchGaussians:
             patches: (n, c, g, g) with g * g = p, or any g if all places share one.
             looked_at: bool (n, g * g), patches that count; the others are at 0.
         """
-        n = len(patches)
+        n, start = len(patches), 0
         # No images have no grid either.
         found = np.empty((n, math.prod(patches.shape[2:])))
-        # In float64, where BLAS gives a row the same bits wherever it stands in a block.
-        mean, whitening = self.mean.astype(np.float64), self.whitening.astype(np.float64)
-        for start in range(0, n, _BLOCK):
-            chunk = patches[start : start + _BLOCK]
-            block = np.zeros((_BLOCK, *patches.shape[1:]), dtype=np.float32)
+        mean, whitening = self._exact
+        while start < n:
+            size = _block(n - start, whitening.shape[-1])
+            chunk = patches[start : start + size]
+            block = np.zeros((size, *patches.shape[1:]), dtype=np.float32)
             block[: len(chunk)] = chunk
             distances = _whitened_squares(as_places(block).astype(np.float64), mean, whitening)
-            found[start : start + _BLOCK] = distances.T[: len(chunk)]
+            found[start : start + size] = distances.T[: len(chunk)]
+            start += size
         return only_looked_at(found, looked_at)
+
+    @cached_property
+    def _exact(self) -> tuple[Array, Array]:
+        """Means and whitening in float64, where BLAS gives a row the same bits anywhere."""
+        return self.mean.astype(np.float64), self.whitening.astype(np.float64)
 
     def at(self, places: Mask) -> PatchGaussians:
         """The same on a larger grid, at whose other places nothing is odd: distances are 0 there.
@@ -126,6 +134,21 @@ class PatchGaussians:
             whitening.astype(np.float32, copy=False),
             logdet.astype(np.float64, copy=False),
         )
+
+
+def _block(n: int, channels: int) -> int:
+    """Images of the next matrix product, of n that are left."""
+    return _FEW if n <= _FEW and _same_in_few(channels) else _BLOCK
+
+
+@cache
+def _same_in_few(channels: int) -> bool:
+    """Whether BLAS gives a row the same bits in small blocks as in large ones, tried with noise."""
+    rng = np.random.default_rng(0)
+    rows, factors = rng.standard_normal((_BLOCK, channels)), rng.standard_normal((channels,) * 2)
+    whole = rows @ factors.T
+    parts = [rows[start : start + _FEW] @ factors.T for start in range(0, _BLOCK, _FEW)]
+    return np.array_equal(whole, np.concatenate(parts))
 
 
 def _whitened_squares(
