@@ -46,9 +46,15 @@ print(json.dumps(seconds))
 """
 
 
+def surroundings(cache: Path) -> dict[str, str]:
+    """The environment of a measurement: compiled modules are kept, as they are of a package."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"TWOFOLD_CACHE": str(cache)}
+
+
 def measured(command: Sequence[str], cache: Path) -> dict[str, float]:
     """One process: ``seconds``, ``cpu_seconds`` and ``peak_mib``."""
-    environment = os.environ | {"TWOFOLD_CACHE": str(cache)}
+    environment = surroundings(cache)
     start = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
@@ -67,7 +73,7 @@ def measured(command: Sequence[str], cache: Path) -> dict[str, float]:
 
 def one_by_one(model: str, images: Sequence[str], cache: Path) -> dict[str, list[float]]:
     """Seconds of a resident detector for each of some images, as files and as arrays."""
-    environment = os.environ | {"TWOFOLD_CACHE": str(cache)}
+    environment = surroundings(cache)
     command = [sys.executable, "-c", _ONE_BY_ONE, model, *images]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found: dict[str, list[float]] = json.loads(said.stdout)

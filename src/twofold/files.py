@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
+from twofold.deferred import deferred
 from twofold.errors import UsageError
+
+if TYPE_CHECKING:
+    import filelock
+else:
+    filelock = deferred("filelock")
 
 __all__ = [
     "file_sha256",
@@ -95,7 +100,7 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     """
     temporary = temporary_name(target)
     mark = Path(f"{temporary}{_MARK}")
-    lock = FileLock(mark)
+    lock = filelock.FileLock(mark)
     with suppress(OSError, NotImplementedError):  # no locks here: it counts as unmarked
         lock.acquire(timeout=0)
     try:
@@ -134,10 +139,10 @@ def _remove_if_dead(temporary: Path, remove: Callable[[Path], None]) -> None:
         if time.time() - temporary.lstat().st_mtime > _STALE_SECONDS:
             remove(temporary)
         return
-    lock = FileLock(mark)
+    lock = filelock.FileLock(mark)
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except filelock.Timeout:
         return  # its writer lives
     try:
         remove(temporary)
@@ -147,7 +152,7 @@ def _remove_if_dead(temporary: Path, remove: Callable[[Path], None]) -> None:
     _drop(mark, lock)
 
 
-def _drop(mark: Path, lock: FileLock) -> None:
+def _drop(mark: Path, lock: filelock.BaseFileLock) -> None:
     """Remove a mark: at once where an open file can be removed, else once it is closed."""
     with suppress(OSError):
         mark.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from twofold.thresholds import (
     fit_tail,
     fit_threshold,
     p_values,
+    tails,
 )
 
 SHAPES = {"normal": norm, "exponential": expon, "gumbel": gumbel_r, "logistic": logistic}
@@ -147,3 +148,7 @@ def test_a_tail_is_a_share() -> None:
         tail.exceeding(np.array([0.0, 1.0, 3.0])), [1.0, 0.2, 0.2 * math.exp(-1)]
     )
     assert tail.quantile(0.2 * math.exp(-1)) == pytest.approx(3.0)
+
+
+def test_the_normal_quantile_is_that_of_the_share() -> None:
+    assert norm.ppf(tails._COVERED) == tails._SURE

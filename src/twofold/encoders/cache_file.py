@@ -7,9 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from filelock import FileLock, Timeout
+from twofold.deferred import deferred
+
+if TYPE_CHECKING:
+    import filelock
+else:
+    filelock = deferred("filelock")
 
 __all__ = ["CacheFile", "is_passing"]
 
@@ -78,7 +83,13 @@ class CacheFile:
                     raise
                 # Most likely another process is replacing it at this moment.
                 return self._replace_and_run(work)
-        except (_DamagedError, Timeout, OSError, NotImplementedError, sqlite3.Error) as error:
+        except (
+            _DamagedError,
+            filelock.Timeout,
+            OSError,
+            NotImplementedError,
+            sqlite3.Error,
+        ) as error:
             if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
                 raise  # a mistake of ours
             print(f"embedding cache skipped: {error}", file=sys.stderr)  # noqa: T201
@@ -101,7 +112,7 @@ class CacheFile:
 
     def _replace_and_run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Replace the file and run ``work``, while no other process replaces it."""
-        with FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+        with filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
             # Whoever held the lock before may have replaced the file: then this one is sound.
             with suppress(_DamagedError):
                 return self._attempt(work)

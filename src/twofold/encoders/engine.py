@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,10 +16,9 @@ from twofold.encoders.outputs import (
     EngineKind,
     ResolvedEngine,
     batch_of,
-    engine_specification,
+    conversion_digest,
     output_specification,
     resolve_engine,
-    specification_digest,
 )
 from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner, n_streams
 from twofold.encoders.sides import split_side
@@ -117,11 +115,9 @@ class _OpenVinoEngine:
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
         self.outputs = outputs
         self._shape = (*encoder.spec.preprocessing.shape, 3)
-        key = specification_digest(
+        key = conversion_digest(
             [output_specification(encoder, output) for output in outputs],
-            engine_specification("openvino", encoder.spec.preprocessing.shape),
-            # Tracing is PyTorch's.
-            version("torch"),
+            encoder.spec.preprocessing.shape,
         )
         self._model = load_or_convert(key, lambda: to_openvino(encoder, outputs))
         self._one = self._runner(self._model, 1)

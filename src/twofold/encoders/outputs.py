@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pydantic import JsonValue
 
+from twofold.deferred import deferred
 from twofold.encoders.cuda import has_cuda
 from twofold.encoders.encoder import Encoder
 from twofold.encoders.patches import is_patches, patches_specification
@@ -23,12 +23,18 @@ from twofold.encoders.sides import split_side
 from twofold.encoders.spec import Trainable
 from twofold.errors import ConfigError
 
+if TYPE_CHECKING:
+    from importlib import metadata
+else:
+    metadata = deferred("importlib.metadata")
+
 __all__ = [
     "BATCH",
     "TILE_VALUES",
     "EngineKind",
     "ResolvedEngine",
     "batch_of",
+    "conversion_digest",
     "engine_specification",
     "output_digest",
     "output_names",
@@ -118,7 +124,7 @@ def engine_specification(
         ConfigError: no such engine.
     """
     engine = resolve_engine(kind)
-    release = version(engine)
+    release = metadata.version(engine)
     device = "cuda" if engine == "torch" and has_cuda() else "cpu"
     found: dict[str, JsonValue] = {
         "engine": engine,
@@ -144,6 +150,18 @@ def resolve_engine(kind: EngineKind) -> ResolvedEngine:
     if kind not in get_args(EngineKind):
         raise ConfigError(f"unknown engine {kind!r}: choose auto, openvino or torch")
     return kind
+
+
+def conversion_digest(what: Iterable[Any], shape: tuple[int, int]) -> str:
+    """The digest of everything that decides a converted network.
+
+    Args:
+        what: plain JSON content: what is converted.
+        shape: height and width of its input.
+    """
+    # Tracing is PyTorch's.
+    traced_by = metadata.version("torch")
+    return specification_digest(what, engine_specification("openvino", shape), traced_by)
 
 
 def specification_digest(*parts: Mapping[str, Any] | Iterable[Any]) -> str:

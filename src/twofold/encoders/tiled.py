@@ -12,7 +12,6 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +24,7 @@ from twofold.encoders.outputs import (
     TILE_VALUES,
     ResolvedEngine,
     batch_of,
-    engine_specification,
-    specification_digest,
+    conversion_digest,
 )
 from twofold.encoders.patches import is_patches, patch_strides
 from twofold.encoders.reach import reach
@@ -229,11 +227,7 @@ def _runner(
     stretch = modules.Stretch(module).eval()
     if kind == "torch":
         return TorchRunner(stretch, preprocessing)
-    key = specification_digest(
-        ["part", list(ends), list(shape), encoder.fingerprint],
-        engine_specification("openvino", shape[1:]),
-        version("torch"),
-    )
+    key = conversion_digest(["part", list(ends), list(shape), encoder.fingerprint], shape[1:])
     model = load_or_convert(
         key,
         lambda: convert(

@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 # The part of the normals from which their decline is read: above the median, as scores lean to the
 # right, and below their highest fifth, which a fifth of anomalies beyond them leaves alone.
 _INNER, _OUTER = 0.5, 0.8
-# One-sided 95% for everything that is estimated.
-_COVERED = 0.95
+# One-sided 95% for everything that is estimated, and the normal quantile of it.
+_COVERED, _SURE = 0.95, 1.6448536269514722
 # Fewer anomalies than this cannot be told from a heavy tail: Student's distribution with two
 # degrees of freedom, whose variance is infinite, exceeds its own bound by 1.2%.
 _LEAST = 0.015
@@ -85,8 +85,7 @@ def fit_tail(ordered: Array, weights: Array, *, least: float = _LEAST) -> Tail |
     reached = np.minimum(np.cumsum(weights) / total, 1.0)
     above = 1.0 - reached
     # Of an exponential, the mean excess over k observations varies by 1 / sqrt(k) of itself.
-    sure = float(special.ndtri(_COVERED))
-    unsure = 1.0 + sure / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
+    unsure = 1.0 + _SURE / math.sqrt(max((_OUTER - _INNER) * total, 1.0))
     anomalies = 0.0
     for _ in range(30):
         normals = 1.0 - anomalies
@@ -105,5 +104,7 @@ def fit_tail(ordered: Array, weights: Array, *, least: float = _LEAST) -> Tail |
             break
     # Just below a score, the score itself lies above.
     count = np.clip(total * above[outside] + weights[outside], 0.0, total)
+    if (count / total - expected).max(initial=0.0) < least:
+        return None  # what is surely there is less than what was found
     surely = special.betaincinv(count, total - count + 1.0, (1.0 - _COVERED) / 2.0)
     return tail if (surely - expected).max(initial=0.0) >= least else None
