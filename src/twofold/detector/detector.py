@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.defaults import (
-    DEFAULT_CALIBRATION,
-    DEFAULT_ENCODER,
-    DEFAULT_FALSE_ALARM_RATE,
-    DEFAULT_METHOD,
-    DEFAULT_RANDOM_STATE,
-)
+from twofold import defaults
 from twofold.deferred import deferred
 from twofold.detector.arguments import check_parameters, method_options, require_flag
 from twofold.detector.estimator import Estimator
@@ -87,10 +81,10 @@ class Detector(Showing, Learning, Estimator):
 
     def __init__(
         self,
-        method: str = DEFAULT_METHOD,
-        encoder: str = DEFAULT_ENCODER,
-        false_alarm_rate: float = DEFAULT_FALSE_ALARM_RATE,
-        random_state: int | None = DEFAULT_RANDOM_STATE,
+        method: str = defaults.DEFAULT_METHOD,
+        encoder: str = defaults.DEFAULT_ENCODER,
+        false_alarm_rate: float = defaults.DEFAULT_FALSE_ALARM_RATE,
+        random_state: int | None = defaults.DEFAULT_RANDOM_STATE,
         *,
         locality: str | None = None,
         options: Mapping[str, Any] | None = None,
@@ -98,7 +92,7 @@ class Detector(Showing, Learning, Estimator):
         selection_weights: str | Path | None = None,
         bit_depth: int | None = None,
         mask: MaskInput | None = None,
-        calibration: Rule = DEFAULT_CALIBRATION,
+        calibration: Rule = defaults.DEFAULT_CALIBRATION,
         strict: bool = False,
         engine: EngineKind = "auto",
         progress: DetectorProgress | None = None,

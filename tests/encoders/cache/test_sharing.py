@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -74,11 +75,11 @@ def test_a_file_that_another_process_has_just_replaced_is_kept(
     cache.path.write_bytes(b"rubbish" * 999)
 
     def late(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(cache_file, "FileLock", FileLock)
+        monkeypatch.setattr(filelock, "FileLock", FileLock)
         EmbeddingCache(cache.path.parent).put(SPACE, theirs.items())
         return FileLock(*arguments, **options)
 
-    monkeypatch.setattr(cache_file, "FileLock", late)
+    monkeypatch.setattr(filelock, "FileLock", late)
     cache.put(SPACE, ours.items())
     assert_same(cache.get(SPACE, [*theirs, *ours]), theirs | ours)
 
