@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,21 +114,15 @@ def test_altered_weights_of_a_package_are_refused_though_their_file_is_known(
         load_encoder()
 
 
-def test_threads_that_come_at_once_load_it_once() -> None:
-    calls: list[int] = []
-    network = load_encoder("resnet18", "random").network
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights file"):
+        load_encoder("resnet18", tmp_path)
 
-    def load() -> object:
-        calls.append(1)
-        return network
 
-    lazy = LazyNetwork(load)  # type: ignore[arg-type]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda _: lazy.get(), range(32)))
-    finally:
-        sys.setswitchinterval(before)
-    assert len(calls) == 1
-    assert all(one is network for one in found)
+def test_threads_that_come_at_once_get_a_network(file: Path) -> None:
+    load_encoder("resnet18", file)
+    second = load_encoder("resnet18", file)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: state_digest(second.state()), range(8)))
+    assert set(found) == {second.weights_sha256}
+    assert second.network is second.network

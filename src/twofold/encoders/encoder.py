@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,14 +52,14 @@ class LazyNetwork:
     def __init__(self, load: Callable[[], Network]) -> None:
         self._load = load
         self._found: Network | None = None
-        self._lock = threading.Lock()
 
     def get(self) -> Network:
-        """The network, loaded once; errors are those of ``load``."""
-        with self._lock:
-            if self._found is None:
-                self._found = self._load()
-            return self._found
+        """The network; errors are those of ``load``."""
+        # Without a lock, which a forked child may wait for in vain: threads that come together
+        # load it each, and any of these networks will do.
+        if self._found is None:
+            self._found = self._load()
+        return self._found
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def load_encoder(
     if isinstance(weights, Mapping):
         encoder = _of_arrays(spec, weights)
         if expected_sha256 is None:
-            encoder.network  # noqa: B018 - what does not fit is refused now
+            _ = encoder.network  # what does not fit is refused now
     elif weights == "random":
         encoder = _loaded(spec, _frozen(random_network(spec)), weights)
     else:
@@ -226,8 +225,11 @@ def _of_file(spec: EncoderSpec, weights: str | Path | None) -> Encoder:
         load_located(spec, network, path, expected)
         return _frozen(network)
 
-    sha256 = file_sha256(path) if path.is_file() else ""
-    # Loading says what is wrong with a file that has gone or been altered.
+    try:
+        sha256 = file_sha256(path)
+    except OSError:
+        sha256 = ""
+    # Loading says what is wrong with a file that cannot be read or has been altered.
     digest = known_digest(spec.id, sha256) if expected in (None, sha256) else None
     if digest is None:
         encoder = _loaded(spec, load(), weights)
