@@ -95,7 +95,7 @@ def test_a_whole_table_is_that_of_its_rows(
 def test_the_table_of_refit_is_that_of_its_rows(program: Program) -> None:
     lines = [
         line
-        for name in ("elpv", "pacs_sketch")
+        for name in ("elpv", "pacs_sketch", "pcb")
         for line in (ROWS.parent / "refit" / f"{name}.jsonl").read_text("utf-8").splitlines()
     ]
     shown = program("refit").table_of([json.loads(line) for line in lines])
