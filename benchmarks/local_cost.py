@@ -30,6 +30,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from processes import cpu_seconds, peak_mib
 
 from twofold.benchmark.elpv import load_cells
 from twofold.detector import Detector
@@ -40,8 +41,6 @@ from twofold.method_table import METHODS
 from twofold.methods import parse_config
 
 LOCALITIES = ("global", "local", "both")
-# Of ru_maxrss: kibibytes on Linux, bytes on macOS.
-_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def image_lists(count: int) -> tuple[list[str], list[str], list[str]]:
@@ -71,8 +70,8 @@ def work(task: str, locality: str, model: Path, count: int) -> dict[str, float]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "seconds": seconds,
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_mib": usage.ru_maxrss / _PER_MIB,
+        "cpu_seconds": cpu_seconds(usage),
+        "peak_mib": peak_mib(usage),
     }
 
 

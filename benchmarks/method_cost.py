@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from processes import cpu_seconds, peak_mib, waited
+
 from twofold.benchmark.results import RESULTS_FILE
 from twofold.method_table import METHODS
-
-# Of ru_maxrss: kibibytes on Linux, bytes on macOS.
-_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def measured(method: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -41,8 +39,7 @@ def measured(method: str, options: argparse.Namespace) -> dict[str, Any]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert process.stderr is not None
         said = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = waited(process)
         process.stderr.close()
         if process.returncode:
             raise SystemExit(f"{method}: {said.strip().splitlines()[-1]}")
@@ -53,8 +50,8 @@ def measured(method: str, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "method": method,
         "seconds": row["seconds"],
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / _PER_MIB),
+        "cpu_seconds": round(cpu_seconds(usage), 1),
+        "peak_mib": round(peak_mib(usage)),
         "n_source": row["n_source"],
         "n_test": row["n_test"],
     }

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Of ru_maxrss: kibibytes on Linux, bytes on macOS.
-_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
+from processes import cpu_seconds, peak_mib, waited
+
 _LOAD = "import sys; from twofold import Detector; Detector.load(sys.argv[1])"
 _ONE_BY_ONE = """
 import json, sys, time
@@ -59,15 +57,14 @@ def measured(command: Sequence[str], cache: Path) -> dict[str, float]:
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
-    _, status, usage = os.wait4(process.pid, 0)
+    usage = waited(process)
     seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
     return {
         "seconds": seconds,
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_mib": usage.ru_maxrss / _PER_MIB,
+        "cpu_seconds": cpu_seconds(usage),
+        "peak_mib": peak_mib(usage),
     }
 
 
@@ -81,26 +78,22 @@ def one_by_one(model: str, images: Sequence[str], cache: Path) -> dict[str, list
     return {kind: seconds[1:] for kind, seconds in found.items()}
 
 
-def summary(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, least and most."""
-    return statistics.median(values), min(values), max(values)
+def table_of(rows: dict[str, list[dict[str, float]]], each: dict[str, list[float]]) -> str:
+    """All that was measured, as Markdown: medians, and ranges where there are repeats."""
+    # After all is measured: no process tells a lower peak than the memory of the one it comes from.
+    from auto_tables import table  # noqa: PLC0415
+    from peers.tables import spread  # noqa: PLC0415
 
-
-def lines(rows: dict[str, list[dict[str, float]]], each: dict[str, list[float]]) -> list[str]:
-    """The Markdown table of all that was measured."""
-    found = ["| what | seconds | CPU seconds | peak MiB |", "| --- | --- | --- | --- |"]
-    for name, repeats in rows.items():
-        cells = [name]
-        for key, digits in (("seconds", 2), ("cpu_seconds", 2), ("peak_mib", 0)):
-            middle, least, most = summary([row[key] for row in repeats])
-            span = f" ({least:.{digits}f} to {most:.{digits}f})" if len(repeats) > 1 else ""
-            cells.append(f"{middle:.{digits}f}{span}")
-        found.append("| " + " | ".join(cells) + " |")
-    for kind, seconds in each.items():
-        middle, least, most = summary([1000 * second for second in seconds])
-        name = f"one image after the other, {kind}, milliseconds"
-        found.append(f"| {name} | {middle:.0f} ({least:.0f} to {most:.0f}) | | |")
-    return found
+    digits = {"seconds": 2, "cpu_seconds": 2, "peak_mib": 0}
+    body = [
+        [name, *(spread([row[key] for row in repeats], n) for key, n in digits.items())]
+        for name, repeats in rows.items()
+    ]
+    body += [
+        [f"one image after the other, {kind}", spread(seconds, 3), "", ""]
+        for kind, seconds in each.items()
+    ]
+    return table(["what", "seconds", "CPU seconds", "peak MiB"], body)
 
 
 def main() -> None:
@@ -130,16 +123,12 @@ def main() -> None:
         rows[name] = [measured([*score, images[row + 1]], cache) for row in repeats]
         rest = images[options.repeats + 1 :]
         each = one_by_one(options.model, rest[:100], cache)
-    machine = {
-        "system": platform.platform(),
-        "processor": platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
     if options.out:
-        content: dict[str, Any] = {"machine": machine, "processes": rows, "one_by_one": each}
+        from peers.machine import machine  # noqa: PLC0415 - likewise
+
+        content: dict[str, Any] = {"machine": machine(), "processes": rows, "one_by_one": each}
         Path(options.out).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    print("\n".join(lines(rows, each)))
+    print(table_of(rows, each))
 
 
 if __name__ == "__main__":

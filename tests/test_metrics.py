@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from twofold.errors import UsageError
 from twofold.metrics import (
     auroc,
     average_precision,
+    average_ranks,
     bootstrap,
     fpr_at_tpr,
     proportion,
@@ -125,3 +127,9 @@ def test_a_proportion_has_wilsons_interval(n: int) -> None:
 def test_a_proportion_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="at least one"):
         proportion(0, 0)
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [1.0, 1.0, 1.0], [2.0, -1.0, 2.0, 5.0, -1.0, 2.0]])
+def test_ranks_of_equal_values_are_the_mean_of_theirs(values: list[float]) -> None:
+    given = np.array(values)
+    np.testing.assert_array_equal(average_ranks(given), rankdata(given))

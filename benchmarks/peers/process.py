@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
+from processes import cpu_seconds, peak_mib, waited
+
 from peers.cells import Images
 
 _BENCHMARKS = Path(__file__).resolve().parents[1]
-# Of ru_maxrss: kibibytes on Linux, bytes on macOS.
-_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def run_worker(
@@ -66,8 +66,8 @@ def run_worker(
         found = {} if error else json.loads(result.read_text(encoding="utf-8"))
     return found | {
         "wall_seconds": round(wall, 3),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / _PER_MIB),
+        "cpu_seconds": round(cpu_seconds(usage), 1),
+        "peak_mib": round(peak_mib(usage)),
         "error": error,
     }
 
@@ -84,11 +84,10 @@ def _waited(process: subprocess.Popen[bytes], limit: float) -> tuple[Any, bool]:
     timer = Timer(limit, end)
     timer.start()
     try:
-        _, status, usage = os.wait4(process.pid, 0)
+        usage = waited(process)
     except BaseException:
         end()
         raise
     finally:
         timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
     return usage, late.is_set() and process.returncode != 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twofold.densities import leading_components
 from twofold.errors import ConfigError, NotEnoughImagesError
-from twofold.metrics import average_ranks
+from twofold.metrics import auroc
 
 __all__ = ["Mmd", "TwoSample", "mmd_test", "two_sample_test"]
 
@@ -106,11 +106,11 @@ def two_sample_test(
     order = np.lexsort((is_target, fold))
     rows, is_target, fold = rows[order], is_target[order], fold[order]
     scores = _cross_fitted(rows, is_target, fold)
-    found = _auroc(scores, is_target)
+    found = auroc(scores[~is_target], scores[is_target])
     reached = 0
     for _ in range(permutations):
         mixed = _cross_fitted(rng.permutation(rows), is_target, fold)
-        reached += _auroc(mixed, is_target) >= found - _ROUNDING
+        reached += auroc(mixed[~is_target], mixed[is_target]) >= found - _ROUNDING
     right = (1.0 + np.sign(scores) * np.where(is_target, 1.0, -1.0)) / 2.0
     accuracy = (right[is_target].mean() + right[~is_target].mean()) / 2.0
     return TwoSample(float(accuracy), found, (1 + reached) / (1 + permutations))
@@ -208,13 +208,6 @@ def _cross_fitted(rows: Array, is_target: NDArray[np.bool_], fold: NDArray[np.in
     direction, middle = means[:, 1] - means[:, 0], means.mean(axis=1)
     scores = np.einsum("ij,ij->i", rows - middle[fold], direction[fold])
     return np.asarray(scores, dtype=np.float64)
-
-
-def _auroc(scores: Array, is_target: NDArray[np.bool_]) -> float:
-    """Share of all (target, source) pairs in the right order; ties count half."""
-    n_target = int(is_target.sum())
-    won = float(average_ranks(scores)[is_target].sum()) - n_target * (n_target + 1) / 2
-    return won / (n_target * (len(scores) - n_target))
 
 
 def _median_kernel(rows: Array) -> Array:
