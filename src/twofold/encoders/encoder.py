@@ -227,7 +227,7 @@ def _of_file(spec: EncoderSpec, weights: str | Path | None) -> Encoder:
 
     try:
         sha256 = file_sha256(path)
-    except OSError:
+    except (OSError, ValueError):  # no such file, or no possible name of one
         sha256 = ""
     # Loading says what is wrong with a file that cannot be read or has been altered.
     digest = known_digest(spec.id, sha256) if expected in (None, sha256) else None
