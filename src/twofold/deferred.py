@@ -9,14 +9,33 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__all__ = ["deferred"]
+from twofold.errors import MissingExtraError
+
+__all__ = ["deferred", "not_installed"]
 
 
 class _Deferred(ModuleType):
     """Stands for a module; its first attribute that is asked for imports it."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self.__name__), name)
+        return getattr(_imported(self.__name__), name)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:  # a module of ours, or one that a library misses
+            raise
+        raise not_installed(error.name) from error
+
+
+def not_installed(library: str) -> MissingExtraError:
+    """What to say where a library of the whole package is missing."""
+    return MissingExtraError(
+        f"{library} is not installed: scores of an exported model do without it; for this install "
+        "it, or the whole package (pip install twofold)"
+    )
 
 
 def deferred(name: str) -> Any:
@@ -27,6 +46,6 @@ def deferred(name: str) -> Any:
             ``if TYPE_CHECKING`` beside the ``else`` that calls this.
 
     Raises:
-        ImportError: at the first use, where there is no such module.
+        MissingExtraError: at the first use, where there is no such library.
     """
     return _Deferred(name)

@@ -10,6 +10,7 @@ __all__ = [
     "BundleError",
     "CollapseError",
     "ConfigError",
+    "ExportError",
     "ImageError",
     "ImageSourceError",
     "MissingExtraError",
@@ -73,12 +74,16 @@ class WeightsError(TwofoldError):
     """The weights of an encoder are missing, altered or do not fit its architecture."""
 
 
-class MissingExtraError(TwofoldError):
+class MissingExtraError(TwofoldError, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
 
 
 class BundleError(TwofoldError):
     """A model folder is damaged, altered, of another schema or not a model at all."""
+
+
+class ExportError(TwofoldError):
+    """An exported graph does not say what its detector says."""
 
 
 class CollapseError(TwofoldError):

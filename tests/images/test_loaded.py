@@ -1,4 +1,4 @@
-"""What a file's header tells without its pixels."""
+"""What a file is read for: its header without its pixels, and its pixels at several sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from twofold.images.decode import decode
-from twofold.images.loaded import file_header
+from twofold.images.loaded import LoadedImage, file_header
 from twofold.images.opening import PNG
 
 
@@ -90,3 +90,16 @@ def test_the_pixels_of_a_png_are_not_decoded(name: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(PngImageFile, "load", refuse)
     header = file_header(BytesIO(CASES[name]))
     assert (header.width, header.height) == expected
+
+
+@pytest.mark.parametrize("size", [(900, 700), (1300, 1000), (130, 900)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_each_size_is_what_it_is_alone(size: tuple[int, int], kind: str) -> None:
+    """A JPEG is made smaller while it is decoded as far as each size allows, not the largest."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(noise).save(file, kind, quality=90)
+    loaded = LoadedImage(file.getvalue())
+    sides = [64, 640, 64, 100, 320]
+    for side, image in zip(sides, loaded.decode_each(sides), strict=True):
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(loaded.decode(side)))

@@ -59,6 +59,11 @@ class Bundle:
     _folder: Path = field(repr=False)
     _listed: Mapping[str, _document.Entry] = field(repr=False)
 
+    @property
+    def folder(self) -> Path:
+        """The folder that was read: after an interrupted save the previous one, not ``path``."""
+        return self._folder
+
     def extra(self, name: str) -> dict[str, NDArray[Any]]:
         """Load the additional file ``<name>.safetensors`` and return its arrays by name.
 

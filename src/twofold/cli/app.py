@@ -15,6 +15,7 @@ from twofold.cli import (
     check,
     demo,
     encoders,
+    export,
     info,
     refit,
     report,
@@ -59,6 +60,7 @@ app.command()(work.evaluate)
 app.command()(review.review)
 app.command()(refit.refit)
 app.command()(certify.certify)
+app.command()(export.export)
 app.command()(check.check)
 app.command()(info.methods)
 app.add_typer(encoders.app, name="encoders")

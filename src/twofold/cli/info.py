@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -77,10 +78,9 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _examine() -> dict[str, Any]:
-    import torch  # noqa: PLC0415
-
     from twofold.defaults import DEFAULT_ENCODER  # noqa: PLC0415
     from twofold.encoders.cache import cache_folder, default_cache  # noqa: PLC0415
+    from twofold.encoders.cuda import has_cuda  # noqa: PLC0415
 
     problems: list[str] = []
     cache = default_cache()
@@ -94,16 +94,23 @@ def _examine() -> dict[str, Any]:
     return {
         "twofold": __version__,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),
+        "torch": _version("torch"),
         "openvino": version("openvino"),
         "cores": os.cpu_count(),
-        "cuda": torch.cuda.is_available(),
+        "cuda": find_spec("torch") is not None and has_cuda(),
         "cache": None if cache is None else str(cache.path),
         "cache_bytes": 0 if cache is None else cache.size(),
         "default_encoder": DEFAULT_ENCODER,
         "images_per_second": speed,
         "problems": problems,
     }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # the small package does without
+        return None
 
 
 def _speed(encoder: str) -> float:

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import typer
 
+from twofold.deferred import not_installed
 from twofold.errors import TwofoldError, UsageError
 
 __all__ = ["command", "parse_options", "parse_value", "print_json", "progress_bar", "say"]
@@ -63,6 +64,11 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
         except typer.Exit:
             raise
+        except ModuleNotFoundError as error:
+            if os.environ.get("TWOFOLD_DEBUG") or error.name is None:
+                raise
+            say(f"twofold: {not_installed(error.name.partition('.')[0])}")
+            raise typer.Exit(1) from None
         except Exception as error:
             if os.environ.get("TWOFOLD_DEBUG"):
                 raise

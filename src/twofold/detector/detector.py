@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,21 +264,11 @@ class Detector(Showing, Learning, Estimator):
         Raises:
             BundleError: the folder cannot be written or is something else.
         """
-        self._require_fitted()
         require_flag(embed_weights, "embed_weights")
         require_flag(references, "references")
-        content = file.DetectorFile(
-            method=self.method_,
-            threshold=self.threshold_,
-            evidence=self.evidence_,
-            calibration=self.calibration_,
-            random_state=self.random_state_,
-            sight=self.sight_,
-            rule=self.calibration,
-            references=self.references_ if references else None,
-            correction=self.correction_,
-            fitted_on=self.fitted_on_,
-        )
+        content = file.file_of(self)
+        if not references:
+            content = replace(content, references=None)
         file.write_detector(path, content, embed_weights=embed_weights)
 
     @classmethod

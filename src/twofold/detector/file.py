@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
+from twofold.detector.header import EncoderHeader, Header, TailHeader, ThresholdHeader
 from twofold.detector.kept_correction import correction_arrays, read_correction
-from twofold.detector.kept_mask import MaskKind, mask_arrays, mask_kind, read_sight
+from twofold.detector.kept_graph import GraphHeader
+from twofold.detector.kept_mask import mask_arrays, mask_kind, read_sight
 from twofold.detector.learning import FittedOn
 from twofold.detector.looking import Sight
 from twofold.detector.references import References, read_references, reference_arrays
-from twofold.encoders.encoder import load_encoder
+from twofold.encoders.encoder import Encoder, exported_encoder, load_encoder
+from twofold.encoders.exported import ExportedGraph
 from twofold.encoders.outputs import output_digest
 from twofold.encoders.pixels import LAZY_OUTPUTS
 from twofold.encoders.registry import ENCODERS
@@ -30,9 +33,12 @@ from twofold.images import Problem
 from twofold.marks import Correction
 from twofold.method_table import METHODS
 from twofold.methods import Method, parse_config
-from twofold.thresholds import Calibration, Origin, Rule, ScoreScale, Threshold
+from twofold.thresholds import Calibration, Rule, Tail, Threshold
 
-__all__ = ["DetectorFile", "read_detector", "write_detector"]
+if TYPE_CHECKING:
+    from twofold.detector.detector import Detector
+
+__all__ = ["DetectorFile", "file_of", "read_detector", "write_detector"]
 
 _METHOD = "method."
 _CALIBRATION = "calibration."
@@ -40,8 +46,6 @@ _CALIBRATION = "calibration."
 _MAX_PROBLEMS = 1000
 # Characters of a name or reason: what a bundle's limit leaves, at six bytes for the longest.
 _MAX_TEXT = 500
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T")
 
 
@@ -74,62 +78,48 @@ class DetectorFile:
     fitted_on: FittedOn = field(default_factory=FittedOn)
 
 
-class _EncoderHeader(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+def file_of(detector: Detector) -> DetectorFile:
+    """What a save of a detector writes.
 
-    id: str
-    weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    fingerprint: str
-    embedded: bool
-    # Output -> digest of its specification. Models of before the first release have none.
-    outputs: dict[str, str] = Field(default_factory=dict)
-
-
-class _ThresholdHeader(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    value: Finite
-    false_alarm_rate: float = Field(gt=0, lt=1)
-    origin: Origin
-    requested_rate: float = Field(gt=0, lt=1)
-    interval: tuple[Share, Share]
-    rule: Rule
-    n_images: int = Field(ge=1)
-    n_groups: int = Field(ge=1)
-    n_kept: int = Field(ge=1)
-    scale: ScoreScale
+    Raises:
+        NotFittedError: before ``fit``.
+    """
+    detector._require_fitted()
+    return DetectorFile(
+        method=detector.method_,
+        threshold=detector.threshold_,
+        evidence=detector.evidence_,
+        calibration=detector.calibration_,
+        random_state=detector.random_state_,
+        sight=detector.sight_,
+        rule=detector.calibration,
+        references=detector.references_,
+        correction=detector.correction_,
+        fitted_on=detector.fitted_on_,
+    )
 
 
-class _Header(BaseModel):
-    """The user part of ``detector.json``."""
+def write_detector(
+    path: str | Path,
+    content: DetectorFile,
+    *,
+    embed_weights: bool,
+    graph: ExportedGraph | None = None,
+) -> None:
+    """Write the model folder; see :func:`twofold.bundle.write_bundle` for its guarantees.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    method: str
-    configuration: dict[str, Any]
-    encoder: _EncoderHeader
-    threshold: _ThresholdHeader
-    evidence: dict[str, Any]
-    random_state: int
-    versions: dict[str, str]
-    # Models of before the first release have neither.
-    revision: int = 1
-    bit_depth: int | None = Field(default=None, ge=9, le=16)
-    calibration: Rule = "tail"
-    # Only where there were masks: kept in the arrays, or not kept as they went by name.
-    mask: MaskKind | None = None
-    # Only where either is known.
-    fitted_on: FittedOn | None = None
-
-
-def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bool) -> None:
-    """Write the model folder; see :func:`twofold.bundle.write_bundle` for its guarantees."""
+    Args:
+        path: the folder.
+        content: of the detector.
+        embed_weights: put the encoder's weights inside.
+        graph: that is to lie in the folder, too; whoever exports writes its files.
+    """
     method = content.method
     encoder = method.encoder
-    header = _Header(
+    header = Header(
         method=method.id,
         configuration=method.config.model_dump(mode="json"),
-        encoder=_EncoderHeader(
+        encoder=EncoderHeader(
             id=encoder.spec.id,
             weights_sha256=encoder.weights_sha256,
             fingerprint=encoder.fingerprint,
@@ -141,14 +131,11 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
         calibration=content.rule,
         mask=mask_kind(content.sight),
         fitted_on=None if content.fitted_on == FittedOn() else content.fitted_on,
-        threshold=_ThresholdHeader(**asdict(content.threshold), scale=content.calibration.scale),
+        threshold=_threshold_header(content),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
-        versions={
-            "twofold": __version__,
-            "python": platform.python_version(),
-            "torch": version("torch"),
-        },
+        versions={"twofold": __version__, "python": platform.python_version()} | _torch_version(),
+        graph=None if graph is None else GraphHeader.of(graph),
     )
     tensors = {_METHOD + name: array for name, array in method.state().items()}
     tensors[_CALIBRATION + "scores"] = content.calibration.scores
@@ -158,7 +145,8 @@ def write_detector(path: str | Path, content: DetectorFile, *, embed_weights: bo
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
-    absent = {name for name in ("mask", "fitted_on") if getattr(header, name) is None}
+    optional = ("mask", "fitted_on", "graph")
+    absent = {name for name in optional if getattr(header, name) is None}
     write_bundle(path, header.model_dump(mode="json", exclude=absent), tensors, extras)
 
 
@@ -171,16 +159,13 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
     """
     bundle = read_bundle(folder)
     path = bundle.path
-    header = _parse(_Header, bundle.header, path)
+    header = _parse(Header, bundle.header, path)
     if header.method not in METHODS:
         raise BundleError(f"{path} was fitted with the method {header.method!r}, unknown here")
     method_class = METHODS.load(header.method)
     if header.encoder.id not in ENCODERS:
         raise BundleError(f"{path} uses the encoder {header.encoder.id!r}, unknown here")
-    given: Any = weights
-    if header.encoder.embedded and weights is None:
-        given = bundle.extra("encoder")  # noqa: S610
-    encoder = load_encoder(header.encoder.id, given, expected_sha256=header.encoder.weights_sha256)
+    encoder = _encoder(bundle, header, weights)
     if encoder.fingerprint != header.encoder.fingerprint:
         raise BundleError(
             f"{path} was fitted with another preprocessing of {header.encoder.id}: fit it again"
@@ -193,7 +178,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
     _check_algorithm(header, method, path)
     return DetectorFile(
         method=method,
-        threshold=Threshold(**header.threshold.model_dump(exclude={"scale"})),
+        threshold=Threshold(**header.threshold.model_dump(exclude={"scale", "tail"})),
         evidence=_parse(Evidence, header.evidence, path),
         calibration=_calibration(bundle, header.threshold, path),
         random_state=header.random_state,
@@ -203,6 +188,34 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         correction=read_correction(bundle, encoder.spec.feature_dim, method.n_views()),
         fitted_on=header.fitted_on or FittedOn(),
     )
+
+
+def _threshold_header(content: DetectorFile) -> ThresholdHeader:
+    """The rule, and what its calibration takes SciPy to find out."""
+    known = content.calibration
+    tail = None if known.tail is None else TailHeader(**asdict(known.tail))
+    return ThresholdHeader(**asdict(content.threshold), scale=known.scale, tail=tail)
+
+
+def _encoder(bundle: Bundle, header: Header, weights: str | Path | None) -> Encoder:
+    """Of the weights in the model or on this machine, or of an exported graph without any."""
+    known = header.encoder
+    if header.graph is not None:
+        graph = header.graph.in_folder(bundle.folder)
+        graph.check()
+        return exported_encoder(known.id, graph, known.weights_sha256, weights)
+    given: Any = weights
+    if known.embedded and weights is None:
+        given = bundle.extra("encoder")  # noqa: S610
+    return load_encoder(known.id, given, expected_sha256=known.weights_sha256)
+
+
+def _torch_version() -> dict[str, str]:
+    """Of the PyTorch here; an exported model is loaded, and may be saved, without any."""
+    try:
+        return {"torch": version("torch")}
+    except PackageNotFoundError:
+        return {}
 
 
 def _shortened(evidence: Evidence) -> Evidence:
@@ -231,7 +244,7 @@ def _digests(method: Method) -> dict[str, str]:
     }
 
 
-def _check_algorithm(header: _Header, method: Method, path: Path) -> None:
+def _check_algorithm(header: Header, method: Method, path: Path) -> None:
     """Refuse a model whose arrays mean something else to the present code."""
     if header.revision != method.revision:
         raise BundleError(
@@ -255,7 +268,7 @@ def _method_state(bundle: Bundle) -> dict[str, NDArray[Any]]:
     }
 
 
-def _calibration(bundle: Bundle, header: _ThresholdHeader, path: Path) -> Calibration:
+def _calibration(bundle: Bundle, header: ThresholdHeader, path: Path) -> Calibration:
     scores, weights = (bundle.tensors.get(_CALIBRATION + name) for name in ("scores", "weights"))
     for values in (scores, weights):
         if values is None or values.shape != (header.n_images,) or values.dtype != np.float64:
@@ -267,6 +280,9 @@ def _calibration(bundle: Bundle, header: _ThresholdHeader, path: Path) -> Calibr
     if not ((weights > 0) & (weights <= 1)).all():
         raise BundleError(f"{path} holds calibration weights that are not between 0 and 1")
     found = Calibration(scores, weights, header.origin, header.rule, header.scale)
+    if "tail" in header.model_fields_set:
+        tail = header.tail
+        found = found.with_tail(None if tail is None else Tail(**tail.model_dump()))
     if found.n_groups != header.n_groups:
         raise BundleError(f"{path} holds calibration weights of {found.n_groups} images")
     return found

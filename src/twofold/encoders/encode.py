@@ -185,13 +185,13 @@ class FrozenEncoder:
 
     def _encode_batch(self, images: ImageSet, indices: list[int]) -> list[_Item]:
         items: list[_Item] = []
-        decoded: list[Image.Image] = []
+        decoded: list[list[Image.Image]] = []
         for index in indices:
             try:
                 loaded = images.load(index)
                 # Far larger JPEGs shrink while decoding; at twice the side the resize that
                 # follows still sees every detail it can keep.
-                decoded.append(loaded.decode(2 * self._inference.longest))
+                decoded.append(loaded.decode_each([2 * side for side in self._inference.longest]))
                 items.append(_Item(index, digest=loaded.digest))
             except ImageError as error:
                 items.append(_Item(index, problem=str(error)))

@@ -31,10 +31,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from twofold.encoders.backbone import Suffix
+    from twofold.encoders.exported import ExportedGraph
 else:
     torch = deferred("torch")
 
-__all__ = ["Encoder", "LazyNetwork", "encoder_key", "load_encoder", "random_network", "seeded"]
+__all__ = [
+    "Encoder",
+    "LazyNetwork",
+    "encoder_key",
+    "exported_encoder",
+    "load_encoder",
+    "random_network",
+    "seeded",
+]
 
 Built = TypeVar("Built")
 
@@ -72,12 +81,14 @@ class Encoder:
         weights_sha256: over names, shapes and values of all tensors.
         origin: the ``weights`` that :func:`load_encoder` would take to load it again; None for the
             encoder's own, and for tensors, which have none.
+        exported: a graph that gives some of its outputs without the network.
     """
 
     spec: EncoderSpec
     held: Network | LazyNetwork
     weights_sha256: str
     origin: str | Path | None = None
+    exported: ExportedGraph | None = None
 
     @property
     def network(self) -> Network:
@@ -132,10 +143,16 @@ class Encoder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain arrays: PyTorch would hand each tensor to another process as an open file."""
+        if self.exported is not None:  # its weights may be nowhere near
+            return self.__dict__ | {"held": None}
         arrays = {name: tensor.numpy() for name, tensor in self.state().items()}
         return self.__dict__ | {"held": arrays}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["held"] is None:
+            given = (state["spec"].id, state["origin"], state["weights_sha256"])
+            self.__dict__.update(state | {"held": _later(*given)})
+            return
         network = random_network(state["spec"])
         # Copied: what another process shares may be for reading only.
         tensors = {name: torch.from_numpy(array.copy()) for name, array in state["held"].items()}
@@ -197,6 +214,26 @@ def load_encoder(
             f"model was fitted with ({expected_sha256[:12]}...): pass the original --weights FILE"
         )
     return encoder
+
+
+def exported_encoder(
+    name: str, graph: ExportedGraph, weights_sha256: str, weights: str | Path | None = None
+) -> Encoder:
+    """An encoder whose outputs come from an exported graph.
+
+    Args:
+        name: an id of the registry.
+        graph: that gives them.
+        weights_sha256: of the network that the graph was made of.
+        weights: as for :func:`load_encoder`, for outputs that the graph does not give.
+    """
+    held = _later(name, weights, weights_sha256)
+    return Encoder(ENCODERS.load(name), held, weights_sha256, weights, graph)
+
+
+def _later(name: str, weights: str | Path | None, sha256: str) -> LazyNetwork:
+    """The network of an exported encoder, if anything but its graph is asked for."""
+    return LazyNetwork(lambda: load_encoder(name, weights, expected_sha256=sha256).network)
 
 
 def _loaded(spec: EncoderSpec, network: Network, origin: str | Path | None) -> Encoder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,10 +24,11 @@ from twofold.encoders.outputs import (
 from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner, n_streams
 from twofold.encoders.sides import split_side
 from twofold.encoders.tiled import TiledEngine, is_large
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from twofold.encoders import modules
+    from twofold.encoders.exported import ExportedGraph
 else:
     modules = deferred("twofold.encoders.modules")
 
@@ -74,6 +76,8 @@ def make_engine(
         output_specification(encoder, name)
         if split_side(name, encoder)[1] is not encoder:
             raise ConfigError(f"an engine runs at one side: make one of the encoder for {name!r}")
+    if kind != "torch" and _exported(encoder, outputs) is not None:
+        return _OpenVinoEngine(encoder, tuple(outputs))
     if is_large(encoder, outputs):
         return TiledEngine(encoder, tuple(outputs), resolve_engine(kind))
     return whole_engine(encoder, tuple(outputs), resolve_engine(kind))
@@ -115,11 +119,12 @@ class _OpenVinoEngine:
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
         self.outputs = outputs
         self._shape = (*encoder.spec.preprocessing.shape, 3)
-        key = conversion_digest(
-            [output_specification(encoder, output) for output in outputs],
-            encoder.spec.preprocessing.shape,
+        graph = _exported(encoder, outputs)
+        self._model = (
+            _converted(encoder, outputs)
+            if graph is None
+            else graph.model(encoder.spec.preprocessing.shape, outputs)
         )
-        self._model = load_or_convert(key, lambda: to_openvino(encoder, outputs))
         self._one = self._runner(self._model, 1)
         self._lock = threading.Lock()
         self._n_seen = 0
@@ -163,6 +168,30 @@ class _OpenVinoEngine:
 
     def _runner(self, model: Any, n: int) -> Runner:
         return OpenVinoRunner(model, np.zeros((n, *self._shape), dtype=np.uint8), n_streams())
+
+
+def _exported(encoder: Encoder, outputs: Sequence[str]) -> ExportedGraph | None:
+    """The encoder's exported graph, where it gives these outputs.
+
+    Raises:
+        MissingExtraError: it does not, and there is no PyTorch to run the network with.
+    """
+    graph = encoder.exported
+    if graph is None or graph.gives(encoder.spec.preprocessing.shape, outputs):
+        return graph
+    if find_spec("torch") is None:
+        raise MissingExtraError(
+            f"this exported model gives {', '.join(graph.outputs)}, and {', '.join(outputs)} are "
+            "needed: use the model that it was exported from, with PyTorch installed"
+        )
+    return None
+
+
+def _converted(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
+    """The network as an OpenVINO model, from the cache folder if it is there."""
+    what = [output_specification(encoder, output) for output in outputs]
+    key = conversion_digest(what, encoder.spec.preprocessing.shape)
+    return load_or_convert(key, lambda: to_openvino(encoder, outputs))
 
 
 def _joined(parts: list[tuple[NDArray[np.float32], ...]]) -> tuple[NDArray[np.float32], ...]:

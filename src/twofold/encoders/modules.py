@@ -6,7 +6,7 @@ Only converting a network, or running it with PyTorch, needs them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from twofold.encoders.patches import MAX_CHANNELS, SEED, is_patches, patch_strid
 from twofold.encoders.scales import is_pooled, shape_of
 from twofold.encoders.spec import Trainable
 
-__all__ = ["Outputs", "PatchGrid", "Stretch", "resized"]
+__all__ = ["Outputs", "PatchGrid", "ResizeByProducts", "Stretch", "resized"]
 
 Grid = tuple[int, int]
 
@@ -27,10 +27,21 @@ class Outputs(nn.Module):
     """The chain, stopped as early as the outputs allow, returning what was asked for.
 
     It runs once for each size at which the outputs see the images.
+
+    Args:
+        encoder: the network.
+        outputs: names.
+        resize: as :func:`resized`, which it agrees with.
     """
 
-    def __init__(self, encoder: Encoder, outputs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        outputs: Sequence[str],
+        resize: Callable[[Tensor, Grid], Tensor] | None = None,
+    ) -> None:
         super().__init__()
+        self.resize = resized if resize is None else resize
         stem, *rest = encoder.network.backbone.segments.values()
         self.readers = nn.ModuleList(_reader(encoder, output) for output in outputs)
         # Output -> numbers of segments run before its parts are read off.
@@ -45,7 +56,7 @@ class Outputs(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(n, 3, h, w) normalised images -> each output, (n, ...)."""
         states = {
-            shape: self._states(resized(images, shape), shape, stem)
+            shape: self._states(self.resize(images, shape), shape, stem)
             for shape, stem in zip(dict.fromkeys(self.shapes), self.stems, strict=True)
         }
         return tuple(
@@ -175,6 +186,38 @@ class Stretch(nn.Module):
     def forward(self, inputs: Tensor) -> tuple[Tensor]:
         """A stage map, or normalised images, (n, c, h, w) -> the map that comes next."""
         return (as_map(self.segments(inputs)),)
+
+
+class ResizeByProducts(nn.Module):
+    """What :func:`resized` does, as products with constant matrices.
+
+    Other runtimes know an antialiasing filter by other names, in other versions, or not at all;
+    all of them multiply alike.
+
+    Args:
+        before: height and width in pixels of what comes.
+        after: likewise of each size that is asked for.
+    """
+
+    def __init__(self, before: Grid, after: Iterable[Grid]) -> None:
+        super().__init__()
+        self._names: dict[Grid, tuple[str, str]] = {}
+        for shape in after:
+            if shape == before:
+                continue
+            names = [f"from_{n}_to_{m}" for n, m in zip(before, shape, strict=True)]
+            for name, n, m in zip(names, before, shape, strict=True):
+                # What the filter makes of an image that is 1 in one column: that column's weights.
+                weights = resized(torch.eye(n).reshape(1, 1, n, n), (n, m)).reshape(n, m)
+                self.register_buffer(name, weights)
+            self._names[shape] = (names[0], names[1])
+
+    def forward(self, images: Tensor, shape: Grid) -> Tensor:
+        """Images (n, 3, h, w) at one of the sizes."""
+        if shape not in self._names:
+            return images
+        down, across = (getattr(self, name) for name in self._names[shape])
+        return down.T @ (images @ across)  # type: ignore[no-any-return]
 
 
 def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +34,8 @@ from twofold.images.opening import (
     open_image,
 )
 from twofold.images.reading import display_name, open_file, read_file
+
+_JPEG = b"\xff\xd8"
 
 __all__ = ["FileItem", "Header", "Item", "LoadedImage"]
 
@@ -108,6 +110,21 @@ class LoadedImage:
                     assert isinstance(self.pixels, np.ndarray)
                     image = to_rgb(Image.fromarray(self.pixels))
                 return image if self.mask is None else self.mask.painted(image)
+
+    def decode_each(self, min_sides: Sequence[int]) -> list[Image.Image]:
+        """Return the image for each `min_side`, as `decode` does, decoded no oftener than needed.
+
+        One that is wanted at several sizes is the same at each of them whatever the others are.
+        """
+        found = {side: self.decode(side) for side in [max(min_sides)]}
+        for side in sorted(set(min_sides), reverse=True)[1:]:
+            latest = found[min(found)]
+            found[side] = self.decode(side) if self._shrinks(latest.size, side) else latest
+        return [found[side] for side in min_sides]
+
+    def _shrinks(self, size: tuple[int, int], min_side: int) -> bool:
+        """Whether an image that is decoded at this size could be decoded at a smaller one."""
+        return self.pixels is None and min(size) >= 2 * min_side and self.content[:2] == _JPEG
 
     def deep(self) -> DeepPixels | None:
         """Return the numbers as they are stored if they have more than 8 bits a channel, or None.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,16 @@ from pydantic import ValidationError
 
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
-from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError, NotFittedError
+from twofold.errors import CollapseError, ConfigError, NotFittedError
+from twofold.methods.checks import check_declared
 from twofold.methods.config import MethodConfig, Need
 from twofold.methods.data import FitData
 from twofold.methods.fit import Diagnostics, Fit, Found, OutOfSample
-from twofold.methods.rows import FOLDS, HALVES, check_labels, first_by_name, folds
+from twofold.methods.rows import FOLDS, HALVES, first_by_name, folds
 
 if TYPE_CHECKING:
     from twofold.eyes import RegionScale
+    from twofold.methods.graphs import Judge, Places
 
 __all__ = [
     "FOLDS",
@@ -107,7 +109,7 @@ class Method(ABC):
             NotEnoughImagesError: too few images.
             CollapseError: the result tells nothing apart.
         """
-        self._check_declared(data)
+        check_declared(self.id, self.config, self.needs, data)
         model = type(self)(self.encoder, self.config)
         model._watch = watch
         found = model._fit(data, random_state, progress)
@@ -168,6 +170,21 @@ class Method(ABC):
     def region_scale(self) -> RegionScale:
         """What regions of the maps of normal images are like."""
         raise ConfigError(f"method {self.id} with these options has no anomaly maps")
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """The arithmetic of :meth:`score` and :meth:`anomaly_map` as a PyTorch module.
+
+        Args:
+            places: of each patch output of the configuration.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+            ConfigError: the scores are no closed form of outputs of the frozen encoder.
+        """
+        raise ConfigError(
+            f"method {self.id} cannot be exported: it trains networks of its own; auto, "
+            "target_only, frozen_source, padim and patchcore can"
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The fitted arrays; with them and the configuration :meth:`restore` rebuilds the fit."""
@@ -241,39 +258,6 @@ class Method(ABC):
     def _require_fitted(self) -> None:
         if not self._fitted:
             raise NotFittedError(f"method {self.id} is not fitted: its fit returns a model that is")
-
-    def _check_declared(self, data: FitData) -> None:
-        wanted = self.config.wanted(self.needs)
-        for name in get_args(Need):
-            given = getattr(data, name) is not None
-            if given and name not in wanted:
-                raise ConfigError(f"method {self.id} must not see {name}")
-            if not given and name in wanted:
-                raise ConfigError(f"method {self.id} needs {name}")
-        self._check_selection(data)
-        for field in fields(data):
-            images = getattr(data, field.name)
-            if isinstance(images, EncodedImages) and not len(images):
-                raise NotEnoughImagesError(f"{field.name} holds no usable image")
-        # Out-of-sample scores need one image to score and one to fit on.
-        for name, images in (("source", data.source), ("target", data.target_pool)):
-            if images is not None and len(images) < 2:
-                raise NotEnoughImagesError(f"{name} needs at least 2 images, got {len(images)}")
-        if data.target_labels is not None and data.target_pool is not None:
-            check_labels(data.target_labels, len(data.target_pool))
-        if data.known_normal and data.target_pool is None:
-            raise ConfigError("known_normal names images of target_pool, which is not given")
-
-    def _check_selection(self, data: FitData) -> None:
-        wanted = self.config.selection_encoder()
-        if (wanted is None) != (data.target_selection is None):
-            verb = "must not see" if wanted is None else "needs"
-            name = "" if wanted is None else f": the pool encoded by {wanted}"
-            raise ConfigError(f"method {self.id} {verb} target_selection{name}")
-        if data.target_selection is not None and data.target_pool is not None:
-            n, expected = len(data.target_selection), len(data.target_pool)
-            if n != expected:
-                raise ConfigError(f"target_selection has {n} images, target_pool {expected}")
 
     def _seen_scores(self, data: FitData) -> Array:
         """Scores of what was fitted on, for :meth:`_check_scores`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -27,8 +28,11 @@ from twofold.methods.density import WholeConfig
 
 if TYPE_CHECKING:
     from twofold.encoders import text as texts
+    from twofold.methods import whole_graphs
+    from twofold.methods.graphs import Judge, Places
 else:
     texts = deferred("twofold.encoders.text")
+    whole_graphs = deferred("twofold.methods.whole_graphs")
 
 __all__ = ["FrozenSource", "FrozenSourceConfig"]
 
@@ -124,6 +128,12 @@ class FrozenSource(Method):
 
     def _score(self, images: EncodedImages) -> Array:
         return self._distances(unit_rows(images[self.config.vectors()]), self.reference_)
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """See :meth:`Method.graph`."""
+        del places
+        self._require_fitted()
+        return whole_graphs.FrozenSourceJudge(self.reference_, self.config)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {self._kept(): self.reference_}

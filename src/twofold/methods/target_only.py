@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.deferred import deferred
 from twofold.densities import Gaussian, Splits, majority, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
 from twofold.methods.density import DensityConfig, WholeConfig, check_gaussian
 from twofold.methods.views.global_view import GlobalView, cross_fit_global, fit_global
+
+if TYPE_CHECKING:
+    from twofold.methods import whole_graphs
+    from twofold.methods.graphs import Judge, Places
+else:
+    whole_graphs = deferred("twofold.methods.whole_graphs")
 
 __all__ = ["TargetOnly", "TargetOnlyConfig"]
 
@@ -48,6 +56,12 @@ class TargetOnly(Method):
 
     def _score(self, images: EncodedImages) -> Array:
         return GlobalView((self.model_,)).scores(power_normalise(images[self.config.vectors()]))
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """See :meth:`Method.graph`."""
+        del places
+        self._require_fitted()
+        return whole_graphs.TargetOnlyJudge(self.model_, self.config.vectors())
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return dict(self.model_.state())

@@ -101,7 +101,7 @@ class Calibration:
         Args:
             share: at most this share of normals is taken for odd by mistake, in (0, 1).
         """
-        tail = self._tail
+        tail = self.tail
         if tail is None:
             return self
         kept = self._on_scale <= tail.quantile(share)
@@ -121,8 +121,14 @@ class Calibration:
         kept = self.without_surely_odd(spent)
         return (kept, spent) if len(kept.scores) < len(self.scores) else (self, 0.0)
 
+    def with_tail(self, tail: Tail | None) -> Calibration:
+        """The same, whose bound on the normals' tail is known: a saved model has it."""
+        copy = replace(self)
+        copy.__dict__["tail"] = tail
+        return copy
+
     @cached_property
-    def _tail(self) -> Tail | None:
+    def tail(self) -> Tail | None:
         """The bound on the normals' tail; None where the rule has none, or it cannot be fitted."""
         return None if self.rule == "pool" else fit_tail(self._on_scale, self.weights)
 

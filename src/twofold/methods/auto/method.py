@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.deferred import deferred
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.patches import patch_channels
 from twofold.eyes import RegionScale
@@ -18,6 +20,12 @@ from twofold.methods.auto.size import chosen_size, places_agree
 from twofold.methods.auto.way import Way, fit_way
 from twofold.methods.base import Diagnostics, FitData, Found, Method, Progress
 from twofold.methods.progress import Steps
+
+if TYPE_CHECKING:
+    from twofold.methods.auto import graph
+    from twofold.methods.graphs import Judge, Places
+else:
+    graph = deferred("twofold.methods.auto.graph")
 
 __all__ = ["Auto", "AutoConfig"]
 
@@ -123,6 +131,11 @@ class Auto(Method):
         self._require_fitted()
         maps = self.way_.views.maps
         return super().region_scale() if maps is None else maps.regions
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """See :meth:`Method.graph`."""
+        self._require_fitted()
+        return graph.AutoJudge(self.way_, places)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return self.way_.views.state() | {"scales": np.array([self.config.scales])}

@@ -33,7 +33,7 @@ from twofold.methods.views.maps import MapScale, pool_map_scale
 from twofold.methods.views.pooling import fit_pooling
 from twofold.thresholds import ScoreScale
 
-__all__ = ["Way", "fit_way"]
+__all__ = ["Way", "fit_way", "scale_areas"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -266,5 +266,9 @@ def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
     A scale counts by its area, so that every place of the encoder's maps counts alike.
     """
     vectors = [power_normalise(images[name]) for name in config.pooled()]
-    areas = [2.0**-step for step in range(config.scales)]
-    return np.asarray(np.average(vectors, axis=0, weights=areas))
+    return np.asarray(np.average(vectors, axis=0, weights=scale_areas(config)))
+
+
+def scale_areas(config: AutoConfig) -> list[float]:
+    """Area of the image at each scale, in units of the largest."""
+    return [2.0**-step for step in range(config.scales)]

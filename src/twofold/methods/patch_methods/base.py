@@ -111,6 +111,8 @@ class PatchMethod(Method):
     needs = frozenset({"target_pool"})
     Config = PatchConfig
     config: PatchConfig
+    model_: PatchModel
+    maps_: MapScale
 
     @abstractmethod
     def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> PatchModel:

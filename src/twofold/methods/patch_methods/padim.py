@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from twofold.deferred import deferred
 from twofold.errors import NotEnoughImagesError
 from twofold.eyes import (
     PatchGaussians,
@@ -19,6 +21,12 @@ from twofold.eyes import (
     patch_moments,
 )
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
+
+if TYPE_CHECKING:
+    from twofold.methods.graphs import Judge, Places
+    from twofold.methods.patch_methods import graph
+else:
+    graph = deferred("twofold.methods.patch_methods.graph")
 
 __all__ = ["Padim", "PadimConfig"]
 
@@ -69,6 +77,13 @@ class Padim(PatchMethod):
     summary = "PaDiM: a Gaussian at each place of a grid of patch features; anomaly maps"
     Config = PadimConfig
     config: PadimConfig
+    model_: _Gaussians
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """See :meth:`Method.graph`."""
+        self._require_fitted()
+        name = self.config.patches()
+        return graph.PadimJudge(self.model_.model, self.maps_, name, places[name])
 
     def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> _Gaussians:
         del random_state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
     from scipy import special
+
+    from twofold.methods.graphs import Judge, Places
+    from twofold.methods.patch_methods import graph
 else:
+    graph = deferred("twofold.methods.patch_methods.graph")
     special = deferred("scipy.special")
 
 __all__ = ["PatchBank", "Patchcore", "PatchcoreConfig"]
@@ -119,6 +124,13 @@ class Patchcore(PatchMethod):
     summary = "PatchCore: distance of patches to a coreset of normal patches; anomaly maps"
     Config = PatchcoreConfig
     config: PatchcoreConfig
+    model_: PatchBank
+
+    def graph(self, places: Mapping[str, Places]) -> Judge:
+        """See :meth:`Method.graph`."""
+        self._require_fitted()
+        name = self.config.patches()
+        return graph.PatchcoreJudge(self.model_, self.maps_, name, places[name])
 
     def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> PatchBank:
         config = self.config
