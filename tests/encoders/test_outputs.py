@@ -112,7 +112,7 @@ def test_vectors_of_older_code_are_encoded_again(
 
     run = Inference.__call__
 
-    def counted(self: Inference, decoded: Sequence[Image.Image]) -> Any:
+    def counted(self: Inference, decoded: Sequence[Sequence[Image.Image]]) -> Any:
         encoded.append(1)
         return run(self, decoded)
 

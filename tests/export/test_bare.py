@@ -62,9 +62,8 @@ def test_the_script_needs_a_runtime_numpy_and_pillow(
 ) -> None:
     out = export_detector(detector, tmp_path / "out", format=kind).folder
     python = environment(tmp_path / "bare", "numpy", "pillow", runtime)
-    here = run(
-        python, "-c", f"import importlib.util as u; print([n for n in {HEAVY} if u.find_spec(n)])"
-    )
+    look = f"from importlib.util import find_spec; print([n for n in {HEAVY} if find_spec(n)])"
+    here = run(python, "-c", look)
     assert here.stdout.strip() == "[]"
     files = sorted(images.iterdir())
     said = run(python, out / "score.py", *files)
