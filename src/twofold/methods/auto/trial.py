@@ -14,7 +14,6 @@ from twofold.encoders.outputs import batch_of
 from twofold.encoders.sides import split_side
 from twofold.images import ImageSet, Masks
 from twofold.methods.auto.way import Way
-from twofold.methods.base import FitData
 from twofold.synthetic import GRADES, LEAST_SIDE, graded_flaws
 
 __all__ = ["LEAST_POOL", "FlawTrial", "make_trial", "separation"]
@@ -41,7 +40,8 @@ class FlawTrial:
         pool: with its originals.
         rows: int (h,), of the pool.
         donors: int (h,), of the pool: the image that patches are cut from.
-        rest: bool (n,), the images of the pool that ways may be fitted to.
+        held_out: bool (n,), the images of the pool that nothing which scores them may have seen:
+            their whole groups.
         random_state: of the flaws; the same for every way.
         outputs: that every image is encoded with, besides those of the way in question: flaws are
             painted and images decoded once for all.
@@ -51,31 +51,36 @@ class FlawTrial:
     pool: EncodedImages
     rows: NDArray[np.intp]
     donors: NDArray[np.intp]
-    rest: Mask
+    held_out: Mask
     random_state: int
     outputs: tuple[str, ...] = ()
     seen: dict[tuple[str, ...], list[EncodedImages]] = field(default_factory=dict, repr=False)
-
-    def data(self, data: FitData) -> FitData:
-        """What a way is fitted to: the pool without the held-out images and their groups."""
-        return replace(data, target_pool=self.pool.subset(self.rest))
 
     def scores(self, way: Way) -> tuple[Array, Array]:
         """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
 
         Args:
-            way: that has not seen these images, or a bank, which leaves their patches aside.
+            way: fitted to the pool; its models that score do without the held-out images, or of
+                banks, where that costs nothing, each without the image that it scores.
 
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
-        groups = self.pool.grouping()[self.rows]
         found = [
-            (way.without(int(group)) if way.separable else way).score(images)
-            for group, images in zip(groups, self._seen_as(way.config.outputs()), strict=True)
+            other.score(images)
+            for other, images in zip(
+                self._others(way), self._seen_as(way.config.outputs()), strict=True
+            )
         ]
         scores = np.stack(found, axis=1)
         return scores[0], scores[1:]
+
+    def _others(self, way: Way) -> list[Way]:
+        """For each held-out image a way that has not seen it."""
+        if not way.separable:
+            return [way.without(self.held_out)] * len(self.rows)
+        groups = self.pool.grouping()
+        return [way.without(groups == groups[row]) for row in self.rows]
 
     def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
         """Each held-out image, as it is and with flaws, encoded."""
@@ -158,12 +163,12 @@ def make_trial(pool: EncodedImages, normal: Mask, *, random_state: int) -> FlawT
     rng = np.random.default_rng(random_state)
     rows = _held_out(pool, normal, rng)
     groups = pool.grouping()
-    rest = ~np.isin(groups, groups[rows])
+    held_out = np.isin(groups, groups[rows])
     # Patches of other images are cut from those that stay.
-    staying = np.flatnonzero(rest & normal)
+    staying = np.flatnonzero(~held_out & normal)
     if not len(rows) or len(staying) < 2:
         return None
-    return FlawTrial(pool, rows, rng.choice(staying, len(rows)), rest, random_state)
+    return FlawTrial(pool, rows, rng.choice(staying, len(rows)), held_out, random_state)
 
 
 def _held_out(pool: EncodedImages, normal: Mask, rng: np.random.Generator) -> NDArray[np.intp]:
