@@ -20,7 +20,7 @@ from twofold.eyes import (
     patch_moments,
     top_mean,
 )
-from twofold.eyes.gaussians import averaged_covariances
+from twofold.eyes.covariances import averaged_covariances
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from twofold.eyes import (
     FreeBank,
     PatchGaussians,
     PatchMoments,
-    PatchSums,
+    PatchParts,
     SourceWeight,
     all_shown,
     as_places,
@@ -283,10 +283,8 @@ class LocalRest:
     data: LocalData
 
     @cached_property
-    def _every(self) -> PatchSums:
-        """Sums of the presumed normals."""
-        center = patch_moments(self.data.places, self.fit.kept).mean
-        return PatchSums.of(self.data.places, self.fit.kept, center)
+    def _parts(self) -> PatchParts:
+        return PatchParts.of(self.data.places, self.fit.kept)
 
     def without(self, rows: Mask) -> PatchGaussians:
         """A fit that has not seen some images of the pool, bool (n,), at the places judged.
@@ -294,11 +292,10 @@ class LocalRest:
         Its moments are the whole fit's less those of the images. Where that leaves too few, it is
         a fit to all others.
         """
-        data, every = self.data, self._every
-        rest = every.without(PatchSums.of(data.places, self.fit.kept & rows, every.center))
+        data = self.data
         moments = (
-            rest.moments(shared=data.shared)
-            if rest.n >= MIN_IMAGES
+            self._parts.without(rows, shared=data.shared)
+            if (self.fit.kept & ~rows).sum() >= MIN_IMAGES
             else patch_moments(data.places, ~rows, shared=data.shared)
         )
         weight = self.fit.source_weight.value
