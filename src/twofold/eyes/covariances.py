@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.deferred import deferred
 from twofold.densities import shrinkage_intensity
 from twofold.eyes.moments import PatchMoments
 
-if TYPE_CHECKING:
-    from scipy import linalg
-    from scipy.linalg import lapack
-else:
-    linalg = deferred("scipy.linalg")
-    lapack = deferred("scipy.linalg.lapack")
-
-__all__ = ["averaged_covariances", "common_goal", "factors", "shrunk"]
+__all__ = ["averaged_covariances", "common_goal", "inverse_roots", "shrunk"]
 
 Array = NDArray[np.float64]
 
 # PaDiM's epsilon, in units of the mean variance: what varies less at no place varies by rounding.
 _LEAST_RIDGE = 0.01
+# Channels below which halves are no faster than LAPACK.
+_SMALL = 40
 
 
 def averaged_covariances(
@@ -86,35 +78,56 @@ def _intensities(covariance: Array, goal: Array, fourth: Array, n: float) -> Arr
     return np.asarray(np.clip(found, 1.0 / n, 1.0), dtype=np.float64)
 
 
-def factors(spreads: Array, least: float) -> Array:
-    """The lower Cholesky factor of each covariance (k, c, c); see :func:`_factor`."""
-    try:
-        lower = np.linalg.cholesky(spreads)
-    except np.linalg.LinAlgError:
-        return np.stack([_factor(spread, least) for spread in spreads])
-    # No pivot is below the least eigenvalue.
-    low = np.square(np.einsum("pii->pi", lower).min(axis=1)) < 0.5 * least
-    for place in np.flatnonzero(low):
-        lower[place] = _factor(spreads[place], least)
-    return lower
-
-
-def _factor(spread: Array, least: float) -> Array:
-    """The lower Cholesky factor (c, c) of a covariance.
+def inverse_roots(spreads: Array, least: float) -> Array:
+    """The inverse of the lower Cholesky factor of each covariance, float64 (k, c, c).
 
     Args:
-        spread: (c, c), its eigenvalues at least ``least`` but for rounding. That of float32 moments
-            can be more where a place varies far more than the others do, such as the one place
-            that is not blank, and would make the matrix indefinite or nearly so.
+        spreads: (k, c, c), their eigenvalues at least ``least`` but for rounding. That of float32
+            moments can be more where a place varies far more than the others do, such as the one
+            place that is not blank, and would make the matrix indefinite or nearly so.
         least: > 0.
     """
-    lower, failed = lapack.dpotrf(spread, lower=1)
+    try:
+        found = _by_halves(spreads)
+    except np.linalg.LinAlgError:
+        return np.stack([_one_inverse_root(spread, least) for spread in spreads])
     # No pivot is below the least eigenvalue.
-    if not failed and float(np.diagonal(lower).min()) ** 2 >= 0.5 * least:
-        return np.asarray(lower)
-    values, vectors = linalg.eigh(spread, check_finite=False)
+    low = np.square(np.einsum("pii->pi", found).max(axis=1)) * least > 2.0
+    for place in np.flatnonzero(low):
+        found[place] = _one_inverse_root(spreads[place], least)
+    return found
+
+
+def _by_halves(spreads: Array) -> Array:
+    """The same where no eigenvalue is too small.
+
+    With the blocks of halves, the factor's lower left one is ``B = C W1'``, for the covariance's C
+    and the upper half's inverse root W1, and the lower half's W2 is that of what B leaves. Nearly
+    all of it is products, which other threads need not wait for.
+    """
+    c = spreads.shape[-1]
+    if c <= _SMALL:
+        return np.asarray(np.tril(np.linalg.inv(np.linalg.cholesky(spreads))))
+    half = c // 2
+    upper = _by_halves(spreads[:, :half, :half])
+    below = np.matmul(spreads[:, half:, :half], upper.transpose(0, 2, 1))
+    rest = spreads[:, half:, half:] - np.matmul(below, below.transpose(0, 2, 1))
+    lower = _by_halves(rest)
+    found = np.zeros_like(spreads)
+    found[:, :half, :half], found[:, half:, half:] = upper, lower
+    np.matmul(-lower, np.matmul(below, upper), out=found[:, half:, :half])
+    return found
+
+
+def _one_inverse_root(spread: Array, least: float) -> Array:
+    """The same of one (c, c), whose smallest eigenvalues rounding may have spoilt."""
+    try:
+        found = _by_halves(spread[None])[0]
+        if float(np.diagonal(found).max()) ** 2 * least <= 2.0:
+            return np.asarray(found)
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(spread)
     # What rounding took from one direction it may have added to another.
     floored = np.maximum(values, max(least, -float(values[0])))
-    return np.asarray(
-        linalg.cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False)
-    )
+    return np.asarray(_by_halves(((vectors * floored) @ vectors.T)[None])[0])

@@ -5,21 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.deferred import deferred
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.eyes.covariances import averaged_covariances, common_goal, factors, shrunk
+from twofold.eyes.covariances import averaged_covariances, common_goal, inverse_roots, shrunk
 from twofold.eyes.moments import TOGETHER, Floats, Mask, PatchMoments, as_places
 from twofold.threads import in_parts
-
-if TYPE_CHECKING:
-    from scipy.linalg import lapack
-else:
-    lapack = deferred("scipy.linalg.lapack")
 
 __all__ = [
     "MIN_IMAGES",
@@ -219,11 +212,9 @@ def fit_patch_gaussians(
         else:
             spread = covariance + regularisation * level * np.eye(c)
         np.einsum("pii->pi", spread)[:] += _LEAST_VARIANCE * level
-        lower = factors(spread, _LEAST_VARIANCE * level)
-        logdet[at] = 2.0 * np.log(np.einsum("pii->pi", lower)).sum(axis=1)
-        for place, own in enumerate(lower, at.start):
-            # Of a lower triangle in the order of rows LAPACK sees the upper one.
-            whitening[place] = lapack.dtrtri(own.T, lower=0, overwrite_c=1)[0].T
+        found = inverse_roots(spread, _LEAST_VARIANCE * level)
+        logdet[at] = -2.0 * np.log(np.einsum("pii->pi", found)).sum(axis=1)
+        whitening[at] = found
 
     in_parts(p, TOGETHER, fill)
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)

@@ -26,6 +26,8 @@ Mask = NDArray[np.bool_]
 _HELD_OUT = 24
 # The rest has to stand for the whole pool: at most a quarter is held out.
 _MOST_SHARE = 0.25
+# Images, as they are and with seven flaws, that are scored together.
+_AT_A_TIME = 8
 # No way sees more; painting and decoding take time with the area.
 _MOST_SIDE = 2048
 LEAST_POOL = 32
@@ -66,21 +68,18 @@ class FlawTrial:
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
-        found = [
-            other.score(images)
-            for other, images in zip(
-                self._others(way), self._seen_as(way.config.outputs()), strict=True
-            )
-        ]
-        scores = np.stack(found, axis=1)
+        seen = self._seen_as(way.config.outputs())
+        if way.separable:
+            groups = self.pool.grouping()
+            found = [
+                way.without(groups == groups[row]).score(images)
+                for row, images in zip(self.rows, seen, strict=True)
+            ]
+        else:
+            other = way.without(self.held_out)
+            found = [other.score(images) for images in _together(seen)]
+        scores = np.concatenate(found).reshape(len(self.rows), -1).T
         return scores[0], scores[1:]
-
-    def _others(self, way: Way) -> list[Way]:
-        """For each held-out image a way that has not seen it."""
-        if not way.separable:
-            return [way.without(self.held_out)] * len(self.rows)
-        groups = self.pool.grouping()
-        return [way.without(groups == groups[row]) for row in self.rows]
 
     def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
         """Each held-out image, as it is and with flaws, encoded."""
@@ -130,6 +129,26 @@ def _without_pixels(images: EncodedImages) -> EncodedImages:
     """Only what was encoded: pixels in memory would take more room; masks say what counts."""
     masked = images.originals is not None and images.originals.images.masks is not None
     return images if masked else replace(images, originals=None)
+
+
+def _together(seen: list[EncodedImages]) -> Iterator[EncodedImages]:
+    """The same images, several at a time: each product of matrices is of that many rows anyway.
+
+    Those with masks stay by themselves, as each has its own.
+    """
+    for start in range(0, len(seen), _AT_A_TIME):
+        some = seen[start : start + _AT_A_TIME]
+        if any(images.originals is not None for images in some):
+            yield from some
+            continue
+        yield EncodedImages(
+            names=tuple(name for images in some for name in images.names),
+            digests=tuple(digest for images in some for digest in images.digests),
+            arrays={
+                name: np.concatenate([images[name] for images in some]) for name in some[0].arrays
+            },
+            kept=np.arange(sum(len(images) for images in some)),
+        )
 
 
 def separation(clean: Array, flawed: Array) -> Array:
