@@ -266,9 +266,9 @@ class PatchParts:
         taken = self.rows & others
 
         def some(at: slice) -> PatchMoments:
-            whole = self.sums[at.start // TOGETHER]
+            whole: PatchSums = self.sums[at.start // TOGETHER]
             return whole.without(PatchSums.of(self.places[at], taken, whole.center)).moments()
 
         n = int((self.rows & ~others).sum())
-        found: PatchMoments = PatchMoments.gathered(n, p, c, some)
+        found = PatchMoments.gathered(n, p, c, some)
         return _shared(found) if shared else found

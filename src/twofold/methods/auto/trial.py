@@ -62,18 +62,19 @@ class FlawTrial:
         """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
 
         Args:
-            way: fitted to the pool; its models that score do without the held-out images, or of
-                banks, where that costs nothing, each without the image that it scores.
+            way: fitted to the pool, or to a part of it if it is separable. Its models that score
+                do without the held-out images; banks, where that costs nothing, each without the
+                image that it scores.
 
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
         seen = self._seen_as(way.config.outputs())
         if way.separable:
-            groups = self.pool.grouping()
+            groups = self.pool.grouping()[self.rows]
             found = [
-                way.without(groups == groups[row]).score(images)
-                for row, images in zip(self.rows, seen, strict=True)
+                way.without_group(int(group)).score(images)
+                for group, images in zip(groups, seen, strict=True)
             ]
         else:
             other = way.without(self.held_out)

@@ -53,8 +53,8 @@ class Way:
         own: out-of-sample scores of the pool; None of a model that was loaded.
         choices: what was settled, by name.
         normal: the presumed normals that each model inside rests on, bool (n,).
-        separable: whether single images are taken out by :meth:`without` in no time, as only banks
-            of patches are looked at.
+        separable: whether :meth:`without_group` can be asked for: banks of patches alone are looked
+            at.
         rest: the views as if they had not seen some images of the pool, bool (n,); None of a model
             that was loaded, or that is kept.
     """
@@ -97,6 +97,14 @@ class Way:
         """
         assert self.rest is not None
         return replace(self, views=self.rest(rows))
+
+    def without_group(self, group: int) -> Way:
+        """The same without the patches of one group, as if the banks had not seen it.
+
+        Only of what is separable.
+        """
+        local = tuple(patches.without(np.array([group])) for patches in self.views.local)
+        return replace(self, views=replace(self.views, local=local))
 
     def kept(self) -> Way:
         """The same without what fits to parts of the pool need, which is the pool's own patches."""
