@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info
 from torch.nn.functional import interpolate
 
-from twofold.threads import PerProcess, one_thread
+from twofold.threads import PerProcess, in_parts, one_thread
 
 
 def counts() -> list[int]:
@@ -45,6 +45,22 @@ def test_two_threads_that_leave_in_the_order_they_came() -> None:
     assert set(counts()) == {1}
     second.__exit__(None, None, None)
     assert counts() == before
+
+
+def test_parts_come_in_order_each_with_one_thread() -> None:
+    before = counts()
+    inside: list[set[int]] = []
+
+    def work(part: slice) -> list[int]:
+        inside.append(set(counts()))
+        return list(range(10))[part]
+
+    assert in_parts(10, 4, work) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert in_parts(0, 4, work) == []
+    assert all(found == {1} for found in inside)
+    assert counts() == before
+    with pytest.raises(ZeroDivisionError):
+        in_parts(10, 4, lambda part: 1 // part.start)
 
 
 def test_many_threads_at_once() -> None:

@@ -13,15 +13,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["PerProcess", "one_thread"]
+__all__ = ["PerProcess", "in_parts", "one_thread"]
 
 T = TypeVar("T")
+
+# More threads than that wait for memory: the parts' products are small.
+_MOST_THREADS = 8
 
 
 class _Libraries:
@@ -54,8 +58,7 @@ class _SharedLimit:
 
     def enter(self) -> None:
         with self._lock:
-            if self._holders == 0:
-                self._set()
+            self._set()
             self._holders += 1
 
     def leave(self) -> None:
@@ -73,11 +76,17 @@ class _SharedLimit:
         self._before = []
 
     def _set(self) -> None:
-        libraries = [(lib, lib.num_threads) for lib in _libraries.of("blas").lib_controllers]
+        """Limit what is not limited yet: a holder may come when more libraries are loaded."""
+        limited = {library.filepath for library, _ in self._before}
+        libraries = [
+            (library, library.num_threads)
+            for library in _libraries.of("blas").lib_controllers
+            if library.filepath not in limited
+        ]
         for library, _ in libraries:
             library.set_num_threads(1)
         # A limit that another thread holds through threadpoolctl is left to that thread.
-        self._before = [(lib, threads) for lib, threads in libraries if lib.num_threads != threads]
+        self._before += [(lib, threads) for lib, threads in libraries if lib.num_threads != threads]
 
 
 def _release(library: Any) -> None:
@@ -107,6 +116,27 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         blas.leave()
+
+
+def in_parts(n: int, size: int, work: Callable[[slice], T]) -> list[T]:
+    """What ``work`` returns for each slice of ``size`` of n things, in order, from several threads.
+
+    Each part's linear algebra has one thread; NumPy's products, and its operations on some hundred
+    numbers, let another part go on meanwhile. As the parts are the same on any machine, so are the
+    results. The first error is raised once all parts are done.
+
+    Args:
+        n: things; none give no parts.
+        size: of a part, >= 1.
+        work: called with each slice; must write nothing that another part reads.
+    """
+    parts = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    threads = min(len(parts), os.cpu_count() or 1, _MOST_THREADS)
+    with one_thread():
+        if threads < 2:
+            return [work(part) for part in parts]
+        with ThreadPoolExecutor(threads, thread_name_prefix="parts") as pool:
+            return list(pool.map(work, parts))
 
 
 class PerProcess(Generic[T]):

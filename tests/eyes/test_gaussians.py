@@ -20,7 +20,7 @@ from twofold.eyes import (
     patch_moments,
     top_mean,
 )
-from twofold.eyes.gaussians import averaged_covariances
+from twofold.eyes.covariances import averaged_covariances, inverse_roots
 
 Array = NDArray[np.float64]
 
@@ -270,3 +270,31 @@ def test_weighted_images_count_as_many_as_their_average_is_precise(weight: float
         errors.append(np.square(covariance[0] - np.eye(c)).sum())
         assumed.append((float(fourth[0]) - np.square(covariance[0]).sum()) / count)
     assert np.mean(assumed) == pytest.approx(np.mean(errors), rel=0.05)
+
+
+@pytest.mark.parametrize("c", [1, 7, 41, 150])
+def test_inverse_roots_are_those_of_lapack(c: int) -> None:
+    rng = np.random.default_rng(c)
+    rows = rng.normal(size=(5, 3 * c + 2, c)) * np.geomspace(1.0, 1e-3, c)
+    spreads = np.matmul(rows.transpose(0, 2, 1), rows) / rows.shape[1]
+    found = inverse_roots(spreads, 1e-12)
+    for own, spread in zip(found, spreads, strict=True):
+        expected = np.linalg.inv(np.linalg.cholesky(spread))
+        np.testing.assert_allclose(own, expected, atol=1e-9 * np.abs(expected).max())
+        assert not np.triu(own, 1).any()
+
+
+def test_only_covariances_that_rounding_has_spoilt_are_changed() -> None:
+    """One of three has a negative eigenvalue: it is lifted, and the others stay as they are."""
+    c, least = 50, 1e-3
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(c, c)))[0]
+    values = np.linspace(1.0, 2.0, c)
+    sound = (turned * values) @ turned.T
+    spoilt = (turned * np.r_[-0.01, values[1:]]) @ turned.T
+    found = inverse_roots(np.stack([sound, spoilt, sound]), least)
+    alone = inverse_roots(sound[None], least)[0]
+    np.testing.assert_allclose(found[[0, 2]], np.stack([alone, alone]), rtol=1e-9, atol=1e-12)
+    lifted = (turned * np.r_[0.01, values[1:]]) @ turned.T
+    np.testing.assert_allclose(
+        found[1], np.linalg.inv(np.linalg.cholesky(lifted)), rtol=1e-6, atol=1e-9
+    )

@@ -16,7 +16,7 @@ from twofold.images.loaded import LoadedImage, file_header
 from twofold.images.opening import PNG
 
 
-def png(turned: int | None = None, xmp: int | None = None) -> bytes:
+def png(turned: int | None = None, xmp: int | None = None, **said: str) -> bytes:
     """A noisy PNG of 40 x 20 pixels, several chunks of pixels long."""
     noise = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)
     stream, exif, more = BytesIO(), Image.Exif(), PngInfo()
@@ -24,8 +24,16 @@ def png(turned: int | None = None, xmp: int | None = None) -> bytes:
         exif[Base.Orientation] = turned
     if xmp is not None:
         more.add_itxt("XML:com.adobe.xmp", f'<x tiff:Orientation="{xmp}"/>')
+    for name, text in said.items():
+        more.add_text(name.replace("_", " "), text)
     Image.fromarray(noise).save(stream, "PNG", exif=exif, pnginfo=more)
     return stream.getvalue()
+
+
+# EXIF data that say: turned by a quarter.
+TURNED = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06" + bytes(
+    7
+)
 
 
 def chunks(content: bytes) -> list[tuple[bytes, bytes]]:
@@ -62,6 +70,10 @@ CASES = {
     "exif behind": behind(png(turned=6), b"eXIf"),
     "xmp": png(xmp=8),
     "xmp behind": behind(png(xmp=8), b"iTXt"),
+    "date behind": behind(png(date="today"), b"tEXt"),
+    "exif as text behind": behind(
+        png(Raw_profile_type_exif=f"\nexif\n40\n{TURNED.hex()}"), b"tEXt"
+    ),
     "cut short": png()[:-200],
     "cut short behind the pixels": behind(png(turned=6), b"eXIf")[:-20],
     "no end": joined(chunks(png())[:-1]),
@@ -81,7 +93,7 @@ def test_a_png_is_as_large_as_pillow_turns_it(content: bytes) -> None:
     assert (header.width, header.height) == expected
 
 
-@pytest.mark.parametrize("name", ["nothing said", "upright", "exif", "xmp"])
+@pytest.mark.parametrize("name", ["nothing said", "upright", "exif", "xmp", "date behind"])
 def test_the_pixels_of_a_png_are_not_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: PngImageFile) -> None:
         raise AssertionError("decoded")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.synthetic.outlines import curve, rectangle, star
+from twofold.synthetic.outlines import _depths, curve, rectangle, star
 
 Outline = Callable[[tuple[int, int], int, np.random.Generator], NDArray[np.float64]]
 
@@ -29,3 +29,13 @@ def test_a_line_stays_inside_the_image() -> None:
         depths = curve((64, 64), 120, np.random.default_rng(state))
         rows, columns = np.nonzero(depths < 1)
         assert np.hypot(np.ptp(rows), np.ptp(columns)) > 28, state
+
+
+def test_the_nearest_pixels_are_ranked_as_by_sorting_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 7, 60, 120):
+        distance = rng.integers(0, 9, (10, 12)).astype(np.float64)  # many are equal
+        ranks = np.empty(120)
+        ranks[np.argsort(distance, axis=None, kind="stable")] = np.arange(120)
+        expected = np.where(ranks < n, ranks / n, 1.0).reshape(10, 12)
+        assert np.array_equal(_depths(distance, n), expected)

@@ -2,6 +2,7 @@
 
 from twofold.densities.components import leading_components
 from twofold.densities.gaussian import (
+    MIN_ROWS,
     Gaussian,
     Shrinkage,
     fit_adapted_gaussian,
@@ -21,6 +22,7 @@ from twofold.densities.rows import in_blocks, power_normalise, unit_rows
 from twofold.densities.scale import Scale, lower_spread, scale_of
 
 __all__ = [
+    "MIN_ROWS",
     "TWO_MODES",
     "Gaussian",
     "Multimodality",

@@ -232,7 +232,8 @@ def span_factor(
     ridge = total * floor / max(1.0 - intensity, 1e-12)
     inner = total * gram
     inner.flat[:: len(inner) + 1] += ridge
-    return linalg.cholesky(inner, lower=True, overwrite_a=True, check_finite=False), floor, ridge
+    # Turned, which a symmetric matrix does not mind, it has LAPACK's order and is not copied.
+    return linalg.cholesky(inner.T, lower=True, overwrite_a=True, check_finite=False), floor, ridge
 
 
 def fit_adapted_gaussian(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from twofold.densities.gaussian import (
     span_factor,
 )
 from twofold.densities.rows import in_blocks
+from twofold.threads import one_thread
 
 if TYPE_CHECKING:
     from scipy import linalg
@@ -111,20 +112,13 @@ class Splits:
         rows, dim = m + int(fitted.sum()), self.pool.shape[1]
         weights = np.ones(rows)
         weights[:m] = source_weight
-        fitted_rows, scored_rows = self._chosen(fitted, m), self._chosen(scored, 0)
-        products = self._centred(fitted) if fitted.any() and 2 <= rows < dim else None
-        if products is None or self._too_near(np.diagonal(products)[fitted_rows], weights):
+        found = self._centred(fitted, scored, m) if fitted.any() and 2 <= rows < dim else None
+        if found is None or self._too_near(np.diagonal(found.among), weights):
             model = self.fit(fitted, source_weight=source_weight)
             distances = in_blocks(model.squared_distances, self.pool[scored])
             return distances, model.log_determinant()
-        return _from_products(
-            products[np.ix_(fitted_rows, fitted_rows)],
-            products[np.ix_(fitted_rows, scored_rows)],
-            np.diagonal(products)[scored_rows],
-            weights,
-            dim=dim,
-            shrinkage=self.shrinkage,
-        )
+        with one_thread():
+            return _from_products(found, weights, dim=dim, shrinkage=self.shrinkage)
 
     @cached_property
     def _products(self) -> Array | None:
@@ -148,46 +142,62 @@ class Splits:
         spread = float(np.average(squares, weights=weights))
         return spread <= _LEAST_SPREAD * self._squared_length
 
-    def _centred(self, fitted: Mask) -> Array | None:
-        """Their products once the pool is centred on the mean of the fitted rows, if any."""
+    def _centred(self, fitted: Mask, scored: Mask, m: int) -> _Products | None:
+        """Of m source rows and fitted rows of the pool, on whose mean the pool is centred."""
         products = self._products
         if products is None:
             return None
-        m = len(products) - len(self.pool)
-        to_mean = products[:, self._chosen(fitted, 0)].mean(axis=1)
-        moved = np.zeros(len(products))
-        moved[m:] = 1.0
-        length = float(to_mean[self._chosen(fitted, 0)].mean())
-        found = products - np.outer(moved, to_mean) - np.outer(to_mean, moved)
-        found[m:, m:] += length
-        return found
+        first = len(products) - len(self.pool)
+        ours, theirs = first + np.flatnonzero(fitted), first + np.flatnonzero(scored)
+        rows = np.concatenate([np.arange(m), ours])
+        # Products with the mean; of a row of the pool it is taken off, and the source has its own.
+        to_mean = products[rows] @ np.isin(np.arange(len(products)), ours) / len(ours)
+        length = float(to_mean[m:].mean())
+        own = products[theirs] @ np.isin(np.arange(len(products)), ours) / len(ours) - length
+        among = products[np.ix_(rows, rows)]
+        among[m:, :m] -= to_mean[:m]
+        among[:m, m:] -= to_mean[:m, None]
+        among[m:, m:] -= to_mean[m:, None] + (to_mean[m:] - length)
+        between = products[np.ix_(rows, theirs)] - to_mean[:, None]
+        between[m:] -= own
+        return _Products(among, between, np.diagonal(products)[theirs] - 2.0 * own - length)
 
-    def _chosen(self, pool: Mask, m: int) -> NDArray[np.intp]:
-        """Positions of m source rows and some of the pool among the products."""
-        first = 0 if self.source is None else len(self.source)
-        return np.concatenate([np.arange(m), first + np.flatnonzero(pool)])
+
+class _Products(NamedTuple):
+    """Inner products of r fitted and s scored rows.
+
+    Attributes:
+        among: (r, r) of the fitted rows.
+        between: (r, s) of fitted with scored rows.
+        lengths: (s,) squared lengths of the scored rows.
+    """
+
+    among: Array
+    between: Array
+    lengths: Array
 
 
 def _from_products(
-    among: Array, between: Array, lengths: Array, weights: Array, *, dim: int, shrinkage: Shrinkage
+    found: _Products, weights: Array, *, dim: int, shrinkage: Shrinkage
 ) -> tuple[Array, float]:
     """What :func:`twofold.densities.fit_gaussian` would say, of products alone.
 
     Args:
-        among: (r, r) of the fitted rows, r < dim.
-        between: (r, s) of fitted with scored rows.
-        lengths: (s,) squared lengths of the scored rows.
-        weights: (r,).
+        found: of fewer fitted rows than dimensions; they are overwritten.
+        weights: (r,), of the fitted rows.
         dim: of the rows.
         shrinkage: its kind.
     """
-    squares, roots, total = np.diagonal(among).copy(), np.sqrt(weights), float(weights.sum())
-    scatter = among * np.outer(roots, roots) / total
+    scatter, between, lengths = found
+    squares, roots, total = np.diagonal(scatter).copy(), np.sqrt(weights), float(weights.sum())
+    if (weights != 1.0).any():
+        scatter *= roots[:, None]
+        scatter *= roots
+        between *= roots[:, None]
+    scatter /= total
     intensity = scatter_shrinkage(scatter, squares, weights, dim=dim, shrinkage=shrinkage)
     lower, floor, ridge = span_factor(scatter, intensity, total, dim=dim)
-    inside = linalg.solve_triangular(
-        lower, between * roots[:, None], lower=True, check_finite=False
-    )
+    inside = linalg.solve_triangular(lower, between, lower=True, check_finite=False)
     distances = np.maximum(lengths - np.einsum("rs,rs->s", inside, inside), 0.0) / floor
     log_determinant = (
         dim * np.log(floor) + 2.0 * np.log(np.diagonal(lower)).sum() - len(lower) * np.log(ridge)

@@ -84,7 +84,11 @@ def thinned(n: int, least: int, rng: np.random.Generator, part: float = 1.0) -> 
 
 
 def multimodality(
-    features: NDArray[np.floating], *, simulations: int = _SIMULATIONS, random_state: int
+    features: NDArray[np.floating],
+    *,
+    simulations: int = _SIMULATIONS,
+    random_state: int,
+    components: Array | None = None,
 ) -> Multimodality:
     """Is there one dominant mode? Split in two, and compare with splits of a Gaussian.
 
@@ -107,6 +111,7 @@ def multimodality(
             2000 rows, drawn at random, and their 32 leading components are used.
         simulations: >= 1.
         random_state: seed of draw and simulations.
+        components: the leading components of all rows for this random state, where they are known.
 
     Returns:
         The figures; (0, 1, 0, 0, 1) where all rows are the same. Cost O(n d k) for the k components
@@ -120,7 +125,9 @@ def multimodality(
         raise ConfigError(f"simulations must be at least 1, not {simulations}")
     rng = np.random.default_rng(random_state)
     chosen = thinned(len(features), _LEAST_ROWS, rng)
-    rows = leading_components(features[chosen], random_state=random_state)
+    rows = components
+    if rows is None or len(chosen) < len(features):
+        rows = leading_components(features[chosen], random_state=random_state)
     if not rows.any():
         return Multimodality(0.0, 1.0, 0.0, 0.0, (), 1.0)
     split = _Split.of(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,15 +91,20 @@ def fit_method(
     threshold = fit_threshold(calibration, false_alarm_rate)
     findings: Findings | None = None
     verdict: Verdict | None = None
-    if studied and pool is not None:
-        findings, verdict = look_at(
-            data.source,
-            pool,
-            seen,
-            false_alarm_rate=false_alarm_rate,
-            random_state=random_state,
-        )
-    references = reference_images(data.source, pool, seen, threshold.value) if studied else None
+    references: References | None = None
+    if studied:
+        # Pictures are decoded and made small while the tests compute.
+        with ThreadPoolExecutor(1, thread_name_prefix="references") as beside:
+            kept = beside.submit(reference_images, data.source, pool, seen, threshold.value)
+            if pool is not None:
+                findings, verdict = look_at(
+                    data.source,
+                    pool,
+                    seen,
+                    false_alarm_rate=false_alarm_rate,
+                    random_state=random_state,
+                )
+            references = kept.result()
     evidence = collect_evidence(
         data.source,
         pool,

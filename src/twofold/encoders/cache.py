@@ -253,7 +253,9 @@ def _raw(argument: str, digest: str) -> bytes:
 
 
 def _seal(space: bytes, image: bytes, shape: bytes, data: bytes) -> bytes:
-    return hashlib.sha256(b"|".join((space, image, shape, data))).digest()
+    sealed = hashlib.sha256(b"|".join((space, image, shape, b"")))
+    sealed.update(data)
+    return sealed.digest()
 
 
 def _encode(

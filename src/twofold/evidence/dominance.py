@@ -51,6 +51,7 @@ def stability(
     n_clusters: Sequence[int] = (2, 3, 5),
     bootstraps: int = 10,
     random_state: int,
+    components: Array | None = None,
 ) -> Stability:
     """Cluster parts of the pool again and compare (Ben-Hur et al. 2002; Hennig 2007).
 
@@ -65,6 +66,7 @@ def stability(
         n_clusters: each K >= 1, at least one.
         bootstraps: parts for each K, >= 1.
         random_state: seed of draw, parts and starts.
+        components: the leading components of all rows for this random state, where they are known.
 
     Returns:
         The figures. Cost O(n d k) for the k components and (bootstraps + 1) runs of K-means for
@@ -78,11 +80,12 @@ def stability(
         raise ConfigError("stability needs at least one bootstrap and one number of clusters")
     rng = np.random.default_rng(random_state)
     chosen = thinned(len(features), max(n_clusters), rng, part=_SUBSAMPLE)
-    rows = leading_components(features[chosen], random_state=random_state)
+    if components is None or len(chosen) < len(features):
+        components = leading_components(features[chosen], random_state=random_state)
     wholes, agreement = [], []
     for k in n_clusters:
-        whole = select_kmeans(rows, n_clusters=k, random_state=random_state).dominant
-        again = [_jaccard_of_part(rows, whole, k, rng) for _ in range(bootstraps)]
+        whole = select_kmeans(components, n_clusters=k, random_state=random_state).dominant
+        again = [_jaccard_of_part(components, whole, k, rng) for _ in range(bootstraps)]
         wholes.append(whole)
         agreement.append(float(np.mean(again)))
     pairs = [_contained(a, b) for a, b in itertools.combinations(wholes, 2)]

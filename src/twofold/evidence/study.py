@@ -111,11 +111,12 @@ def study(
     with one_thread():
         told = two_sample_test(source, target, random_state=random_state)
         mmd = mmd_test(source, target, random_state=random_state)
-        stable = stability(target, random_state=random_state)
-        modes = multimodality(target, random_state=random_state)
+        components = leading_components(target, random_state=random_state)
+        stable = stability(target, random_state=random_state, components=components)
+        modes = multimodality(target, random_state=random_state, components=components)
         together = distance_skewness(target, random_state=random_state)
         # Anomalies say nothing of how the target's normals vary.
-        central = target[_central(target, random_state)]
+        central = target[_central(components)]
         related = kinship(source, central, random_state=random_state)
     ranks = rank_agreement(adapted, distances)
     nearest, farthest = extremes(distances, names, min(_SHOWN, len(names)))
@@ -145,10 +146,9 @@ def study(
     )
 
 
-def _central(rows: Array, random_state: int) -> NDArray[np.bool_]:
+def _central(components: Array) -> NDArray[np.bool_]:
     """The central three quarters, bool (n,), whatever a method presumes normal; all of copies."""
-    components = leading_components(rows, random_state=random_state)
     try:
         return fit_trimmed(None, components, trim=BREAKDOWN)[1]
     except CollapseError:
-        return np.ones(len(rows), dtype=np.bool_)
+        return np.ones(len(components), dtype=np.bool_)

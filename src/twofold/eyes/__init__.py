@@ -13,7 +13,7 @@ from twofold.eyes.gaussians import (
     top_mean,
 )
 from twofold.eyes.hidden import all_shown, filled, judged_places, lend_common
-from twofold.eyes.moments import PatchMoments, PatchSums, as_places, patch_moments
+from twofold.eyes.moments import PatchMoments, PatchParts, as_places, patch_moments
 from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
     SourceWeight,
@@ -30,7 +30,7 @@ __all__ = [
     "FreeBank",
     "PatchGaussians",
     "PatchMoments",
-    "PatchSums",
+    "PatchParts",
     "RegionScale",
     "SourceWeight",
     "Spot",

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.deferred import deferred
-from twofold.densities import shrinkage_intensity
 from twofold.errors import CollapseError, NotEnoughImagesError
-from twofold.eyes.moments import Floats, Mask, PatchMoments, as_places
-
-if TYPE_CHECKING:
-    from scipy import linalg
-    from scipy.linalg import lapack
-else:
-    linalg = deferred("scipy.linalg")
-    lapack = deferred("scipy.linalg.lapack")
+from twofold.eyes.covariances import averaged_covariances, common_goal, inverse_roots, shrunk
+from twofold.eyes.moments import TOGETHER, Floats, Mask, PatchMoments, as_places
+from twofold.threads import in_parts
 
 __all__ = [
     "MIN_IMAGES",
@@ -41,8 +32,6 @@ TOP_PLACES = 3
 # Images per matrix product, filled up with zeros: one of two shapes, so that an image's bits do not
 # depend on its neighbours. The smaller one is for the last few images, or the only one.
 _BLOCK, _FEW = 64, 8
-# PaDiM's epsilon, in units of the mean variance: what varies less at no place varies by rounding.
-_LEAST_RIDGE = 0.01
 # One image alone varies nowhere.
 MIN_IMAGES = 2
 # Added to every variance, in units of the mean one, since moments are of float32.
@@ -106,7 +95,14 @@ class PatchGaussians:
 
     def of_places(self, places: Floats) -> Array:
         """Squared distances (n, p) from places (p, n, c), in float32: for fits, twice as fast."""
-        return _whitened_squares(places, self.mean, self.whitening).T
+        shared, found = len(self.mean) == 1, np.empty(places.shape[:2])
+
+        def fill(at: slice) -> None:
+            own = slice(None) if shared else at
+            found[at] = _whitened_squares(places[at], self.mean[own], self.whitening[own])
+
+        in_parts(len(places), TOGETHER, fill)
+        return found.T
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""
@@ -160,7 +156,7 @@ def _whitened_squares(
     for place in range(len(places)):
         own = 0 if shared else place
         white = (places[place] - mean[own]) @ whitening[own].T
-        found[place] = np.einsum("nc,nc->n", white, white, dtype=np.float64)
+        found[place] = np.einsum("nc,nc->n", white, white)
     return found
 
 
@@ -198,104 +194,30 @@ def fit_patch_gaussians(
         raise NotEnoughImagesError(
             f"patch Gaussians need at least {MIN_IMAGES} target images, got {target.n}"
         )
-    n, covariance, fourth = averaged_covariances(target, source, source_weight)
-    p, c, _ = covariance.shape
-    level = float(np.trace(covariance, axis1=1, axis2=2).mean()) / c
+    p, c = target.mean.shape
+    typical = None if source is None else source.typical
+    n, mean, fourth = averaged_covariances(target.typical, typical, source_weight)
+    level = float(np.trace(mean[0])) / c
     scale = float(np.square(target.mean).sum(axis=1).mean()) / c
     if level <= 1e-12 * max(scale, 1e-300):
         raise CollapseError(f"all {target.n} images have the same patches: nothing to tell apart")
-    if regularisation is None:
-        spreads = _shrunk(covariance, fourth, n)
-    else:
-        ridge = regularisation * level * np.eye(c)
-        spreads = (own + ridge for own in covariance)
+    goal = common_goal(mean[0], float(fourth[0]), n * p)
     whitening, logdet = np.empty((p, c, c), dtype=np.float32), np.empty(p)
-    for place, spread in enumerate(spreads):
-        spread.flat[:: c + 1] += _LEAST_VARIANCE * level
-        lower = _factor(spread, _LEAST_VARIANCE * level)
-        whitening[place] = lapack.dtrtri(lower, lower=1)[0]
-        logdet[place] = 2.0 * np.log(np.diagonal(lower)).sum()
+
+    def fill(at: slice) -> None:
+        near = None if source is None else source.at(at)
+        _, covariance, fourth = averaged_covariances(target.at(at), near, source_weight)
+        if regularisation is None:
+            spread = shrunk(covariance, goal, fourth, n)
+        else:
+            spread = covariance + regularisation * level * np.eye(c)
+        np.einsum("pii->pi", spread)[:] += _LEAST_VARIANCE * level
+        found = inverse_roots(spread, _LEAST_VARIANCE * level)
+        logdet[at] = -2.0 * np.log(np.einsum("pii->pi", found)).sum(axis=1)
+        whitening[at] = found
+
+    in_parts(p, TOGETHER, fill)
     return PatchGaussians(target.mean.astype(np.float32), whitening, logdet)
-
-
-def _factor(spread: Array, least: float) -> Array:
-    """The lower Cholesky factor (c, c) of a covariance.
-
-    Args:
-        spread: (c, c), its eigenvalues at least ``least`` but for rounding. That of float32 moments
-            can be more where a place varies far more than the others do, such as the one place
-            that is not blank, and would make the matrix indefinite or nearly so.
-        least: > 0.
-    """
-    lower, failed = lapack.dpotrf(spread, lower=1)
-    # No pivot is below the least eigenvalue.
-    if not failed and float(np.diagonal(lower).min()) ** 2 >= 0.5 * least:
-        return np.asarray(lower)
-    values, vectors = linalg.eigh(spread, check_finite=False)
-    # What rounding took from one direction it may have added to another.
-    floored = np.maximum(values, max(least, -float(values[0])))
-    return np.asarray(
-        linalg.cholesky((vectors * floored) @ vectors.T, lower=True, check_finite=False)
-    )
-
-
-def averaged_covariances(
-    target: PatchMoments, source: PatchMoments | None, source_weight: float
-) -> tuple[float, Array, Array]:
-    """The effective number of images, and the covariance and fourth moments of both domains.
-
-    The variance of an average with weights w is that of one image over ``(sum w)^2 / sum w^2``
-    (Kish 1965), which is fewer images than ``sum w`` says: no image is a part of one.
-    """
-    n = float(target.n)
-    if source is None or source_weight <= 0:
-        return n, target.covariance, target.fourth
-    extra = source.n * source_weight
-    share = extra / (n + extra)
-    covariance = (1 - share) * target.covariance + share * source.covariance
-    effective = (n + extra) ** 2 / (n + extra * source_weight)
-    return effective, covariance, (1 - share) * target.fourth + share * source.fourth
-
-
-def _shrunk(covariance: Array, fourth: Array, n: float) -> Iterator[Array]:
-    """The covariance of each place (p, c, c), shrunk towards what all have in common."""
-    goal = _common(covariance.mean(axis=0), float(fourth.mean()), n * len(covariance))
-    for own, moment in zip(covariance, fourth, strict=True):
-        intensity = _intensity(own, goal, float(moment), n)
-        yield (1.0 - intensity) * own + intensity * goal
-
-
-def _common(covariance: Array, fourth: float, patches: float) -> Array:
-    """The mean covariance of all places, itself shrunk towards a multiple of the identity.
-
-    With one place there is nothing else to lean on, and the result is Ledoit-Wolf's of 2004.
-    """
-    c = len(covariance)
-    trace = float(np.trace(covariance))
-    intensity = shrinkage_intensity(
-        trace=trace,
-        frobenius=float(np.square(covariance).sum()),
-        fourth=fourth,
-        n=max(round(patches), 1),
-        d=c,
-        kind="ledoit_wolf",
-    )
-    # That takes all patches for independent, which those of one image are not.
-    intensity = max(intensity, _LEAST_RIDGE)
-    goal = (1.0 - intensity) * covariance
-    goal.flat[:: c + 1] += intensity * trace / c
-    return goal
-
-
-def _intensity(covariance: Array, goal: Array, fourth: float, n: float) -> float:
-    """How much the goal weighs at one place, in [1 / n, 1]: expected error over squared gap.
-
-    The goal's own error, that of p times the patches, counts for nothing.
-    """
-    gap = float(np.square(covariance - goal).sum())
-    error = max(fourth - float(np.square(covariance).sum()), 0.0) / n
-    # There can seem to be nothing to shrink in a handful of images: as for whole images.
-    return min(max(error / gap if error < gap else 1.0, 1.0 / n), 1.0)
 
 
 def top_mean(distances: Array, places: int = TOP_PLACES, looked_at: Mask | None = None) -> Array:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import NotEnoughImagesError, UsageError
+from twofold.threads import in_parts
 
-__all__ = ["PatchMoments", "PatchSums", "as_places", "patch_moments"]
+__all__ = [
+    "TOGETHER",
+    "PatchMoments",
+    "PatchParts",
+    "PatchSums",
+    "as_places",
+    "patch_moments",
+]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+TOGETHER = 4
+"""Places that are worked on at a time: few enough for their matrices to stay in a core's cache, and
+enough that threads seldom wait for each other."""
 
 
 def as_places(patches: NDArray[np.floating]) -> Floats:
@@ -40,6 +54,33 @@ class PatchMoments:
     covariance: Array
     fourth: Array
 
+    @cached_property
+    def typical(self) -> PatchMoments:
+        """What all places have in common, as one: means of their moments."""
+        parts = (self.mean, self.covariance, self.fourth)
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = [np.asarray(part.mean(axis=0, keepdims=True)) for part in parts]
+        return PatchMoments(self.n, *means)
+
+    def at(self, places: slice) -> PatchMoments:
+        """Those of some places."""
+        return PatchMoments(self.n, self.mean[places], self.covariance[places], self.fourth[places])
+
+    @classmethod
+    def gathered(
+        cls, n: int, p: int, c: int, part: Callable[[slice], PatchMoments]
+    ) -> PatchMoments:
+        """Those of all p places, from a function that gives those of some."""
+        whole = cls(n, np.empty((p, c)), np.empty((p, c, c)), np.empty(p))
+
+        def fill(places: slice) -> None:
+            found = part(places)
+            whole.mean[places], whole.fourth[places] = found.mean, found.fourth
+            whole.covariance[places] = found.covariance
+
+        in_parts(p, TOGETHER, fill)
+        return whole
+
 
 def patch_moments(
     places: Floats, rows: Mask | None = None, *, shared: bool = False
@@ -60,20 +101,37 @@ def patch_moments(
     count = n if rows is None else int(rows.sum())
     if not count:
         raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
-    mean, covariance, fourth = np.empty((p, c)), np.empty((p, c, c)), np.empty(p)
-    for place in range(p):
-        values = places[place] if rows is None else places[place][rows]
-        mean[place] = values.mean(axis=0, dtype=np.float64)
-        centred = values - mean[place].astype(np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
-            covariance[place] = (centred.T @ centred) / np.float32(count)
-        squares = np.einsum("nc,nc->n", centred, centred, dtype=np.float64)
-        fourth[place] = np.square(squares).mean()
-    if not np.isfinite(covariance).all():
+
+    def some(at: slice) -> PatchMoments:
+        values = places[at] if rows is None else _chosen(places[at], rows)
+        mean = values.mean(axis=1, dtype=np.float64)
+        z = values - mean[:, None].astype(np.float32)
+        second = (_second(z) / np.float32(count)).astype(np.float64)
+        return PatchMoments(count, mean, second, np.square(_squares(z)).mean(axis=1))
+
+    moments = PatchMoments.gathered(count, p, c, some)
+    # A square that is too large for float32 makes the mean of all infinite, or no number.
+    if not np.isfinite(moments.typical.covariance).all():
         largest = float(np.abs(places).max())
         raise UsageError(f"patch features up to {largest:.0e} are too large: scale them down")
-    moments = PatchMoments(count, mean, covariance, fourth)
     return _shared(moments) if shared else moments
+
+
+def _chosen(places: Floats, rows: Mask) -> Floats:
+    """Some images (k, r, c) of places (k, n, c); rows are copied as wholes."""
+    return places.take(np.flatnonzero(rows), axis=1)
+
+
+def _second(z: Floats) -> Floats:
+    """Sums over the rows of each place (k, n, c) of z z', (k, c, c)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.matmul(z.transpose(0, 2, 1), z))
+
+
+def _squares(z: Floats) -> Array:
+    """Squared lengths of rows (k, n, c), float64 (k, n); of many terms as exact as the terms."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.einsum("pnc,pnc->pn", z, z).astype(np.float64))
 
 
 def _shared(moments: PatchMoments) -> PatchMoments:
@@ -121,17 +179,17 @@ class PatchSums:
             rows: bool (n,).
             center: float64 (p, c), near the mean, as products are of float32.
         """
-        p, _, c = places.shape
-        first, third, second = np.empty((p, c)), np.empty((p, c)), np.empty((p, c, c))
-        squares, fourth = np.empty(p), np.empty(p)
-        for place in range(p):
-            z = places[place][rows] - center[place].astype(np.float32)
-            q = np.einsum("nc,nc->n", z, z, dtype=np.float64)
-            second[place] = z.T @ z
-            first[place] = z.sum(axis=0, dtype=np.float64)
-            third[place] = q @ z
-            squares[place], fourth[place] = q.sum(), q @ q
-        return cls(int(rows.sum()), center, first, second, third, squares, fourth)
+        z = _chosen(places, rows) - center[:, None].astype(np.float32)
+        q = _squares(z)
+        return cls(
+            int(rows.sum()),
+            center,
+            z.sum(axis=1, dtype=np.float64),
+            _second(z).astype(np.float64),
+            np.matmul(q[:, None].astype(np.float32), z)[:, 0].astype(np.float64),
+            q.sum(axis=1),
+            np.square(q).sum(axis=1),
+        )
 
     def without(self, part: PatchSums) -> PatchSums:
         """Sums of the images that are not in a part of them."""
@@ -146,7 +204,7 @@ class PatchSums:
             mine.fourth - other.fourth,
         )
 
-    def moments(self, *, shared: bool = False) -> PatchMoments:
+    def moments(self) -> PatchMoments:
         """As :func:`patch_moments` of the same images, but for rounding.
 
         Raises:
@@ -158,7 +216,7 @@ class PatchSums:
         apart = self.first / n
         away = np.square(apart).sum(axis=1)
         # |z - a|^2 = q - 2 a'z + |a|^2, squared and summed, with the sum of z being n a.
-        along = np.einsum("pi,pij,pj->p", apart, self.second, apart)
+        along = (np.matmul(self.second, apart[:, :, None])[:, :, 0] * apart).sum(axis=1)
         fourth = (
             self.fourth
             + 4.0 * along
@@ -166,7 +224,51 @@ class PatchSums:
             + 2.0 * away * self.squares
             - 3.0 * n * np.square(away)
         )
-        covariance = self.second / n - apart[:, :, None] * apart[:, None, :]
+        covariance = self.second / n
+        covariance -= apart[:, :, None] * apart[:, None, :]
         mean = self.center.astype(np.float32).astype(np.float64) + apart
-        found = PatchMoments(n, mean, covariance, np.maximum(fourth / n, 0.0))
+        return PatchMoments(n, mean, covariance, np.maximum(fourth / n, 0.0))
+
+
+@dataclass(frozen=True)
+class PatchParts:
+    """Some images of a pool, of which moments without others are found by taking sums off.
+
+    Attributes:
+        places: of the pool, float32 (p, n, c).
+        rows: the images, bool (n,).
+        sums: theirs, of ``TOGETHER`` places each.
+    """
+
+    places: Floats
+    rows: Mask
+    sums: list[PatchSums]
+
+    @classmethod
+    def of(cls, places: Floats, rows: Mask) -> PatchParts:
+        """Sums around their means; O(n p c^2) time."""
+
+        def some(at: slice) -> PatchSums:
+            center = _chosen(places[at], rows).mean(axis=1, dtype=np.float64)
+            return PatchSums.of(places[at], rows, center)
+
+        return cls(places, rows, in_parts(len(places), TOGETHER, some))
+
+    def without(self, others: Mask, *, shared: bool = False) -> PatchMoments:
+        """As :func:`patch_moments` of the images that are no others, bool (n,), but for rounding.
+
+        O(k p c^2) time for k images that are among the others.
+
+        Raises:
+            NotEnoughImagesError: no image is left.
+        """
+        p, _, c = self.places.shape
+        taken = self.rows & others
+
+        def some(at: slice) -> PatchMoments:
+            whole: PatchSums = self.sums[at.start // TOGETHER]
+            return whole.without(PatchSums.of(self.places[at], taken, whole.center)).moments()
+
+        n = int((self.rows & ~others).sum())
+        found = PatchMoments.gathered(n, p, c, some)
         return _shared(found) if shared else found

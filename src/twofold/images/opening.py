@@ -56,7 +56,10 @@ _SIGNED: Final = 2  # value of the tag SampleFormat
 
 
 # Chunks of a PNG that may say how the image is turned, and how many chunks are looked through.
-_METADATA: Final = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+_TEXT: Final = (b"iTXt", b"tEXt", b"zTXt")
+# Keywords of texts that Pillow looks at for it; a date or a comment says nothing of the kind.
+_TURNING: Final = (b"exif", b"Raw profile type exif", b"xmp", b"XML:com.adobe.xmp")
+_LONGEST_KEYWORD: Final = 79  # bytes, by the standard
 _MOST_CHUNKS: Final = 10_000
 
 
@@ -74,13 +77,14 @@ def metadata_behind_pixels(file: IO[bytes], start: int) -> bool:
             head = file.read(8)
             if len(head) < 8:
                 break
-            kind = head[4:]
+            kind, length = head[4:], int.from_bytes(head[:4], "big")
             if kind == b"IEND":
                 return False
-            if pixels and kind in _METADATA:
+            said = file.read(min(length, _LONGEST_KEYWORD + 1)) if kind in _TEXT else b""
+            if pixels and (kind == b"eXIf" or said.split(b"\0")[0] in _TURNING):
                 break
             pixels = pixels or kind == b"IDAT"
-            file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+            file.seek(length - len(said) + 4, 1)
         return True
     finally:
         file.seek(place)

@@ -28,10 +28,15 @@ Shape = tuple[int, int]
 
 
 def _depths(distance: Array, n: int) -> Array:
-    """Rank of each pixel's distance over ``n``; equal distances in reading order."""
-    ranks = np.empty(distance.size, dtype=np.float64)
-    ranks[np.argsort(distance, axis=None, kind="stable")] = np.arange(distance.size)
-    return (ranks / n).reshape(distance.shape)
+    """Rank of each of the ``n`` nearest pixels over ``n``, equal distances in reading order; or 1.
+
+    Only pixels that can be among them are sorted, which are few of an image.
+    """
+    flat, depths = distance.ravel(), np.ones(distance.size)
+    near = np.flatnonzero(flat <= np.partition(flat, n - 1)[n - 1])
+    nearest = near[np.argsort(flat[near], kind="stable")[:n]]
+    depths[nearest] = np.arange(n) / n
+    return depths.reshape(distance.shape)
 
 
 def _around_a_point(shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]:

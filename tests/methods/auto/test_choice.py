@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from tests.support import toy
 
+from twofold.densities import fit_adapted_gaussian, power_normalise
 from twofold.encoders.encode import FrozenEncoder
 from twofold.errors import ConfigError
+from twofold.eyes import as_places, fit_patch_gaussians, patch_moments
 from twofold.images import find_images
 from twofold.methods import FitData, parse_config
 from twofold.methods.auto import choice, trial
@@ -20,6 +22,8 @@ from twofold.methods.auto.config import AutoConfig
 from twofold.methods.auto.method import Auto
 from twofold.methods.auto.size import chosen_size, native_size, places_agree
 from twofold.methods.auto.trial import LEAST_POOL, make_trial, separation
+from twofold.methods.auto.way import fit_way
+from twofold.methods.progress import Steps
 from twofold.synthetic import GRADES
 
 
@@ -116,11 +120,11 @@ def test_flaws_are_scored_by_models_that_have_not_seen_their_images(world: toy.E
     trial = make_trial(world.pool, normal, random_state=3)
     assert trial is not None
     assert flaws is not None
-    assert not trial.rest[trial.rows].any()
-    held = len(world.pool) - trial.rest.sum()
-    assert len(trial.rows) == held == 20
+    assert trial.held_out[trial.rows].all()
+    assert len(trial.rows) == trial.held_out.sum() == 20
     assert flaws.scores.shape[0] == len(GRADES)
-    assert len(flaws.out_of_sample.scores) == trial.rest.sum()
+    # Of the fit itself, out of sample: what its threshold is read off.
+    assert len(flaws.out_of_sample.scores) == len(world.pool)
     assert (np.diff(flaws.sides) >= 0).all()
     assert flaws.sides[-1] == pytest.approx(np.sqrt(0.05) * toy.SIDE)
 
@@ -131,8 +135,41 @@ def test_groups_are_held_out_together(world: toy.Encoded) -> None:
     trial = make_trial(pool, np.ones(len(pool), dtype=bool), random_state=0)
     assert trial is not None
     assert len(np.unique(groups[trial.rows])) == len(trial.rows)
-    assert not np.isin(groups[trial.rest], groups[trial.rows]).any()
-    assert trial.rest[trial.donors].all()
+    assert not np.isin(groups[~trial.held_out], groups[trial.rows]).any()
+    assert not trial.held_out[trial.donors].any()
+
+
+def test_a_way_without_images_is_fitted_to_the_other_presumed_normals(world: toy.Encoded) -> None:
+    config = AutoConfig().settled()
+    way = fit_way(config, FitData(world.source, world.pool), 3, Steps(None, 4))
+    held_out = np.arange(len(world.pool)) % 5 == 0
+    other = way.without(held_out)
+    name = config.patches()
+    local = fit_patch_gaussians(
+        patch_moments(as_places(world.pool[name]), way.normal["local"] & ~held_out),
+        patch_moments(as_places(world.source[name])),
+        source_weight=way.choices["source_weight"],
+    )
+    np.testing.assert_allclose(
+        other.views.local[0].model.squared_distances(world.test[name]),
+        local.squared_distances(world.test[name]),
+        rtol=1e-3,
+    )
+    source, pool, test = (
+        (2 * power_normalise(images["pooled"]) + power_normalise(images["pooled-1"])) / 3
+        for images in (world.source, world.pool, world.test)
+    )
+    whole = fit_adapted_gaussian(source, pool[way.normal["whole"] & ~held_out])
+    assert other.views.whole is not None
+    np.testing.assert_allclose(
+        other.views.whole.models[0].squared_distances(test),
+        whole.squared_distances(test),
+        rtol=1e-6,
+    )
+    # What the fit makes of scores stays; and the fit itself.
+    assert other.views.local_scale == way.views.local_scale
+    assert not np.array_equal(other.score(world.test), way.score(world.test))
+    assert way.kept().rest is None
 
 
 def test_a_small_pool_and_images_that_are_gone_keep_the_places(world: toy.Encoded) -> None:

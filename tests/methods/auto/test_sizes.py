@@ -112,7 +112,7 @@ def test_saved_and_restored(data: FitData, options: dict[str, Any]) -> None:
 def test_a_group_is_taken_out_of_both_sizes(data: FitData) -> None:
     way = fit(data).model.way_
     group = int(way.views.local[0].owners[way.views.local[0].owners >= 0][0])
-    for patches, rest in zip(way.views.local, way.without(group).views.local, strict=True):
+    for patches, rest in zip(way.views.local, way.without_group(group).views.local, strict=True):
         gone = patches.owners == group
         assert np.array_equal(rest.model.rows, patches.model.rows[~gone])
 

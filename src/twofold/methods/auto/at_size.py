@@ -47,11 +47,11 @@ class AtSize:
         distances = local_distances(self.model, patches, looked_at)
         return self.pooling.scores(distances, patches.shape[2:], looked_at)
 
-    def without(self, group: int) -> AtSize:
-        """The same without the rows of one group; of a Gaussian nothing can be taken off."""
+    def without(self, groups: NDArray[np.int64]) -> AtSize:
+        """The same without a bank's rows of some groups; of a Gaussian nothing can be taken off."""
         assert isinstance(self.model, FreeBank)
         assert self.owners is not None
-        return replace(self, model=self.model.only(self.owners != group))
+        return replace(self, model=self.model.only(~np.isin(self.owners, groups)))
 
     def state(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Everything that scores need."""

@@ -55,8 +55,9 @@ def settle(
     """Keep the first way of looking, or take a bank of patches instead.
 
     1. A few presumed normals are held out, and get made-up flaws of seven sizes.
-    2. The way is fitted to the rest (a bank leaves their patches aside); its separation is the
-       AUROC of flawed against clean images, mean over the sizes.
+    2. They are scored by models that have not seen them: the way's own less these images, as in
+       its cross-fit (a bank leaves their patches aside). Its separation is the AUROC of flawed
+       against clean images, mean over the sizes.
     3. If the options leave it open, and the place of a patch explains less than half of its
        variance, a bank of patches without places is fitted as well, at the side of the images. It
        takes over where its errors are half of the way's or less.
@@ -83,7 +84,7 @@ def settle(
     bank = _other(way, given, encoder, pool)
     if bank is not None:
         trial = replace(trial, outputs=(*way.config.outputs(), *bank.outputs()))
-    first, flaws = _tried(way, trial, data, random_state)
+    first, flaws = _tried(way, trial)
     tell.step()
     choices = kept.choices | {"separation": first}
     kept = Settled(way, choices, flaws)
@@ -129,7 +130,7 @@ def _changed(
         target_pool=data.pool.seen_as(outputs),
     )
     way = fit_way(config, seen, state, Steps(None, 2))
-    found, flaws = _tried(way, replace(trial, pool=seen.pool), seen, state)
+    found, flaws = _tried(way, replace(trial, pool=seen.pool))
     side = config.longer_side()
     return Settled(
         way,
@@ -143,10 +144,8 @@ def _changed(
     )
 
 
-def _tried(way: Way, trial: FlawTrial, data: FitData, state: int) -> tuple[float, MadeUpFlaws]:
-    """Separation of a way that has not seen the held-out images, and its scores of the flaws."""
-    if not way.separable:
-        way = fit_way(way.config, trial.data(data), state, Steps(None, 4))
+def _tried(way: Way, trial: FlawTrial) -> tuple[float, MadeUpFlaws]:
+    """Separation of a way, and its scores of the flaws, by models that have not seen the images."""
     clean, flawed = trial.scores(way)
     assert way.own is not None
     flaws = MadeUpFlaws(np.array(GRADES), trial.sides(), flawed, way.own)
@@ -158,7 +157,7 @@ def _few(
 ) -> FitData:
     """Some source images and presumed normals that were not held out, with other outputs."""
     rng = np.random.default_rng(state)
-    staying = np.flatnonzero(trial.rest & normal)
+    staying = np.flatnonzero(~trial.held_out & normal)
     return replace(
         data,
         source=_some(data.source, np.arange(len(data.source)), rng).seen_as(outputs),

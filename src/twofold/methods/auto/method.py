@@ -92,7 +92,7 @@ class Auto(Method):
 
     def _take(self, way: Way) -> None:
         """Score in this way; the options are what was settled."""
-        self.config, self.way_ = way.config, way
+        self.config, self.way_ = way.config, way.kept()
 
     def _score(self, images: EncodedImages) -> Array:
         return self.way_.score(images)

@@ -14,7 +14,6 @@ from twofold.encoders.outputs import batch_of
 from twofold.encoders.sides import split_side
 from twofold.images import ImageSet, Masks
 from twofold.methods.auto.way import Way
-from twofold.methods.base import FitData
 from twofold.synthetic import GRADES, LEAST_SIDE, graded_flaws
 
 __all__ = ["LEAST_POOL", "FlawTrial", "make_trial", "separation"]
@@ -27,6 +26,8 @@ Mask = NDArray[np.bool_]
 _HELD_OUT = 24
 # The rest has to stand for the whole pool: at most a quarter is held out.
 _MOST_SHARE = 0.25
+# Images, as they are and with seven flaws, that are scored together.
+_AT_A_TIME = 8
 # No way sees more; painting and decoding take time with the area.
 _MOST_SIDE = 2048
 LEAST_POOL = 32
@@ -41,7 +42,8 @@ class FlawTrial:
         pool: with its originals.
         rows: int (h,), of the pool.
         donors: int (h,), of the pool: the image that patches are cut from.
-        rest: bool (n,), the images of the pool that ways may be fitted to.
+        held_out: bool (n,), the images of the pool that nothing which scores them may have seen:
+            their whole groups.
         random_state: of the flaws; the same for every way.
         outputs: that every image is encoded with, besides those of the way in question: flaws are
             painted and images decoded once for all.
@@ -51,30 +53,33 @@ class FlawTrial:
     pool: EncodedImages
     rows: NDArray[np.intp]
     donors: NDArray[np.intp]
-    rest: Mask
+    held_out: Mask
     random_state: int
     outputs: tuple[str, ...] = ()
     seen: dict[tuple[str, ...], list[EncodedImages]] = field(default_factory=dict, repr=False)
-
-    def data(self, data: FitData) -> FitData:
-        """What a way is fitted to: the pool without the held-out images and their groups."""
-        return replace(data, target_pool=self.pool.subset(self.rest))
 
     def scores(self, way: Way) -> tuple[Array, Array]:
         """Scores of the clean images, float64 (h,), and of the flawed ones, (s, h).
 
         Args:
-            way: that has not seen these images, or a bank, which leaves their patches aside.
+            way: fitted to the pool, or to a part of it if it is separable. Its models that score
+                do without the held-out images; banks, where that costs nothing, each without the
+                image that it scores.
 
         Raises:
             ImageSourceError: an image has changed or gone meanwhile.
         """
-        groups = self.pool.grouping()[self.rows]
-        found = [
-            (way.without(int(group)) if way.separable else way).score(images)
-            for group, images in zip(groups, self._seen_as(way.config.outputs()), strict=True)
-        ]
-        scores = np.stack(found, axis=1)
+        seen = self._seen_as(way.config.outputs())
+        if way.separable:
+            groups = self.pool.grouping()[self.rows]
+            found = [
+                way.without_group(int(group)).score(images)
+                for group, images in zip(groups, seen, strict=True)
+            ]
+        else:
+            other = way.without(self.held_out)
+            found = [other.score(images) for images in _together(seen)]
+        scores = np.concatenate(found).reshape(len(self.rows), -1).T
         return scores[0], scores[1:]
 
     def _seen_as(self, outputs: tuple[str, ...]) -> list[EncodedImages]:
@@ -127,6 +132,26 @@ def _without_pixels(images: EncodedImages) -> EncodedImages:
     return images if masked else replace(images, originals=None)
 
 
+def _together(seen: list[EncodedImages]) -> Iterator[EncodedImages]:
+    """The same images, several at a time: each product of matrices is of that many rows anyway.
+
+    Those with masks stay by themselves, as each has its own.
+    """
+    for start in range(0, len(seen), _AT_A_TIME):
+        some = seen[start : start + _AT_A_TIME]
+        if any(images.originals is not None for images in some):
+            yield from some
+            continue
+        yield EncodedImages(
+            names=tuple(name for images in some for name in images.names),
+            digests=tuple(digest for images in some for digest in images.digests),
+            arrays={
+                name: np.concatenate([images[name] for images in some]) for name in some[0].arrays
+            },
+            kept=np.arange(sum(len(images) for images in some)),
+        )
+
+
 def separation(clean: Array, flawed: Array) -> Array:
     """AUROC of flawed against clean images for each size, float64 (s,).
 
@@ -158,12 +183,12 @@ def make_trial(pool: EncodedImages, normal: Mask, *, random_state: int) -> FlawT
     rng = np.random.default_rng(random_state)
     rows = _held_out(pool, normal, rng)
     groups = pool.grouping()
-    rest = ~np.isin(groups, groups[rows])
+    held_out = np.isin(groups, groups[rows])
     # Patches of other images are cut from those that stay.
-    staying = np.flatnonzero(rest & normal)
+    staying = np.flatnonzero(~held_out & normal)
     if not len(rows) or len(staying) < 2:
         return None
-    return FlawTrial(pool, rows, rng.choice(staying, len(rows)), rest, random_state)
+    return FlawTrial(pool, rows, rng.choice(staying, len(rows)), held_out, random_state)
 
 
 def _held_out(pool: EncodedImages, normal: Mask, rng: np.random.Generator) -> NDArray[np.intp]:

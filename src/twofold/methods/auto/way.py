@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,17 @@ from twofold.methods.base import FitData, OutOfSample
 from twofold.methods.progress import Steps
 from twofold.methods.views.global_view import (
     GlobalFit,
+    GlobalView,
     choose_global_weight,
     cross_fit_global,
     fit_global,
+    global_without,
 )
 from twofold.methods.views.local_view import (
     FreeFit,
     LocalData,
     LocalFit,
+    LocalRest,
     cross_fit_local,
     fit_local,
 )
@@ -49,7 +53,10 @@ class Way:
         own: out-of-sample scores of the pool; None of a model that was loaded.
         choices: what was settled, by name.
         normal: the presumed normals that each model inside rests on, bool (n,).
-        separable: whether images can be taken out of the fit by :meth:`without`.
+        separable: whether :meth:`without_group` can be asked for: banks of patches alone are looked
+            at.
+        rest: the views as if they had not seen some images of the pool, bool (n,); None of a model
+            that was loaded, or that is kept.
     """
 
     config: AutoConfig
@@ -58,6 +65,7 @@ class Way:
     choices: Mapping[str, float] = field(default_factory=dict)
     normal: Mapping[str, Mask] = field(default_factory=dict)
     separable: bool = False
+    rest: Callable[[Mask], Views] | None = field(default=None, repr=False, compare=False)
 
     def score(self, images: EncodedImages) -> Array:
         """Scores of images with the outputs of these options, float64 (n,)."""
@@ -81,13 +89,26 @@ class Way:
             local = joined(found, [patches.scale for patches in views.local])
         return whole, local
 
-    def without(self, group: int) -> Way:
+    def without(self, rows: Mask) -> Way:
+        """The same as if its models had not seen some images of the pool, bool (n,).
+
+        These models are to the presumed normals less such images, as those of a cross-fit are: who
+        is presumed normal, the source's weights and the scales of scores stay as they are.
+        """
+        assert self.rest is not None
+        return replace(self, views=self.rest(rows))
+
+    def without_group(self, group: int) -> Way:
         """The same without the patches of one group, as if the banks had not seen it.
 
-        Only where banks alone are looked at: of a Gaussian nothing can be taken off.
+        Only of what is separable.
         """
-        local = tuple(patches.without(group) for patches in self.views.local)
+        local = tuple(patches.without(np.array([group])) for patches in self.views.local)
         return replace(self, views=replace(self.views, local=local))
+
+    def kept(self) -> Way:
+        """The same without what fits to parts of the pool need, which is the pool's own patches."""
+        return replace(self, rest=None)
 
     def place_share(self) -> float:
         """How much the place explains of a patch, R^2 in [0, 1]; 0 where nobody asked."""
@@ -109,9 +130,10 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     """
     pool = data.pool
     views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
-    whole = local = None
+    whole = local = whole_rest = None
+    sizes: list[_Size] = []
     if config.locality != "local":
-        fit, whole = _fit_whole(config, data, random_state, tell)
+        fit, whole, whole_rest = _fit_whole(config, data, random_state, tell)
         views = replace(views, whole=fit.view, whole_scale=scale_of(whole))
         choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
         normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
@@ -137,8 +159,16 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         scale,
         views.standardised(whole, local),
     )
+
+    def rest(rows: Mask) -> Views:
+        return replace(
+            views,
+            whole=None if whole_rest is None else whole_rest(rows),
+            local=tuple(size.rest(rows) for size in sizes),
+        )
+
     separable = config.places == "none" and config.locality == "local"
-    return Way(config, views, own, choices, normal, separable)
+    return Way(config, views, own, choices, normal, separable, rest)
 
 
 @dataclass(frozen=True)
@@ -150,12 +180,14 @@ class _Size:
         fit: of the model.
         scores: of the pool, out of sample, float64 (n,).
         maps: the scale of its maps, of the finest size alone.
+        rest: what scores images and has not seen some of the pool, bool (n,).
     """
 
     patches: AtSize
     fit: LocalFit | FreeFit
     scores: Array
     maps: MapScale | None
+    rest: Callable[[Mask], AtSize]
 
 
 def _fit_size(
@@ -166,8 +198,13 @@ def _fit_size(
     tell: Steps,
 ) -> _Size:
     """Fit to the patches of one output."""
-    fit_patches = _fit_bank if config.places == "none" else _fit_local
-    found, distances = fit_patches(config, name, data, random_state, tell)
+    found: LocalFit | FreeFit
+    gaussians: LocalRest | None = None
+    if config.places == "none":
+        found, distances = _fit_bank(config, name, data, random_state, tell)
+    else:
+        gaussians, distances = _fit_local(config, name, data, random_state, tell)
+        found = gaussians.fit
     pool = data.pool
     looked_at, grid = pool.looked_at(name), pool.rows(name).shape[2:]
     pooling = fit_pooling(config.image_score, distances, grid, looked_at)
@@ -176,7 +213,13 @@ def _fit_size(
     patches = AtSize(found.model, pooling, scale_of(scores), owners)
     finest = name == config.patches()
     maps = pool_map_scale(distances, grid, looked_at) if finest else None
-    return _Size(patches, found, scores, maps)
+
+    def rest(rows: Mask) -> AtSize:
+        if gaussians is None:
+            return patches.without(pool.grouping()[rows])
+        return replace(patches, model=gaussians.model_without(rows))
+
+    return _Size(patches, found, scores, maps, rest)
 
 
 def _fit_whole(
@@ -184,8 +227,8 @@ def _fit_whole(
     data: FitData,
     random_state: int,
     tell: Steps,
-) -> tuple[GlobalFit, Array]:
-    """Fit the global view; and its cross-fitted scores of the pool."""
+) -> tuple[GlobalFit, Array, Callable[[Mask], GlobalView]]:
+    """Fit the global view; its cross-fitted scores of the pool; and it without some rows of it."""
     pool = data.pool
     own = _vectors(pool, config)
     splits = Splits(_vectors(data.source, config), own, config.shrinkage, data.known_rows())
@@ -200,7 +243,7 @@ def _fit_whole(
     tell.step()
     scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
     tell.step()
-    return fit, scores
+    return fit, scores, partial(global_without, fit, splits)
 
 
 def _fit_local(
@@ -209,7 +252,7 @@ def _fit_local(
     data: FitData,
     random_state: int,
     tell: Steps,
-) -> tuple[LocalFit, Array]:
+) -> tuple[LocalRest, Array]:
     """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
     source, pool = data.source, data.pool
     patches = LocalData.of(
@@ -224,9 +267,10 @@ def _fit_local(
         patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
     )
     tell.step()
-    distances = cross_fit_local(fit, patches, pool.grouping(), random_state=random_state)
+    rest = LocalRest(fit, patches)
+    distances = cross_fit_local(rest, pool.grouping(), random_state=random_state)
     tell.step()
-    return fit, distances
+    return rest, distances
 
 
 def _fit_bank(

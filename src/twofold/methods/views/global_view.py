@@ -7,11 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Gaussian, Splits, concentrate, halves, in_blocks, likeliest
+from twofold.densities import MIN_ROWS, Gaussian, Splits, concentrate, halves, in_blocks, likeliest
 from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
 
-__all__ = ["GlobalFit", "GlobalView", "choose_global_weight", "cross_fit_global", "fit_global"]
+__all__ = [
+    "GlobalFit",
+    "GlobalView",
+    "choose_global_weight",
+    "cross_fit_global",
+    "fit_global",
+    "global_without",
+]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -137,14 +144,33 @@ def cross_fit_global(
 ) -> Array:
     """The pool's scores, each from fits that have not seen its image, float64 (n,).
 
-    Each to the presumed normals of the whole fit less the fold, or all others if too few are left.
+    Each to the presumed normals of the whole fit less the fold.
     """
     scores = np.empty(len(splits.pool))
     for fold in folds(groups, FOLDS, random_state):
-        distances = []
-        for weight, kept in zip(fit.weights, fit.kept, strict=True):
-            rest = kept & ~fold
-            fitted = rest if rest.sum() >= 2 else ~fold
-            distances.append(splits.score(fitted, fold, source_weight=weight)[0])
+        fitted = [_rest(kept, fold) for kept in fit.kept]
+        distances = [
+            splits.score(rows, fold, source_weight=weight)[0]
+            for weight, rows in zip(fit.weights, fitted, strict=True)
+        ]
         scores[fold] = _mean(distances)
     return scores
+
+
+def global_without(fit: GlobalFit, splits: Splits, rows: Mask) -> GlobalView:
+    """The view as fits that have not seen some rows of the pool, bool (n,), would have it.
+
+    To the rows that a fold's fits of :func:`cross_fit_global` are to.
+    """
+    return GlobalView(
+        tuple(
+            splits.fit(_rest(kept, rows), source_weight=weight)
+            for weight, kept in zip(fit.weights, fit.kept, strict=True)
+        )
+    )
+
+
+def _rest(kept: Mask, rows: Mask) -> Mask:
+    """Presumed normals without some rows, or all others where that leaves too few to fit to."""
+    rest = kept & ~rows
+    return rest if rest.sum() >= MIN_ROWS else ~rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from twofold.eyes import (
     FreeBank,
     PatchGaussians,
     PatchMoments,
-    PatchSums,
+    PatchParts,
     SourceWeight,
     all_shown,
     as_places,
@@ -36,6 +37,7 @@ __all__ = [
     "FreeFit",
     "LocalData",
     "LocalFit",
+    "LocalRest",
     "cross_fit_local",
     "fit_local",
     "local_distances",
@@ -268,26 +270,55 @@ def _as_good_as_target(chosen: SourceWeight) -> bool:
     return found[1.0] - found[0.0] >= _AS_GOOD * gain
 
 
-def cross_fit_local(
-    fit: LocalFit, data: LocalData, groups: NDArray[np.int64], *, random_state: int
-) -> Array:
+@dataclass(frozen=True)
+class LocalRest:
+    """Fits to the presumed normals of a whole fit, less some images.
+
+    Attributes:
+        fit: the whole one.
+        data: that it is of.
+    """
+
+    fit: LocalFit
+    data: LocalData
+
+    @cached_property
+    def _parts(self) -> PatchParts:
+        return PatchParts.of(self.data.places, self.fit.kept)
+
+    def without(self, rows: Mask) -> PatchGaussians:
+        """A fit that has not seen some images of the pool, bool (n,), at the places judged.
+
+        Its moments are the whole fit's less those of the images. Where that leaves too few, it is
+        a fit to all others.
+        """
+        data = self.data
+        moments = (
+            self._parts.without(rows, shared=data.shared)
+            if (self.fit.kept & ~rows).sum() >= MIN_IMAGES
+            else patch_moments(data.places, ~rows, shared=data.shared)
+        )
+        weight = self.fit.source_weight.value
+        return fit_patch_gaussians(moments, data.source, source_weight=weight)
+
+    def model_without(self, rows: Mask) -> PatchGaussians:
+        """The same on the whole grid, to score images with."""
+        with one_thread():
+            return self.data.model(self.without(rows))
+
+
+def cross_fit_local(rest: LocalRest, groups: NDArray[np.int64], *, random_state: int) -> Array:
     """The pool's patch distances, float64 (n, g * g), each from a fit that has not seen its image.
 
-    Fits to the presumed normals of the whole fit, less those of the fold: their moments are the
-    whole's less the fold's.
+    Args:
+        rest: fits without the images of a fold.
+        groups: int64 (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
+        random_state: of the folds.
     """
-    n = data.places.shape[1]
-    distances = np.empty((n, len(data.places)))
+    places = rest.data.places
+    distances = np.empty((places.shape[1], len(places)))
     with one_thread():
-        center = patch_moments(data.places, fit.kept).mean
-        every = PatchSums.of(data.places, fit.kept, center)
         for fold in folds(groups, FOLDS, random_state):
-            rest = every.without(PatchSums.of(data.places, fit.kept & fold, center))
-            moments = (
-                rest.moments(shared=data.shared)
-                if rest.n >= MIN_IMAGES
-                else patch_moments(data.places, ~fold, shared=data.shared)
-            )
-            model = fit_patch_gaussians(moments, data.source, source_weight=fit.source_weight.value)
-            distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
-    return data.distances(distances)
+            model = rest.without(fold)
+            distances[fold] = model.of_places(np.ascontiguousarray(places[:, fold]))
+    return rest.data.distances(distances)
