@@ -12,6 +12,7 @@ from tests.cli.cases import Parse, Run, one_line, rows_of
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.slow
 def test_an_export_scores_like_its_model(
     world: Path, run: Run, as_object: Parse, tmp_path: Path
 ) -> None:
@@ -37,6 +38,7 @@ def test_an_export_scores_like_its_model(
     assert told["outputs"] == ["score", "map", "pooled", "pooled-1", "patches@3"]
 
 
+@pytest.mark.slow
 def test_it_says_how_near_it_is(world: Path, run: Run, tmp_path: Path) -> None:
     result = run("export", world / "model", "--out", tmp_path / "a", "--images", world / "normal")
     assert result.exit_code == 0, result.stderr

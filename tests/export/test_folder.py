@@ -23,7 +23,7 @@ from tests.support import toy
 from twofold import Detector
 from twofold.encoders import encoder as encoders
 from twofold.errors import BundleError, ConfigError, ExportError, MissingExtraError, UsageError
-from twofold.export import FORMATS, export_detector
+from twofold.export import export_detector
 from twofold.export import folder as folder_module
 from twofold.export.graph import build_graph
 from twofold.export.runtimes import check_format
@@ -54,7 +54,10 @@ def detector(world: toy.World) -> Detector:
     return fitted(world)
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("onnx", marks=pytest.mark.slow), pytest.param("openvino")],
+)
 def exported(
     request: pytest.FixtureRequest, detector: Detector, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -194,6 +197,7 @@ def test_a_damaged_graph_is_refused(exported: Path, tmp_path: Path) -> None:
         Detector.load(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["target_only", "frozen_source", "padim", "patchcore"])
 def test_other_methods(method: str, world: toy.World, tmp_path: Path) -> None:
     one = fitted(world, method)
@@ -206,6 +210,7 @@ def test_other_methods(method: str, world: toy.World, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bank_at_two_sizes(world: toy.World, tmp_path: Path) -> None:
     options = {"places": "none", "image_size": [96, 64]}
     one = fitted(world, options=options)
@@ -219,6 +224,7 @@ def test_a_bank_at_two_sizes(world: toy.World, tmp_path: Path) -> None:
     np.testing.assert_allclose([float(row["score"]) for row in rows], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_one_mask_goes_with_it(world: toy.World, tmp_path: Path) -> None:
     mask = np.ones((toy.SIDE, toy.SIDE), dtype=np.bool_)
     mask[:34, 30:] = False
@@ -251,6 +257,7 @@ def test_masks_by_name_are_refused(world: toy.World, tmp_path: Path) -> None:
         export_detector(one, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_what_marks_have_taught_goes_with_it(
     detector: Detector, world: toy.World, tmp_path: Path
 ) -> None:
@@ -265,6 +272,7 @@ def test_what_marks_have_taught_goes_with_it(
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported(detector: Detector, world: toy.World, tmp_path: Path) -> None:
     trained = Detector(
         "source_only",
@@ -282,6 +290,7 @@ def test_what_cannot_be_exported(detector: Detector, world: toy.World, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_a_graph_that_says_something_else_is_not_written(
     detector: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +303,7 @@ def test_a_graph_that_says_something_else_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_earlier_export_is_replaced(detector: Detector, tmp_path: Path) -> None:
     first = export_detector(detector, tmp_path / "out")
     (first.folder / "score.py").write_text("changed", encoding="utf-8")
