@@ -121,6 +121,7 @@ class Learning(Scoring):
             data,
             distinct,
             marked,
+            settled=self.evidence_.choices,
             false_alarm_rate=self.false_alarm_rate,
             random_state=self.random_state_,
             rule=self.calibration,

@@ -13,6 +13,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.eyes import fit_bank
 from twofold.methods.auto.at_size import SIZES, AtSize, joined
 from twofold.methods.auto.config import AutoConfig
+from twofold.methods.auto.kept import kept_local_weight, kept_say, kept_weights
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
 from twofold.methods.progress import Steps
@@ -120,7 +121,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         local = joined([size.scores for size in sizes], [size.patches.scale for size in sizes])
         views = replace(
             views,
-            local_weight=_local_weight(config, sizes[0].fit),
+            local_weight=_local_weight(config, data, sizes[0].fit),
             local=tuple(size.patches for size in sizes),
             local_scale=scale_of(local),
             maps=sizes[0].maps,
@@ -191,11 +192,11 @@ def _fit_whole(
     splits = Splits(_vectors(data.source, config), own, config.shrinkage, data.known_rows())
     given = config.source_weight
     start = majority(splits.pool, trim=config.trim)
-    weights = (
-        choose_global_weight(splits, trim=config.trim, start=start, random_state=random_state)
-        if given is None
-        else (given,)
-    )
+    weights = kept_weights(data.settled) if given is None else (given,)
+    if weights is None:
+        weights = choose_global_weight(
+            splits, trim=config.trim, start=start, random_state=random_state
+        )
     fit = fit_global(splits, trim=config.trim, start=start, weights=weights)
     tell.step()
     scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
@@ -221,7 +222,11 @@ def _fit_local(
         known=data.known_rows(),
     )
     fit = fit_local(
-        patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
+        patches,
+        trim=config.trim,
+        source_weight=config.source_weight,
+        random_state=random_state,
+        settled=kept_say(data.settled),
     )
     tell.step()
     distances = cross_fit_local(fit, patches, pool.grouping(), random_state=random_state)
@@ -253,10 +258,13 @@ def _fit_bank(
     return FreeFit(fit.model, fit.kept, fit.owners), fit.distances
 
 
-def _local_weight(config: AutoConfig, local: LocalFit | FreeFit) -> float:
+def _local_weight(config: AutoConfig, data: FitData, local: LocalFit | FreeFit) -> float:
+    """Of the patches in the mixture: as given, as an earlier fit settled, or what they deserve."""
     if config.locality != "both":
         return 1.0
     given = config.local_weight
+    if given is None:
+        given = kept_local_weight(data.settled)
     return local.local_weight if given is None else given
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "FreeFit",
     "LocalData",
     "LocalFit",
+    "SourceSay",
     "cross_fit_local",
     "fit_local",
     "local_distances",
@@ -52,26 +53,44 @@ _AS_GOOD = 0.8
 
 
 @dataclass(frozen=True)
+class SourceSay:
+    """How much the source has to say about patches.
+
+    Attributes:
+        weight: of a source image, where a target image counts 1.
+        leads: whether a source image is worth about as much as one of the target, so that the fit
+            starts from the images of the pool that are most like the source.
+    """
+
+    weight: float
+    leads: bool = False
+
+
+@dataclass(frozen=True)
 class LocalFit:
     """One robust Gaussian a place of patch features, as it was fitted.
 
     Attributes:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
-        source_weight: how much the source was let in, and why.
+        source: how much the source was let in.
         share: how much the place explains, see :func:`twofold.eyes.place_weight`.
         local_weight: what the local score deserves for it, in [0, 1].
     """
 
     model: PatchGaussians
     kept: Mask
-    source_weight: SourceWeight
+    source: SourceSay
     share: float
     local_weight: float
 
     def choices(self) -> dict[str, float]:
         """What was settled, by name."""
-        return {"place_share": self.share, "source_weight": self.source_weight.value}
+        return {
+            "place_share": self.share,
+            "source_weight": self.source.weight,
+            "source_leads": float(self.source.leads),
+        }
 
 
 @dataclass(frozen=True)
@@ -185,7 +204,12 @@ class LocalData:
 
 
 def fit_local(
-    data: LocalData, *, trim: float, source_weight: float | None, random_state: int
+    data: LocalData,
+    *,
+    trim: float,
+    source_weight: float | None,
+    random_state: int,
+    settled: SourceSay | None = None,
 ) -> LocalFit:
     """Fit to the pool's most normal images, with as much of the source as makes them likely.
 
@@ -194,6 +218,7 @@ def fit_local(
         trim: share of the pool that is left out.
         source_weight: in [0, 1]; None chooses by held-out likelihood.
         random_state: of the halves that are held out.
+        settled: what an earlier fit chose, to be kept; None: nothing.
 
     Raises:
         NotEnoughImagesError: one target image alone.
@@ -202,16 +227,20 @@ def fit_local(
     if n < 2:
         raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
     with one_thread():
-        return _fit_local(data, trim, source_weight, random_state)
+        return _fit_local(data, trim, source_weight, random_state, settled)
 
 
 def _fit_local(
-    data: LocalData, trim: float, source_weight: float | None, random_state: int
+    data: LocalData,
+    trim: float,
+    source_weight: float | None,
+    random_state: int,
+    settled: SourceSay | None,
 ) -> LocalFit:
     if source_weight is None:
-        chosen, model, kept = _fit_chosen(data, trim=trim, random_state=random_state)
+        say, model, kept = _fit_chosen(data, trim, random_state, settled)
     else:
-        chosen = SourceWeight(source_weight, {})
+        say = SourceSay(source_weight)
         model, kept = fit_trimmed_patches(
             data.source,
             data.places,
@@ -221,12 +250,12 @@ def _fit_local(
             known=data.known,
         )
     share, local_weight = place_weight(patch_moments(data.places, kept))
-    return LocalFit(data.model(model), kept, chosen, share, local_weight)
+    return LocalFit(data.model(model), kept, say, share, local_weight)
 
 
 def _fit_chosen(
-    data: LocalData, *, trim: float, random_state: int
-) -> tuple[SourceWeight, PatchGaussians, Mask]:
+    data: LocalData, trim: float, random_state: int, settled: SourceSay | None
+) -> tuple[SourceSay, PatchGaussians, Mask]:
     """A fit in which the source weighs what held-out images of the target say it is worth.
 
     1. Presumed normals are chosen from the target alone. With a source that varies in other
@@ -236,14 +265,14 @@ def _fit_chosen(
     3. Where a source image is then worth about as much as one of the target, the steps begin again
        from the images that are most like the source: from all images, a flaw that many of them
        have in common would count as normal variation.
+
+    What an earlier fit settled takes the place of the choices in 2 and 3.
     """
     _, kept = fit_trimmed_patches(
         None, data.places, trim=trim, shared=data.shared, known=data.known
     )
-    chosen = choose_source_weight(
-        data.source, data.places, kept, shared=data.shared, random_state=random_state
-    )
-    if _as_good_as_target(chosen):
+    say = _chosen(data, kept, random_state) if settled is None else settled
+    if say.leads:
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim, known=data.known)
@@ -251,12 +280,20 @@ def _fit_chosen(
         data.source,
         data.places,
         trim=trim,
-        source_weight=chosen.value,
+        source_weight=say.weight,
         shared=data.shared,
         known=data.known,
         start=kept,
     )
-    return chosen, model, kept
+    return say, model, kept
+
+
+def _chosen(data: LocalData, kept: Mask, random_state: int) -> SourceSay:
+    """By the likelihood of these presumed normals, held out."""
+    found = choose_source_weight(
+        data.source, data.places, kept, shared=data.shared, random_state=random_state
+    )
+    return SourceSay(found.value, _as_good_as_target(found))
 
 
 def _as_good_as_target(chosen: SourceWeight) -> bool:
@@ -288,6 +325,6 @@ def cross_fit_local(
                 if rest.n >= MIN_IMAGES
                 else patch_moments(data.places, ~fold, shared=data.shared)
             )
-            model = fit_patch_gaussians(moments, data.source, source_weight=fit.source_weight.value)
+            model = fit_patch_gaussians(moments, data.source, source_weight=fit.source.weight)
             distances[fold] = model.of_places(np.ascontiguousarray(data.places[:, fold]))
     return data.distances(distances)
