@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twofold.errors import ConfigError
-from twofold.methods.views.local_view import SourceSay
+from twofold.methods.views.source_role import SourceRole
 
-__all__ = ["kept_local_weight", "kept_say", "kept_weights"]
+__all__ = ["kept_local_weight", "kept_role", "kept_weights"]
 
 Choices = Mapping[str, float]
 
@@ -38,14 +38,14 @@ def kept_weights(settled: Choices) -> tuple[float, ...] | None:
     return (1.0,) if best == 1.0 else (1.0, best)
 
 
-def kept_say(settled: Choices) -> SourceSay | None:
-    """What the source has to say about patches; None where not all of it is known.
+def kept_role(settled: Choices) -> SourceRole | None:
+    """What the source does in the fit to patches; None where not all of it is known.
 
     Raises:
         ConfigError: no weight.
     """
-    weight, leads = _weight(settled, "source_weight"), settled.get("source_leads")
-    return None if weight is None or leads is None else SourceSay(weight, leads != 0)
+    weight, starts = _weight(settled, "source_weight"), settled.get("starts_like_source")
+    return None if weight is None or starts is None else SourceRole(weight, starts != 0)
 
 
 def kept_local_weight(settled: Choices) -> float | None:

@@ -13,7 +13,7 @@ from twofold.encoders.encode import EncodedImages
 from twofold.eyes import fit_bank
 from twofold.methods.auto.at_size import SIZES, AtSize, joined
 from twofold.methods.auto.config import AutoConfig
-from twofold.methods.auto.kept import kept_local_weight, kept_say, kept_weights
+from twofold.methods.auto.kept import kept_local_weight, kept_role, kept_weights
 from twofold.methods.auto.mixture import Views
 from twofold.methods.base import FitData, OutOfSample
 from twofold.methods.progress import Steps
@@ -226,7 +226,7 @@ def _fit_local(
         trim=config.trim,
         source_weight=config.source_weight,
         random_state=random_state,
-        settled=kept_say(data.settled),
+        settled=kept_role(data.settled),
     )
     tell.step()
     distances = cross_fit_local(fit, patches, pool.grouping(), random_state=random_state)

@@ -15,10 +15,8 @@ from twofold.eyes import (
     PatchGaussians,
     PatchMoments,
     PatchSums,
-    SourceWeight,
     all_shown,
     as_places,
-    choose_source_weight,
     filled,
     fit_patch_gaussians,
     fit_trimmed_patches,
@@ -30,13 +28,13 @@ from twofold.eyes import (
     place_weight,
 )
 from twofold.methods.base import FOLDS, folds
+from twofold.methods.views.source_role import SourceRole, choose_role
 from twofold.threads import one_thread
 
 __all__ = [
     "FreeFit",
     "LocalData",
     "LocalFit",
-    "SourceSay",
     "cross_fit_local",
     "fit_local",
     "local_distances",
@@ -46,25 +44,6 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# What a weight of 1 must keep of the best weight's gain over 0. Where source and target are one
-# set, 0.3 and 1 are all but equal: 0.9 to 1 on solar cells, also under another grey level; under
-# larger made-up shifts 0.5 to 0.8.
-_AS_GOOD = 0.8
-
-
-@dataclass(frozen=True)
-class SourceSay:
-    """How much the source has to say about patches.
-
-    Attributes:
-        weight: of a source image, where a target image counts 1.
-        leads: whether a source image is worth about as much as one of the target, so that the fit
-            starts from the images of the pool that are most like the source.
-    """
-
-    weight: float
-    leads: bool = False
-
 
 @dataclass(frozen=True)
 class LocalFit:
@@ -73,14 +52,14 @@ class LocalFit:
     Attributes:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
-        source: how much the source was let in.
+        source: how far the source was let in.
         share: how much the place explains, see :func:`twofold.eyes.place_weight`.
         local_weight: what the local score deserves for it, in [0, 1].
     """
 
     model: PatchGaussians
     kept: Mask
-    source: SourceSay
+    source: SourceRole
     share: float
     local_weight: float
 
@@ -89,7 +68,7 @@ class LocalFit:
         return {
             "place_share": self.share,
             "source_weight": self.source.weight,
-            "source_leads": float(self.source.leads),
+            "starts_like_source": float(self.source.starts),
         }
 
 
@@ -209,7 +188,7 @@ def fit_local(
     trim: float,
     source_weight: float | None,
     random_state: int,
-    settled: SourceSay | None = None,
+    settled: SourceRole | None = None,
 ) -> LocalFit:
     """Fit to the pool's most normal images, with as much of the source as makes them likely.
 
@@ -235,12 +214,12 @@ def _fit_local(
     trim: float,
     source_weight: float | None,
     random_state: int,
-    settled: SourceSay | None,
+    settled: SourceRole | None,
 ) -> LocalFit:
     if source_weight is None:
-        say, model, kept = _fit_chosen(data, trim, random_state, settled)
+        role, model, kept = _fit_chosen(data, trim, random_state, settled)
     else:
-        say = SourceSay(source_weight)
+        role = SourceRole(source_weight)
         model, kept = fit_trimmed_patches(
             data.source,
             data.places,
@@ -250,12 +229,12 @@ def _fit_local(
             known=data.known,
         )
     share, local_weight = place_weight(patch_moments(data.places, kept))
-    return LocalFit(data.model(model), kept, say, share, local_weight)
+    return LocalFit(data.model(model), kept, role, share, local_weight)
 
 
 def _fit_chosen(
-    data: LocalData, trim: float, random_state: int, settled: SourceSay | None
-) -> tuple[SourceSay, PatchGaussians, Mask]:
+    data: LocalData, trim: float, random_state: int, settled: SourceRole | None
+) -> tuple[SourceRole, PatchGaussians, Mask]:
     """A fit in which the source weighs what held-out images of the target say it is worth.
 
     1. Presumed normals are chosen from the target alone. With a source that varies in other
@@ -271,8 +250,12 @@ def _fit_chosen(
     _, kept = fit_trimmed_patches(
         None, data.places, trim=trim, shared=data.shared, known=data.known
     )
-    say = _chosen(data, kept, random_state) if settled is None else settled
-    if say.leads:
+    role = settled
+    if role is None:
+        role = choose_role(
+            data.source, data.places, kept, shared=data.shared, random_state=random_state
+        )
+    if role.starts:
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim, known=data.known)
@@ -280,29 +263,12 @@ def _fit_chosen(
         data.source,
         data.places,
         trim=trim,
-        source_weight=say.weight,
+        source_weight=role.weight,
         shared=data.shared,
         known=data.known,
         start=kept,
     )
-    return say, model, kept
-
-
-def _chosen(data: LocalData, kept: Mask, random_state: int) -> SourceSay:
-    """By the likelihood of these presumed normals, held out."""
-    found = choose_source_weight(
-        data.source, data.places, kept, shared=data.shared, random_state=random_state
-    )
-    return SourceSay(found.value, _as_good_as_target(found))
-
-
-def _as_good_as_target(chosen: SourceWeight) -> bool:
-    """Whether counting source images in full keeps nearly all that they are good for."""
-    found = chosen.log_likelihoods
-    if not found or chosen.value == 0.0:
-        return False
-    gain = found[chosen.value] - found[0.0]
-    return found[1.0] - found[0.0] >= _AS_GOOD * gain
+    return role, model, kept
 
 
 def cross_fit_local(
