@@ -60,6 +60,7 @@ class Cell:
         self.run = run
         fit = auto(encoder).fit(self.data, random_state=run)
         self.method: Method = fit.model
+        self.settled = fit.diagnostics.choices
         own = fit.out_of_sample
         self.scores = own.scores
         calibration = Calibration.of(
@@ -92,6 +93,7 @@ class Cell:
             self.data,
             self.data.pool,
             marks,
+            settled=self.settled,
             false_alarm_rate=RATE,
             random_state=self.run,
             rule="tail",

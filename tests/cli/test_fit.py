@@ -32,6 +32,7 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
         "place_share",
         "separation",
         "source_weight",
+        "starts_like_source",
     }
     low, high = content["threshold"]["interval"]
     assert 0 <= low < high <= 1

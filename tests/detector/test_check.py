@@ -44,6 +44,7 @@ def test_a_shift(world: toy.World) -> None:
         "separation",
         "separation_without_places",
         "source_weight",
+        "starts_like_source",
     }
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}
 

@@ -177,6 +177,18 @@ def check_refit(method: MethodClass) -> None:
     assert all(same(one[name], two[name]) for name in one)
 
 
+def check_settled(method: MethodClass) -> None:
+    """A fit that is told what it would settle anyway, and of things it knows nothing of."""
+    world = toy.encoded_world()
+    data = toy.fit_data(method, world)
+    plain = make(method).fit(data)
+    told = replace(data, settled={**plain.diagnostics.choices, "unheard_of": 0.5})
+    again = make(method).fit(told)
+    assert again.diagnostics.choices == plain.diagnostics.choices
+    assert same(again.model.score(world.test), plain.model.score(world.test))
+    assert same(again.out_of_sample.scores, plain.out_of_sample.scores)
+
+
 def check_failed_refit(method: MethodClass) -> None:
     """A fit that fails leaves the earlier one as it was, or none where there was none."""
     test = toy.encoded_world().test

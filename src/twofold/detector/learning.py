@@ -86,6 +86,10 @@ class Learning(Scoring):
         whole images, corrects the scores as far as the marks bear it out
         (:func:`twofold.marks.fit_correction`). The threshold is read off the corrected scores.
 
+        What the fit settled about source and target (``evidence_.choices``) stays. So ``source``
+        and ``target`` are for images of the fit that have moved, and for more of the same two
+        domains: a detector for another target is another :meth:`fit`.
+
         Args:
             images: that were reviewed, marked or not.
             marks: float (n,), one for each of them as given: 1 anomalous, 0 normal, NaN not marked
@@ -121,6 +125,7 @@ class Learning(Scoring):
             data,
             distinct,
             marked,
+            settled=self.evidence_.choices,
             false_alarm_rate=self.false_alarm_rate,
             random_state=self.random_state_,
             rule=self.calibration,

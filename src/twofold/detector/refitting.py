@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,6 +88,7 @@ def refit_encoded(
     pool: EncodedImages,
     marks: Array,
     *,
+    settled: Mapping[str, float],
     false_alarm_rate: float,
     random_state: int,
     rule: Rule,
@@ -100,11 +102,17 @@ def refit_encoded(
     all others, each by a correction that has not seen its mark. As every image of the pool is there
     once, marked or not, no weights are needed.
 
+    What the first fit settled about the two domains stays (:attr:`FitData.settled`): marks are of
+    single images, and a choice between values that are about equally likely would turn over with
+    a few of them, at a cost that nothing which was marked bears out.
+
     Args:
         method: to fit; it stays as it is.
         data: what it declares, with ``pool`` as the target if it sees one.
         pool: distinct target images, with their pooled vectors.
         marks: float64 (n,) of these: 1 anomalous, 0 normal, NaN not marked.
+        settled: by the fit without the marks, its choices by name; what is not among them is
+            settled anew.
         false_alarm_rate: stated.
         random_state: of everything.
         rule: of the calibration.
@@ -112,6 +120,7 @@ def refit_encoded(
     """
     odd = marks == 1
     usual = pool.subset(~odd)
+    data = replace(data, settled=settled)
     if data.target_pool is not None:
         confirmed = frozenset(pool.subset(marks == 0).digests)
         data = replace(data, target_pool=usual, known_normal=confirmed)

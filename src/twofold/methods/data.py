@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ class FitData:
             :meth:`MethodConfig.selection_encoder` names.
         known_normal: digests of images of ``target_pool`` that a person has confirmed as normal:
             methods that leave a part of the pool out keep these.
+        settled: what an earlier fit of the same method to the same two domains settled by itself,
+            its :attr:`twofold.methods.Diagnostics.choices`: a method keeps of it what more
+            knowledge of single images is no reason to change. Where it is empty, or says nothing
+            about something, that is settled anew.
     """
 
     source: EncodedImages
@@ -37,6 +42,7 @@ class FitData:
     source_reference: EncodedImages | None = None
     target_selection: EncodedImages | None = None
     known_normal: frozenset[str] = frozenset()
+    settled: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pool(self) -> EncodedImages:

@@ -170,6 +170,7 @@ def test_what_was_settled() -> None:
         "local_weight",
         "place_share",
         "source_weight",
+        "starts_like_source",
     }
     assert helped["source_weight"] > 0
     assert helped["place_share"] > 0.8

@@ -8,8 +8,9 @@ from sklearn.metrics import roc_auc_score
 from tests.methods.patch_methods import patch_cases
 
 from twofold.eyes import SourceWeight, fit_trimmed_patches, most_like_source
-from twofold.methods.views import local_view
+from twofold.methods.views import source_role
 from twofold.methods.views.local_view import LocalData, fit_local
+from twofold.methods.views.source_role import SourceRole
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_a_source_that_counts_in_full_says_whom_to_start_from(
     data = LocalData.of(patch_cases.patches(100), pool)
     assert data.source is not None
     chosen = SourceWeight(weight, {0.0: 0.0, 0.3: 1.0 if weight else -1.0, 1.0: full})
-    monkeypatch.setattr(local_view, "choose_source_weight", lambda *_, **__: chosen)
+    monkeypatch.setattr(source_role, "choose_source_weight", lambda *_, **__: chosen)
     view = fit_local(data, trim=0.25, source_weight=None, random_state=0)
     _, start = fit_trimmed_patches(None, data.places, trim=0.25)
     guided = most_like_source(data.source, data.places, trim=0.25)
@@ -39,6 +40,34 @@ def test_a_source_that_counts_in_full_says_whom_to_start_from(
     assert np.array_equal(view.kept, expected)
 
 
+@pytest.mark.parametrize("role", [SourceRole(0.0), SourceRole(0.3), SourceRole(1.0, starts=True)])
+def test_what_an_earlier_fit_settled_is_not_chosen_again(
+    role: SourceRole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = patch_cases.patches(60, 1)
+    pool[-18:, :, 1, 1] += np.float32(1)
+    data = LocalData.of(patch_cases.patches(100), pool)
+
+    def asked(*_: object, **__: object) -> SourceWeight:
+        raise AssertionError("the weight is settled")
+
+    monkeypatch.setattr(source_role, "choose_source_weight", asked)
+    view = fit_local(data, trim=0.25, source_weight=None, random_state=0, settled=role)
+    assert view.source == role
+    _, start = fit_trimmed_patches(None, data.places, trim=0.25)
+    if role.starts:
+        start = most_like_source(data.source, data.places, trim=0.25)
+    model, expected = fit_trimmed_patches(
+        data.source, data.places, trim=0.25, source_weight=role.weight, start=start
+    )
+    assert np.array_equal(view.kept, expected)
+    test = patch_cases.patches(5, 7)
+    assert np.array_equal(view.model.squared_distances(test), model.squared_distances(test))
+    # What a user gives goes first.
+    given = fit_local(data, trim=0.25, source_weight=0.1, random_state=0, settled=role)
+    assert given.source == SourceRole(0.1)
+
+
 @pytest.mark.parametrize("copies", [1, 5])
 def test_a_source_that_never_varies_says_nothing(
     copies: int, monkeypatch: pytest.MonkeyPatch
@@ -46,7 +75,7 @@ def test_a_source_that_never_varies_says_nothing(
     pool = patch_cases.patches(30, 1)
     data = LocalData.of(np.repeat(patch_cases.patches(1), copies, axis=0), pool)
     chosen = SourceWeight(1.0, {0.0: 0.0, 1.0: 1.0})
-    monkeypatch.setattr(local_view, "choose_source_weight", lambda *_, **__: chosen)
+    monkeypatch.setattr(source_role, "choose_source_weight", lambda *_, **__: chosen)
     view = fit_local(data, trim=0.25, source_weight=None, random_state=0)
     assert view.kept.sum() == 23
 

@@ -11,7 +11,8 @@ from twofold.densities.modules import Standardise, power_normalised
 from twofold.eyes import FreeBank
 from twofold.eyes.modules import BankSquares, PlaceSquares
 from twofold.methods.auto.at_size import AtSize
-from twofold.methods.auto.way import Way, scale_areas
+from twofold.methods.auto.vectors import scale_areas
+from twofold.methods.auto.way import Way
 from twofold.methods.graphs import (
     Counting,
     Judge,

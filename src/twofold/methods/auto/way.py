@@ -9,12 +9,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Splits, majority, power_normalise, scale_of
+from twofold.densities import Splits, majority, scale_of
 from twofold.encoders.encode import EncodedImages
 from twofold.eyes import fit_bank
 from twofold.methods.auto.at_size import SIZES, AtSize, joined
 from twofold.methods.auto.config import AutoConfig
+from twofold.methods.auto.kept import kept_local_weight, kept_role, kept_weights
 from twofold.methods.auto.mixture import Views
+from twofold.methods.auto.vectors import whole_vectors
 from twofold.methods.base import FitData, OutOfSample
 from twofold.methods.progress import Steps
 from twofold.methods.views.global_view import (
@@ -25,19 +27,18 @@ from twofold.methods.views.global_view import (
     fit_global,
     global_without,
 )
+from twofold.methods.views.local_rest import LocalRest, cross_fit_local
 from twofold.methods.views.local_view import (
     FreeFit,
     LocalData,
     LocalFit,
-    LocalRest,
-    cross_fit_local,
     fit_local,
 )
 from twofold.methods.views.maps import MapScale, pool_map_scale
 from twofold.methods.views.pooling import fit_pooling
 from twofold.thresholds import ScoreScale
 
-__all__ = ["Way", "fit_way", "scale_areas"]
+__all__ = ["Way", "fit_way"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -79,7 +80,7 @@ class Way:
     def _by_view(self, images: EncodedImages) -> tuple[Array | None, Array | None]:
         views, whole, local = self.views, None, None
         if views.whole is not None:
-            whole = views.whole.scores(_vectors(images, self.config))
+            whole = views.whole.scores(whole_vectors(images, self.config))
         if views.local:
             names = self.config.patch_sizes()
             found = [
@@ -142,7 +143,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         local = joined([size.scores for size in sizes], [size.patches.scale for size in sizes])
         views = replace(
             views,
-            local_weight=_local_weight(config, sizes[0].fit),
+            local_weight=_local_weight(config, data, sizes[0].fit),
             local=tuple(size.patches for size in sizes),
             local_scale=scale_of(local),
             maps=sizes[0].maps,
@@ -230,15 +231,15 @@ def _fit_whole(
 ) -> tuple[GlobalFit, Array, Callable[[Mask], GlobalView]]:
     """Fit the global view; its cross-fitted scores of the pool; and it without some rows of it."""
     pool = data.pool
-    own = _vectors(pool, config)
-    splits = Splits(_vectors(data.source, config), own, config.shrinkage, data.known_rows())
+    own = whole_vectors(pool, config)
+    splits = Splits(whole_vectors(data.source, config), own, config.shrinkage, data.known_rows())
     given = config.source_weight
     start = majority(splits.pool, trim=config.trim)
-    weights = (
-        choose_global_weight(splits, trim=config.trim, start=start, random_state=random_state)
-        if given is None
-        else (given,)
-    )
+    weights = kept_weights(data.settled) if given is None else (given,)
+    if weights is None:
+        weights = choose_global_weight(
+            splits, trim=config.trim, start=start, random_state=random_state
+        )
     fit = fit_global(splits, trim=config.trim, start=start, weights=weights)
     tell.step()
     scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
@@ -264,7 +265,11 @@ def _fit_local(
         known=data.known_rows(),
     )
     fit = fit_local(
-        patches, trim=config.trim, source_weight=config.source_weight, random_state=random_state
+        patches,
+        trim=config.trim,
+        source_weight=config.source_weight,
+        random_state=random_state,
+        settled=kept_role(data.settled),
     )
     tell.step()
     rest = LocalRest(fit, patches)
@@ -297,22 +302,11 @@ def _fit_bank(
     return FreeFit(fit.model, fit.kept, fit.owners), fit.distances
 
 
-def _local_weight(config: AutoConfig, local: LocalFit | FreeFit) -> float:
+def _local_weight(config: AutoConfig, data: FitData, local: LocalFit | FreeFit) -> float:
+    """Of the patches in the mixture: as given, as an earlier fit settled, or what they deserve."""
     if config.locality != "both":
         return 1.0
     given = config.local_weight
+    if given is None:
+        given = kept_local_weight(data.settled)
     return local.local_weight if given is None else given
-
-
-def _vectors(images: EncodedImages, config: AutoConfig) -> Array:
-    """Normalised whole-image vectors, averaged over the scales, float64 (n, d).
-
-    A scale counts by its area, so that every place of the encoder's maps counts alike.
-    """
-    vectors = [power_normalise(images[name]) for name in config.pooled()]
-    return np.asarray(np.average(vectors, axis=0, weights=scale_areas(config)))
-
-
-def scale_areas(config: AutoConfig) -> list[float]:
-    """Area of the image at each scale, in units of the largest."""
-    return [2.0**-step for step in range(config.scales)]

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.eyes import (
-    MIN_IMAGES,
     FreeBank,
     PatchGaussians,
     PatchMoments,
-    PatchParts,
-    SourceWeight,
     all_shown,
     as_places,
-    choose_source_weight,
     filled,
-    fit_patch_gaussians,
     fit_trimmed_patches,
     judged_places,
     lend_common,
@@ -30,15 +24,13 @@ from twofold.eyes import (
     patch_moments,
     place_weight,
 )
-from twofold.methods.base import FOLDS, folds
+from twofold.methods.views.source_role import SourceRole, choose_role
 from twofold.threads import one_thread
 
 __all__ = [
     "FreeFit",
     "LocalData",
     "LocalFit",
-    "LocalRest",
-    "cross_fit_local",
     "fit_local",
     "local_distances",
 ]
@@ -46,11 +38,6 @@ __all__ = [
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-# What a weight of 1 must keep of the best weight's gain over 0. Where source and target are one
-# set, 0.3 and 1 are all but equal: 0.9 to 1 on solar cells, also under another grey level; under
-# larger made-up shifts 0.5 to 0.8.
-_AS_GOOD = 0.8
 
 
 @dataclass(frozen=True)
@@ -60,20 +47,24 @@ class LocalFit:
     Attributes:
         model: what scores patches.
         kept: the presumed normals of the pool, bool (n,).
-        source_weight: how much the source was let in, and why.
+        source: how far the source was let in.
         share: how much the place explains, see :func:`twofold.eyes.place_weight`.
         local_weight: what the local score deserves for it, in [0, 1].
     """
 
     model: PatchGaussians
     kept: Mask
-    source_weight: SourceWeight
+    source: SourceRole
     share: float
     local_weight: float
 
     def choices(self) -> dict[str, float]:
         """What was settled, by name."""
-        return {"place_share": self.share, "source_weight": self.source_weight.value}
+        return {
+            "place_share": self.share,
+            "source_weight": self.source.weight,
+            "starts_like_source": float(self.source.starts),
+        }
 
 
 @dataclass(frozen=True)
@@ -187,7 +178,12 @@ class LocalData:
 
 
 def fit_local(
-    data: LocalData, *, trim: float, source_weight: float | None, random_state: int
+    data: LocalData,
+    *,
+    trim: float,
+    source_weight: float | None,
+    random_state: int,
+    settled: SourceRole | None = None,
 ) -> LocalFit:
     """Fit to the pool's most normal images, with as much of the source as makes them likely.
 
@@ -196,6 +192,7 @@ def fit_local(
         trim: share of the pool that is left out.
         source_weight: in [0, 1]; None chooses by held-out likelihood.
         random_state: of the halves that are held out.
+        settled: what an earlier fit chose, to be kept; None: nothing.
 
     Raises:
         NotEnoughImagesError: one target image alone.
@@ -204,16 +201,20 @@ def fit_local(
     if n < 2:
         raise NotEnoughImagesError(f"local features need at least 2 target images, got {n}")
     with one_thread():
-        return _fit_local(data, trim, source_weight, random_state)
+        return _fit_local(data, trim, source_weight, random_state, settled)
 
 
 def _fit_local(
-    data: LocalData, trim: float, source_weight: float | None, random_state: int
+    data: LocalData,
+    trim: float,
+    source_weight: float | None,
+    random_state: int,
+    settled: SourceRole | None,
 ) -> LocalFit:
     if source_weight is None:
-        chosen, model, kept = _fit_chosen(data, trim=trim, random_state=random_state)
+        role, model, kept = _fit_chosen(data, trim, random_state, settled)
     else:
-        chosen = SourceWeight(source_weight, {})
+        role = SourceRole(source_weight)
         model, kept = fit_trimmed_patches(
             data.source,
             data.places,
@@ -223,12 +224,12 @@ def _fit_local(
             known=data.known,
         )
     share, local_weight = place_weight(patch_moments(data.places, kept))
-    return LocalFit(data.model(model), kept, chosen, share, local_weight)
+    return LocalFit(data.model(model), kept, role, share, local_weight)
 
 
 def _fit_chosen(
-    data: LocalData, *, trim: float, random_state: int
-) -> tuple[SourceWeight, PatchGaussians, Mask]:
+    data: LocalData, trim: float, random_state: int, settled: SourceRole | None
+) -> tuple[SourceRole, PatchGaussians, Mask]:
     """A fit in which the source weighs what held-out images of the target say it is worth.
 
     1. Presumed normals are chosen from the target alone. With a source that varies in other
@@ -238,14 +239,18 @@ def _fit_chosen(
     3. Where a source image is then worth about as much as one of the target, the steps begin again
        from the images that are most like the source: from all images, a flaw that many of them
        have in common would count as normal variation.
+
+    What an earlier fit settled takes the place of the choices in 2 and 3.
     """
     _, kept = fit_trimmed_patches(
         None, data.places, trim=trim, shared=data.shared, known=data.known
     )
-    chosen = choose_source_weight(
-        data.source, data.places, kept, shared=data.shared, random_state=random_state
-    )
-    if _as_good_as_target(chosen):
+    role = settled
+    if role is None:
+        role = choose_role(
+            data.source, data.places, kept, shared=data.shared, random_state=random_state
+        )
+    if role.starts:
         # A single image of the source, or copies of one, say nothing.
         with suppress(NotEnoughImagesError, CollapseError):
             kept = most_like_source(data.source, data.places, trim=trim, known=data.known)
@@ -253,72 +258,9 @@ def _fit_chosen(
         data.source,
         data.places,
         trim=trim,
-        source_weight=chosen.value,
+        source_weight=role.weight,
         shared=data.shared,
         known=data.known,
         start=kept,
     )
-    return chosen, model, kept
-
-
-def _as_good_as_target(chosen: SourceWeight) -> bool:
-    """Whether counting source images in full keeps nearly all that they are good for."""
-    found = chosen.log_likelihoods
-    if not found or chosen.value == 0.0:
-        return False
-    gain = found[chosen.value] - found[0.0]
-    return found[1.0] - found[0.0] >= _AS_GOOD * gain
-
-
-@dataclass(frozen=True)
-class LocalRest:
-    """Fits to the presumed normals of a whole fit, less some images.
-
-    Attributes:
-        fit: the whole one.
-        data: that it is of.
-    """
-
-    fit: LocalFit
-    data: LocalData
-
-    @cached_property
-    def _parts(self) -> PatchParts:
-        return PatchParts.of(self.data.places, self.fit.kept)
-
-    def without(self, rows: Mask) -> PatchGaussians:
-        """A fit that has not seen some images of the pool, bool (n,), at the places judged.
-
-        Its moments are the whole fit's less those of the images. Where that leaves too few, it is
-        a fit to all others.
-        """
-        data = self.data
-        moments = (
-            self._parts.without(rows, shared=data.shared)
-            if (self.fit.kept & ~rows).sum() >= MIN_IMAGES
-            else patch_moments(data.places, ~rows, shared=data.shared)
-        )
-        weight = self.fit.source_weight.value
-        return fit_patch_gaussians(moments, data.source, source_weight=weight)
-
-    def model_without(self, rows: Mask) -> PatchGaussians:
-        """The same on the whole grid, to score images with."""
-        with one_thread():
-            return self.data.model(self.without(rows))
-
-
-def cross_fit_local(rest: LocalRest, groups: NDArray[np.int64], *, random_state: int) -> Array:
-    """The pool's patch distances, float64 (n, g * g), each from a fit that has not seen its image.
-
-    Args:
-        rest: fits without the images of a fold.
-        groups: int64 (n,), see :meth:`twofold.encoders.encode.EncodedImages.grouping`.
-        random_state: of the folds.
-    """
-    places = rest.data.places
-    distances = np.empty((places.shape[1], len(places)))
-    with one_thread():
-        for fold in folds(groups, FOLDS, random_state):
-            model = rest.without(fold)
-            distances[fold] = model.of_places(np.ascontiguousarray(places[:, fold]))
-    return rest.data.distances(distances)
+    return role, model, kept
