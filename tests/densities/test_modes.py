@@ -9,7 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from twofold.densities import TWO_MODES, fit_trimmed, lesser_mode, majority, modes, multimodality
+from twofold.densities import (
+    TWO_MODES,
+    fit_trimmed,
+    leading_components,
+    lesser_mode,
+    majority,
+    modes,
+    multimodality,
+)
 from twofold.densities.modes import two_means, valley_depth
 from twofold.errors import ConfigError, NotEnoughImagesError
 
@@ -197,3 +205,13 @@ def test_named_errors() -> None:
         multimodality(pool[:9], random_state=0)
     with pytest.raises(ConfigError, match="simulations"):
         multimodality(pool, simulations=0, random_state=0)
+
+
+@pytest.mark.parametrize("n", [300, 2100])
+def test_known_components_save_time_and_change_nothing(n: int) -> None:
+    """Of a pool from which rows are drawn, those of all rows are not the ones that are needed."""
+    rows = np.random.default_rng(0).normal(size=(n, 6)) * np.arange(1.0, 7.0)
+    known = leading_components(rows, random_state=1)
+    assert multimodality(rows, simulations=2, random_state=1) == multimodality(
+        rows, simulations=2, random_state=1, components=known
+    )

@@ -56,11 +56,6 @@ class LocalRest:
         weight = self.fit.source.weight
         return fit_patch_gaussians(moments, data.source, source_weight=weight)
 
-    def model_without(self, rows: Mask) -> PatchGaussians:
-        """The same on the whole grid, to score images with."""
-        with one_thread():
-            return self.data.model(self.without(rows))
-
 
 def cross_fit_local(rest: LocalRest, groups: NDArray[np.int64], *, random_state: int) -> Array:
     """The pool's patch distances, float64 (n, g * g), each from a fit that has not seen its image.
