@@ -22,10 +22,8 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
-import os
 import pstats
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +33,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from processes import peak_mib
+from processes import numbers_of, peak_mib
 
 from twofold.benchmark.elpv import load_cells
 from twofold.detector import Detector
@@ -97,28 +95,14 @@ def work(count: int) -> dict[str, float]:
     return stages | whole | {"peak_mib": peak_mib(usage)}
 
 
-def in_own_process(count: int, cache: Path) -> dict[str, float]:
-    """The same in a fresh interpreter."""
-    found = subprocess.run(
-        [sys.executable, __file__, "--work", str(count)],
-        env=os.environ | {"TWOFOLD_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode:
-        raise SystemExit(f"{count} images: {found.stderr.strip().splitlines()[-1]}")
-    parsed: dict[str, float] = json.loads(found.stdout)
-    return parsed
-
-
 def measured(counts: list[int], repeats: int) -> list[dict[str, Any]]:
     """All fits: with an empty cache once, and with a full one."""
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(repeats + 1):
             for count in counts:
-                found = in_own_process(count, Path(folder) / str(count))
+                arguments = ["--work", str(count)]
+                found = numbers_of(__file__, arguments, f"{folder}/{count}", f"{count} images")
                 run = {"images": count, "cache": "full" if repeat else "empty"} | found
                 runs.append(run)
                 print(json.dumps(run), file=sys.stderr)

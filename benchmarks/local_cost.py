@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +28,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from processes import cpu_seconds, peak_mib
+from processes import cpu_seconds, numbers_of, peak_mib
 
 from twofold.benchmark.elpv import load_cells
 from twofold.detector import Detector
@@ -79,19 +77,9 @@ def in_own_process(
     task: str, locality: str, model: Path, count: int, cache: str
 ) -> dict[str, float]:
     """The same in a fresh interpreter."""
-    command = [sys.executable, __file__, "--images", str(count), "--task", task]
-    command += ["--locality", locality, "--model", str(model)]
-    found = subprocess.run(
-        command,
-        env=os.environ | {"TWOFOLD_CACHE": cache},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode:
-        raise SystemExit(f"{task} {locality}: {found.stderr.strip().splitlines()[-1]}")
-    parsed: dict[str, float] = json.loads(found.stdout)
-    return parsed
+    arguments = ["--images", str(count), "--task", task]
+    arguments += ["--locality", locality, "--model", str(model)]
+    return numbers_of(__file__, arguments, cache, f"{task} {locality}")
 
 
 def bytes_cached(locality: str) -> int:

@@ -1,7 +1,8 @@
-"""What a process has used, once it has ended. Needs a system with `os.wait4`."""
+"""Work in processes of its own, and what they have used (on a system with `os.wait4`)."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -26,3 +27,25 @@ def cpu_seconds(usage: Any) -> float:
 def peak_mib(usage: Any) -> float:
     """Resident memory in MiB, of the largest of these processes."""
     return float(usage.ru_maxrss / _PER_MIB)
+
+
+def numbers_of(script: str, arguments: list[str], cache: str, what: str) -> dict[str, float]:
+    """What a script prints as JSON in a fresh interpreter.
+
+    Args:
+        script: its path.
+        arguments: of it.
+        cache: folder of the embedding cache, or ``off``.
+        what: it does, for the message if it fails.
+    """
+    found = subprocess.run(
+        [sys.executable, script, *arguments],
+        env=os.environ | {"TWOFOLD_CACHE": cache},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode:
+        raise SystemExit(f"{what}: {found.stderr.strip().splitlines()[-1]}")
+    parsed: dict[str, float] = json.loads(found.stdout)
+    return parsed

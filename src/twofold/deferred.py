@@ -11,7 +11,7 @@ from typing import Any
 
 from twofold.errors import MissingExtraError
 
-__all__ = ["deferred", "not_installed"]
+__all__ = ["deferred", "installed_version", "not_installed"]
 
 
 class _Deferred(ModuleType):
@@ -49,3 +49,13 @@ def deferred(name: str) -> Any:
         MissingExtraError: at the first use, where there is no such library.
     """
     return _Deferred(name)
+
+
+def installed_version(distribution: str) -> str | None:
+    """Of a distribution, without importing it; None where it is not installed."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and seldom asked for
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

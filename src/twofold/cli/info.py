@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ import typer
 
 from twofold import __version__
 from twofold.cli.output import command, print_json
+from twofold.deferred import installed_version
 from twofold.errors import TwofoldError
 
 __all__ = ["Json", "doctor", "methods", "table"]
@@ -94,7 +95,7 @@ def _examine() -> dict[str, Any]:
     return {
         "twofold": __version__,
         "python": platform.python_version(),
-        "torch": _version("torch"),
+        "torch": installed_version("torch"),
         "openvino": version("openvino"),
         "cores": os.cpu_count(),
         "cuda": find_spec("torch") is not None and has_cuda(),
@@ -104,13 +105,6 @@ def _examine() -> dict[str, Any]:
         "images_per_second": speed,
         "problems": problems,
     }
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:  # the small package does without
-        return None
 
 
 def _speed(encoder: str) -> float:

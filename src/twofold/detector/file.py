@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from twofold import __version__
 from twofold.bundle import Bundle, read_bundle, write_bundle
+from twofold.deferred import installed_version
 from twofold.detector.header import EncoderHeader, Header, TailHeader, ThresholdHeader
 from twofold.detector.kept_correction import correction_arrays, read_correction
 from twofold.detector.kept_graph import GraphHeader
@@ -134,7 +134,7 @@ def write_detector(
         threshold=_threshold_header(content),
         evidence=TypeAdapter(Evidence).dump_python(_shortened(content.evidence), mode="json"),
         random_state=content.random_state,
-        versions={"twofold": __version__, "python": platform.python_version()} | _torch_version(),
+        versions=_versions(),
         graph=None if graph is None else GraphHeader.of(graph),
     )
     tensors = {_METHOD + name: array for name, array in method.state().items()}
@@ -210,12 +210,11 @@ def _encoder(bundle: Bundle, header: Header, weights: str | Path | None) -> Enco
     return load_encoder(known.id, given, expected_sha256=known.weights_sha256)
 
 
-def _torch_version() -> dict[str, str]:
-    """Of the PyTorch here; an exported model is loaded, and may be saved, without any."""
-    try:
-        return {"torch": version("torch")}
-    except PackageNotFoundError:
-        return {}
+def _versions() -> dict[str, str]:
+    """Of what the model was made with; an exported one may be saved again without PyTorch."""
+    found = {"twofold": __version__, "python": platform.python_version()}
+    torch = installed_version("torch")
+    return found if torch is None else found | {"torch": torch}
 
 
 def _shortened(evidence: Evidence) -> Evidence:

@@ -189,9 +189,7 @@ class FrozenEncoder:
         for index in indices:
             try:
                 loaded = images.load(index)
-                # Far larger JPEGs shrink while decoding; at twice the side the resize that
-                # follows still sees every detail it can keep.
-                decoded.append(loaded.decode_each([2 * side for side in self._inference.longest]))
+                decoded.append(loaded.decode_each(self._inference.least_sides))
                 items.append(_Item(index, digest=loaded.digest))
             except ImageError as error:
                 items.append(_Item(index, problem=str(error)))

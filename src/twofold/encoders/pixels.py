@@ -95,7 +95,7 @@ class LazyPixels(LazyRows):
 
     def _decoded(self, index: int) -> Image.Image:
         try:
-            return self._images.load(index).decode(2 * max(self._preprocessing.shape))
+            return self._images.load(index).decode(self._preprocessing.least_side)
         except ImageError as error:
             raise ImageSourceError(f"{self._images.names[index]}: {error}") from error
 

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from twofold.encoders.encoder import Encoder
+from twofold.encoders.spec import Preprocessing
 from twofold.errors import ConfigError
 
-__all__ = ["Side", "at_side", "split_side"]
+__all__ = ["AtSide", "Side", "at_side", "by_side", "split_side"]
 
 Side = int | tuple[int, int]
 """The side of a square in pixels, or width and height of a rectangle."""
@@ -44,3 +47,44 @@ def split_side(name: str, encoder: Encoder) -> tuple[str, Encoder]:
     if width is None:
         return base, encoder
     return base, encoder.at_size(int(height or width), int(width))
+
+
+@dataclass(frozen=True)
+class AtSide:
+    """Outputs that see the images at one size.
+
+    Attributes:
+        encoder: at that size.
+        names: of the outputs.
+        bases: the same without the size.
+    """
+
+    encoder: Encoder
+    names: tuple[str, ...]
+    bases: tuple[str, ...]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What makes images an input of that size."""
+        return self.encoder.spec.preprocessing
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.preprocessing.shape
+
+
+def by_side(encoder: Encoder, outputs: Iterable[str]) -> tuple[AtSide, ...]:
+    """The sizes at which outputs see the images, in the order in which they are first named.
+
+    Raises:
+        ConfigError: no such name, or the encoder takes images of one size only.
+    """
+    found: dict[tuple[int, int], list[tuple[str, str, Encoder]]] = {}
+    for name in outputs:
+        base, at = split_side(name, encoder)
+        found.setdefault(at.spec.preprocessing.shape, []).append((name, base, at))
+    return tuple(
+        AtSide(seen[0][2], tuple(name for name, _, _ in seen), tuple(base for _, base, _ in seen))
+        for seen in found.values()
+    )

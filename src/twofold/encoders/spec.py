@@ -54,6 +54,15 @@ class Preprocessing:
         """Height and width of the input in pixels."""
         return self.size, self.size if self.width is None else self.width
 
+    @property
+    def least_side(self) -> int:
+        """Pixels below which no side of a large JPEG falls that shrinks while it is decoded.
+
+        Twice the longer side of the input, so that the resize that follows still sees every detail
+        it can keep.
+        """
+        return 2 * max(self.shape)
+
     def identity(self) -> dict[str, Any]:
         """Everything that decides about its result, as plain content."""
         fields = asdict(self)

@@ -45,13 +45,12 @@ def _kept_pictures(detector: Detector) -> list[NDArray[np.uint8]]:
     kept = detector.references_
     if kept is None:
         return []
-    found = []
+    found, mask = [], detector.sight_.one_mask()
     for content in (*kept.source.pictures, *kept.target.pictures):
         try:
             picture = picture_of(content)
         except ImageError:
             continue
-        mask = detector.sight_.one_mask()
         size = picture.size if mask is None else (mask.shape[1], mask.shape[0])
         found.append(np.asarray(picture.resize(size)))
     return found

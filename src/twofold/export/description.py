@@ -7,7 +7,7 @@ from typing import Any
 from twofold import __version__
 from twofold.detector.file import DetectorFile
 from twofold.encoders.exported import ExportedGraph
-from twofold.export.graph import ScoringGraph
+from twofold.export.graph import ScoringGraph, input_of
 from twofold.export.runtimes import Runtime
 
 __all__ = ["MASK", "description"]
@@ -29,8 +29,7 @@ def description(
     """
     method, threshold = content.method, content.threshold
     encoder = method.encoder
-    masks = content.sight.masks
-    masked = masks is not None and masks.one is not None
+    masked = content.sight.one_mask() is not None
     found: dict[str, Any] = {
         "format": "twofold export",
         "version": _VERSION,
@@ -45,14 +44,14 @@ def description(
         },
         "inputs": [
             {
-                "name": side.input,
+                "name": input_of(side),
                 "width": side.shape[1],
                 "height": side.shape[0],
                 "type": "uint8",
                 "layout": "NHWC, RGB",
                 # The least width and height to which a JPEG may be made smaller while it is
                 # decoded; null: it may not.
-                "draft": None if masked else [2 * max(side.shape)] * 2,
+                "draft": None if masked else [side.preprocessing.least_side] * 2,
             }
             for side in graph.sides
         ],

@@ -19,7 +19,7 @@ from twofold.encoders.exported import ExportedGraph
 from twofold.errors import ConfigError, UsageError
 from twofold.export.compared import images_of
 from twofold.export.description import MASK, description
-from twofold.export.graph import ScoringGraph, build_graph
+from twofold.export.graph import ScoringGraph, build_graph, input_of
 from twofold.export.parity import Parity, measure_parity
 from twofold.export.runtimes import GraphFormat, Runtime, check_format
 from twofold.files import file_sha256, remove_dead, temporary_beside
@@ -87,7 +87,7 @@ def export_detector(
     runtime, folder = check_format(format), check_export_folder(out)
     content = replace(file_of(detector), references=None, fitted_on=FittedOn())
     masks = content.sight.masks
-    if content.sight.by_name or (masks is not None and masks.by_name):
+    if content.sight.by_name:
         raise ConfigError(
             "a model with a mask for each image cannot be exported: a graph has one mask or none"
         )
@@ -124,15 +124,15 @@ def _fill(
         folder,
         runtime.files[0],
         {name: file_sha256(written / name) for name in runtime.files},
-        {side.input: side.shape for side in graph.sides},
-        {name: side.input for side in graph.sides for name in side.names},
+        {input_of(side): side.shape for side in graph.sides},
+        {name: input_of(side) for side in graph.sides for name in side.names},
     )
     write_detector(folder, content, embed_weights=False, graph=kept)
     for name in runtime.files:
         (written / name).rename(folder / name)
-    masks = content.sight.masks
-    if masks is not None and masks.one is not None:
-        Image.fromarray(masks.one.looked_at.astype(np.uint8) * 255).save(folder / MASK)
+    mask = content.sight.one_mask()
+    if mask is not None:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(folder / MASK)
     scorer = resources.files("twofold.export").joinpath("scorer.py").read_bytes()
     (folder / SCORER).write_bytes(scorer)
     parity = asdict(done.parity) | {"compared_on": done.compared_on, "runtime": runtime.stated()}

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from twofold.densities.modules import constant, power_normalised
-from twofold.encoders.encoder import Encoder
 from twofold.encoders.modules import Outputs, ResizeByProducts
 from twofold.encoders.patches import is_patches
 from twofold.encoders.scales import shape_of
-from twofold.encoders.sides import split_side
+from twofold.encoders.sides import AtSide, by_side
 from twofold.images import Mask
 from twofold.marks import Correction
 from twofold.methods import Method
 from twofold.methods.graphs import Judge, Judged, Places
 
-__all__ = ["CORRECTED_BY", "ScoringGraph", "Side", "build_graph", "sides_of"]
+__all__ = ["CORRECTED_BY", "ScoringGraph", "build_graph", "input_of"]
 
 CORRECTED_BY = "pooled"
 """The output that a correction by marks reads besides those of the method."""
 
 
-@dataclass(frozen=True)
-class Side:
-    """Outputs that see the images at one size.
-
-    Attributes:
-        encoder: at that size.
-        names: of the outputs.
-        bases: the same without the size.
-    """
-
-    encoder: Encoder
-    names: tuple[str, ...]
-    bases: tuple[str, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.encoder.spec.preprocessing.shape
-
-    @property
-    def input(self) -> str:
-        """Name of the graph's input."""
-        height, width = self.shape
-        return f"image_{width}x{height}"
-
-
-def sides_of(encoder: Encoder, outputs: tuple[str, ...]) -> tuple[Side, ...]:
-    """The sizes at which outputs see the images, in the order in which they are first named."""
-    found: dict[tuple[int, int], list[tuple[str, str, Encoder]]] = {}
-    for name in outputs:
-        base, at = split_side(name, encoder)
-        found.setdefault(at.spec.preprocessing.shape, []).append((name, base, at))
-    return tuple(
-        Side(seen[0][2], tuple(name for name, _, _ in seen), tuple(base for _, base, _ in seen))
-        for seen in found.values()
-    )
+def input_of(side: AtSide) -> str:
+    """Name of the graph's input for images of this size."""
+    height, width = side.shape
+    return f"image_{width}x{height}"
 
 
 class _Reading(nn.Module):
@@ -69,11 +34,10 @@ class _Reading(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: AtSide) -> None:
         super().__init__()
-        preprocessing = side.encoder.spec.preprocessing
-        self.register_buffer("mean", constant(np.array(preprocessing.mean)))
-        self.register_buffer("std", constant(np.array(preprocessing.std)))
+        self.register_buffer("mean", constant(np.array(side.preprocessing.mean)))
+        self.register_buffer("std", constant(np.array(side.preprocessing.std)))
         shapes = [shape_of(base, side.encoder) for base in side.bases]
         self.outputs = Outputs(side.encoder, side.bases, ResizeByProducts(side.shape, shapes))
 
@@ -118,7 +82,7 @@ class ScoringGraph(nn.Module):
 
     def __init__(
         self,
-        sides: tuple[Side, ...],
+        sides: tuple[AtSide, ...],
         judge: Judge,
         correction: Correction | None,
         *,
@@ -134,7 +98,7 @@ class ScoringGraph(nn.Module):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs."""
-        return tuple(side.input for side in self.sides)
+        return tuple(input_of(side) for side in self.sides)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -177,13 +141,13 @@ def build_graph(method: Method, correction: Correction | None, mask: Mask | None
     outputs = method.config.outputs()
     if correction is not None:
         outputs = tuple(dict.fromkeys((*outputs, CORRECTED_BY)))
-    sides = sides_of(method.encoder, outputs)
+    sides = by_side(method.encoder, outputs)
     judge = method.graph(_places(sides, mask))
     graph = ScoringGraph(sides, judge, correction, has_maps=method.config.has_maps())
     return graph.eval().requires_grad_(False)
 
 
-def _places(sides: tuple[Side, ...], mask: Mask | None) -> dict[str, Places]:
+def _places(sides: tuple[AtSide, ...], mask: Mask | None) -> dict[str, Places]:
     """The grid of each patch output, from a look at a blank image."""
     found = {}
     for side in sides:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from twofold.detector import Detector
 from twofold.detector.scoring import Portion
 from twofold.encoders.pixels import preprocess
+from twofold.encoders.sides import AtSide
 from twofold.errors import ExportError
-from twofold.export.graph import Side
+from twofold.export.graph import input_of
 from twofold.export.runtimes import Run
 from twofold.images import ImageInput, ImageSet
 
@@ -55,7 +56,7 @@ def spread_of(detector: Detector) -> float:
 
 def measure_parity(
     detector: Detector,
-    sides: tuple[Side, ...],
+    sides: tuple[AtSide, ...],
     run: Run,
     images: ImageInput,
 ) -> Parity:
@@ -70,17 +71,18 @@ def measure_parity(
     Raises:
         ExportError: no image can be used, or the two differ by more than they may.
     """
+    least = [side.preprocessing.least_side for side in sides]
     scores: list[tuple[float, float]] = []
     maps: list[float] = []
 
     def look(found: ImageSet, portion: Portion) -> None:
         for place, row in enumerate(portion.rows):
-            decoded = found.load(int(row)).decode_each([2 * max(side.shape) for side in sides])
+            decoded = found.load(int(row)).decode_each(least)
             inputs = {}
             for side, image in zip(sides, decoded, strict=True):
                 pixels = np.empty((1, *side.shape, 3), dtype=np.uint8)
-                preprocess([image], side.encoder.spec.preprocessing, out=pixels)
-                inputs[side.input] = pixels
+                preprocess([image], side.preprocessing, out=pixels)
+                inputs[input_of(side)] = pixels
             said = run(inputs)
             scores.append((float(portion.scores[place]), float(said["score"][0])))
             if portion.grids is not None:

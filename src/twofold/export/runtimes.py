@@ -25,7 +25,7 @@ FORMATS: tuple[GraphFormat, ...] = get_args(GraphFormat)
 Run = Callable[[Mapping[str, NDArray[np.uint8]]], dict[str, NDArray[np.float32]]]
 """Inputs by name -> outputs by name."""
 
-# The first with an antialiasing resize, which smaller scales of an image need.
+# The least that PyTorch's exporter writes, so that older runtimes read it, too.
 _OPSET = 18
 
 
@@ -44,11 +44,7 @@ class Runtime:
     files: tuple[str, ...]
 
     def write(self, graph: ScoringGraph, folder: Path) -> None:
-        """Write a graph for one image a call.
-
-        Raises:
-            MissingExtraError: a library that the format needs is not installed.
-        """
+        """Write a graph for one image a call."""
         with quiet(), torch.no_grad():
             (_write_onnx if self.format == "onnx" else _write_openvino)(graph, folder)
 
@@ -57,11 +53,7 @@ class Runtime:
         return f"{self.module} {metadata.version(self.module)}"
 
     def open(self, folder: Path) -> Run:
-        """The graph in a folder as a function.
-
-        Raises:
-            MissingExtraError: what runs it is not installed.
-        """
+        """The graph in a folder as a function."""
         return (_open_onnx if self.format == "onnx" else _open_openvino)(folder / self.files[0])
 
 

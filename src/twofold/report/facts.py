@@ -6,10 +6,10 @@ import hashlib
 import json
 import platform
 from datetime import UTC, datetime
-from importlib import metadata
 
 from twofold import __version__
 from twofold.bundle import model_digest
+from twofold.deferred import installed_version
 from twofold.detector import Detector
 from twofold.errors import BundleError
 from twofold.report.looking import Look
@@ -33,7 +33,7 @@ def facts(detector: Detector, look: Look, model: str | None) -> tuple[tuple[str,
         (
             "versions",
             f"twofold {__version__}, Python {platform.python_version()}, "
-            f"PyTorch {_version('torch')}",
+            f"PyTorch {installed_version('torch') or 'not installed'}",
         ),
     ]
     if model is not None:
@@ -74,11 +74,3 @@ def _sha256(model: str) -> str:
 def _digest(look: Look) -> str:
     rows = sorted(look.digests)
     return hashlib.sha256("\n".join(look.digests[row] for row in rows).encode()).hexdigest()
-
-
-def _version(library: str) -> str:
-    """Of an installed library; importing it would take seconds."""
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:  # an exported model does without
-        return "not installed"
