@@ -133,8 +133,8 @@ def _fill(
     mask = content.sight.one_mask()
     if mask is not None:
         Image.fromarray(mask.astype(np.uint8) * 255).save(folder / MASK)
-    scorer = resources.files("twofold.export").joinpath("scorer.py").read_bytes()
-    (folder / SCORER).write_bytes(scorer)
+    script = resources.files("twofold.export").joinpath("copied", SCORER).read_bytes()
+    (folder / SCORER).write_bytes(script)
     parity = asdict(done.parity) | {"compared_on": done.compared_on, "runtime": runtime.stated()}
     _write_json(folder / PARITY, parity)
     _write_json(folder / DESCRIPTION, description(content, graph, runtime, kept))
