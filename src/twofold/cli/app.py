@@ -14,6 +14,7 @@ from twofold.cli import (
     certify,
     check,
     demo,
+    drift,
     encoders,
     export,
     info,
@@ -60,6 +61,7 @@ app.command()(work.evaluate)
 app.command()(review.review)
 app.command()(refit.refit)
 app.command()(certify.certify)
+app.command()(drift.drift)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(info.methods)

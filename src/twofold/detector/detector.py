@@ -247,6 +247,7 @@ class Detector(Showing, Learning, Estimator):
             ),
         )
         self.random_state_, self.references_ = seed, fitted.references
+        self.drift_reference_ = fitted.drift
         self.fitted_on_ = FittedOn()
         self._keep_seen(fitted.seen_scores)
 
@@ -306,6 +307,7 @@ class Detector(Showing, Learning, Estimator):
         )
         detector.random_state_ = content.random_state
         detector.references_, detector.fitted_on_ = content.references, content.fitted_on
+        detector.drift_reference_ = content.drift
         # Embedded weights have no file: they stay at hand for a second fit.
         detector._loaded = (encoder_key(detector.encoder, weights), method.encoder)
         return detector

@@ -17,6 +17,7 @@ from twofold.bundle import Bundle, read_bundle, write_bundle
 from twofold.deferred import installed_version
 from twofold.detector.header import EncoderHeader, Header, TailHeader, ThresholdHeader
 from twofold.detector.kept_correction import correction_arrays, read_correction
+from twofold.detector.kept_drift import drift_arrays, read_drift
 from twofold.detector.kept_graph import GraphHeader
 from twofold.detector.kept_mask import mask_arrays, mask_kind, read_sight
 from twofold.detector.learning import FittedOn
@@ -37,6 +38,7 @@ from twofold.thresholds import Calibration, Rule, Tail, Threshold
 
 if TYPE_CHECKING:
     from twofold.detector.detector import Detector
+    from twofold.drift import DriftReference
 
 __all__ = ["DetectorFile", "file_of", "read_detector", "write_detector"]
 
@@ -64,6 +66,7 @@ class DetectorFile:
         references: presumed normals to show beside new images, or None.
         correction: what marks taught it, or None.
         fitted_on: where the images of the fit lay.
+        drift: what the target was like, or None.
     """
 
     method: Method
@@ -76,6 +79,7 @@ class DetectorFile:
     references: References | None = None
     correction: Correction | None = None
     fitted_on: FittedOn = field(default_factory=FittedOn)
+    drift: DriftReference | None = None
 
 
 def file_of(detector: Detector) -> DetectorFile:
@@ -96,6 +100,7 @@ def file_of(detector: Detector) -> DetectorFile:
         references=detector.references_,
         correction=detector.correction_,
         fitted_on=detector.fitted_on_,
+        drift=detector.drift_reference_,
     )
 
 
@@ -141,7 +146,7 @@ def write_detector(
     tensors[_CALIBRATION + "scores"] = content.calibration.scores
     tensors[_CALIBRATION + "weights"] = content.calibration.weights
     tensors |= mask_arrays(content.sight) | reference_arrays(content.references)
-    tensors |= correction_arrays(content.correction)
+    tensors |= correction_arrays(content.correction) | drift_arrays(content.drift)
     extras = None
     if embed_weights:
         extras = {"encoder": {name: t.cpu().numpy() for name, t in encoder.state().items()}}
@@ -187,6 +192,7 @@ def read_detector(folder: str | Path, weights: str | Path | None) -> DetectorFil
         references=read_references(bundle),
         correction=read_correction(bundle, encoder.spec.feature_dim, method.n_views()),
         fitted_on=header.fitted_on or FittedOn(),
+        drift=read_drift(bundle, encoder.spec.feature_dim),
     )
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_CALIBRATION
 from twofold.densities import power_normalise
+from twofold.detector.kept_drift import drift_reference
 from twofold.detector.references import References, reference_images
+from twofold.drift import DriftReference
 from twofold.encoders.encode import EncodedImages
 from twofold.evidence import (
     Evidence,
@@ -44,6 +46,7 @@ class Fitted:
             fit that has not seen its image.
         seen_views: float64 (n, v), the views of which they are weighted means, likewise.
         references: images kept to be shown beside new ones; None where they were not asked for.
+        drift: what the target was like, for :mod:`twofold.drift`; likewise.
     """
 
     model: Method
@@ -53,6 +56,7 @@ class Fitted:
     seen_scores: Array
     seen_views: Array
     references: References | None = None
+    drift: DriftReference | None = None
 
 
 def fit_method(
@@ -92,6 +96,7 @@ def fit_method(
     findings: Findings | None = None
     verdict: Verdict | None = None
     references: References | None = None
+    drift: DriftReference | None = None
     if studied:
         # Pictures are decoded and made small while the tests compute.
         with ThreadPoolExecutor(1, thread_name_prefix="references") as beside:
@@ -105,6 +110,7 @@ def fit_method(
                     random_state=random_state,
                 )
             references = kept.result()
+        drift = drift_reference(data.source, pool, seen)
     evidence = collect_evidence(
         data.source,
         pool,
@@ -116,7 +122,7 @@ def fit_method(
         bit_depths=bit_depths,
         visible_flaws=seen_flaws(fit, rule, false_alarm_rate),
     )
-    return Fitted(fit.model, threshold, evidence, calibration, seen, views, references)
+    return Fitted(fit.model, threshold, evidence, calibration, seen, views, references, drift)
 
 
 def calibrated(own: OutOfSample, rule: Rule) -> Calibration:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.deferred import deferred
+from twofold.detector.drifting import Drifting
+from twofold.detector.kept_drift import drift_reference
 from twofold.detector.reading import read_fit
-from twofold.detector.scoring import Scoring, with_threshold
+from twofold.detector.scoring import with_threshold
 from twofold.encoders.encode import EncodedImages
 from twofold.errors import UsageError
 from twofold.images import ImageInput, ImageSet, MaskInput, find_images
@@ -56,7 +58,7 @@ def _place(images: Any) -> str | None:
     return os.path.abspath(images) if isinstance(images, str | Path) else None  # noqa: PTH100
 
 
-class Learning(Scoring):
+class Learning(Drifting):
     """Makes another detector from marks.
 
     Attributes:
@@ -140,7 +142,9 @@ class Learning(Scoring):
         seen = np.array([digest in mine for digest in distinct.digests], dtype=bool)
         if drawn is not None:
             drawn = drawn[[mine[digest] for digest in distinct.digests if digest in mine]]
-        return self._learned(refitted, distinct, marked, seen, drawn)
+        other = self._learned(refitted, distinct, marked, seen, drawn)
+        other.drift_reference_ = drift_reference(data.source, distinct, refitted.scores)
+        return other
 
     def _fit_sets(
         self, source: ImageInput | None, target: ImageInput | None, reviewed: ImageSet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from twofold.thresholds import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scores"]
+__all__ = ["Scores", "warn_of"]
 
 Array = NDArray[np.float64]
 
@@ -123,3 +124,22 @@ class Scores:
                 ],
             }
         ).assign(anomalous=lambda frame: frame["anomalous"].mask(unusable))
+
+
+def warn_of(result: Scores, *, stacklevel: int = 3) -> None:
+    """Warn of what a caller who gets less than the scores would not see.
+
+    Args:
+        result: of the images.
+        stacklevel: of the caller, as :func:`warnings.warn` counts.
+    """
+    for note in result.notes:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel)
+    if result.problems:
+        first = result.problems[0]
+        warnings.warn(
+            f"{len(result.problems)} unusable image(s) have no score; the first, "
+            f"{first.path}: {first.reason}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )

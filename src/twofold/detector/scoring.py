@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -15,8 +15,9 @@ from twofold.detector.arguments import require_function
 from twofold.detector.locating import Locating
 from twofold.detector.looking import Sight
 from twofold.detector.maps import ImageMap, map_images, require_maps
+from twofold.detector.portions import Portion
 from twofold.detector.reading import DetectorProgress
-from twofold.detector.scores import Scores
+from twofold.detector.scores import Scores, warn_of
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.outputs import EngineKind
 from twofold.errors import ConfigError
@@ -32,26 +33,9 @@ if TYPE_CHECKING:
 else:
     densities = deferred("twofold.densities")
 
-__all__ = ["Portion", "Scoring", "with_threshold"]
+__all__ = ["Scoring", "with_threshold"]
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Portion:
-    """Some of the images that are scored, as the detector sees them.
-
-    Attributes:
-        rows: int64 (m,), the usable ones of the portion among the images as given.
-        encoded: these, with the method's outputs and ``pooled``.
-        scores: float64 (m,).
-        grids: float64 (m, g, g), their maps as the method makes them; None of one without maps.
-    """
-
-    rows: NDArray[np.int64]
-    encoded: EncodedImages
-    scores: Array
-    grids: Array | None
 
 
 class Scoring(Locating):
@@ -181,19 +165,26 @@ class Scoring(Locating):
             found.names, scores, tuple(problems), threshold, false_discovery_rate, notes
         )
 
-    def examine(self, images: ImageInput, each: Callable[[ImageSet, Portion], None]) -> Scores:
+    def examine(
+        self,
+        images: ImageInput,
+        each: Callable[[ImageSet, Portion], None],
+        *,
+        with_maps: bool = True,
+    ) -> Scores:
         """Like :meth:`score` at the detector's own rate, and hands on what was seen.
 
         Args:
             images: to judge.
             each: called with the images as found and each portion of them, in order.
+            with_maps: make maps, if the method has any.
 
         Raises:
             NotFittedError: before ``fit``.
             ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
         """
         self._require_fitted()
-        found, with_maps = self._find(images), self.method_.config.has_maps()
+        found, with_maps = self._find(images), with_maps and self.method_.config.has_maps()
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []
         for rows, encoded in self._reader(self.method_, "pooled").chunks(found):
@@ -266,16 +257,7 @@ class Scoring(Locating):
         self, images: ImageInput, alarms: float | None = None, discoveries: float | None = None
     ) -> Scores:
         result = self.score(images, false_alarm_rate=alarms, false_discovery_rate=discoveries)
-        for note in result.notes:
-            warnings.warn(note, UserWarning, stacklevel=3)
-        if result.problems:
-            first = result.problems[0]
-            warnings.warn(
-                f"{len(result.problems)} unusable image(s) have no score; the first, "
-                f"{first.path}: {first.reason}",
-                UserWarning,
-                stacklevel=3,
-            )
+        warn_of(result, stacklevel=4)
         return result
 
     def _judge(

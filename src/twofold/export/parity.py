@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.detector import Detector
-from twofold.detector.scoring import Portion
+from twofold.detector.portions import Portion
 from twofold.encoders.pixels import preprocess
 from twofold.encoders.sides import AtSide
 from twofold.errors import ExportError

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twofold.errors import MissingExtraError
+from twofold.errors import MissingExtraError, UsageError
+from twofold.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ALERT", "CALM", "MUTED", "add_frame", "axes_or_new", "new_axes", "require_matplotlib"]
+__all__ = [
+    "ALERT",
+    "CALM",
+    "MUTED",
+    "PICTURES",
+    "add_frame",
+    "axes_or_new",
+    "file_axes",
+    "new_axes",
+    "require_matplotlib",
+]
 
 # Of Okabe & Ito's palette, which those who see colours otherwise tell apart too; and grey.
 CALM, ALERT, MUTED = "#0072B2", "#D55E00", "#767676"
+PICTURES = ("png", "svg", "pdf")
+"""Endings of picture files."""
 
 
 def require_matplotlib() -> None:
@@ -43,6 +60,31 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 3.6)) -> Axes
     if ax is not None:
         return ax
     return new_axes(1, 1, size)[1][0]
+
+
+@contextmanager
+def file_axes(path: Path, size: tuple[float, float] = (8.0, 4.0)) -> Iterator[Axes]:
+    """Axes to draw on; the figure is written to a file at the end, whole or not at all.
+
+    Args:
+        path: ends in .png, .svg or .pdf.
+        size: of the figure, in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: the name ends otherwise.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in .png, .svg or .pdf")
+    require_matplotlib()
+    from matplotlib.figure import Figure  # noqa: PLC0415 - without the global state of pyplot
+
+    figure = Figure(figsize=size, layout="constrained")
+    yield figure.add_subplot()
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=150)
+    write_whole(path, content.getvalue())
 
 
 def new_axes(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

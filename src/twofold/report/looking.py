@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from twofold.densities import power_normalise
 from twofold.detector import Detector
+from twofold.detector.portions import Portion
 from twofold.detector.scores import Scores
-from twofold.detector.scoring import Portion
 from twofold.eyes import RegionScale, find_spots
 from twofold.images import ImageInput, ImageSet
 

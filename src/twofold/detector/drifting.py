@@ -1,0 +1,95 @@
+"""Whether new images still come from the target that a detector was fitted to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twofold.deferred import deferred
+from twofold.detector.portions import Portion
+from twofold.detector.scores import warn_of
+from twofold.detector.scoring import Scoring
+from twofold.errors import UsageError
+from twofold.images import ImageInput, ImageSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from twofold import densities, drift
+    from twofold.drift import Drift, DriftMonitor, DriftReference
+else:
+    densities = deferred("twofold.densities")
+    drift = deferred("twofold.drift")
+
+__all__ = ["Drifting"]
+
+
+class Drifting(Scoring):
+    """Looks whether the domain has moved since the fit.
+
+    Attributes:
+        drift_reference_: what the target was like; None of a fit without a target, and of models
+            that were saved by an earlier version.
+    """
+
+    drift_reference_: DriftReference | None = None
+
+    def drift(
+        self,
+        images: ImageInput,
+        *,
+        monitor: DriftMonitor | None = None,
+        false_warnings: float | None = None,
+    ) -> Drift:
+        """Whether these images, in this order, still look like the target of the fit.
+
+        Args:
+            images: in the order in which they came. Unusable ones are left out.
+            monitor: goes on with what it has seen (:meth:`drift_monitor`), and may be asked after
+                any number of images; None begins anew.
+            false_warnings: probability of any warning, ever, on images like those of the fit; None
+                is 1%. Not together with ``monitor``.
+
+        Returns:
+            What has changed, since when, and what to do about it.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UsageError: the model does not know what its target was like, or both options are given.
+            NotEnoughImagesError: the target had fewer than 20 independent images.
+            ConfigError: the probability is not strictly between 0 and 1.
+            ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
+        """
+        if monitor is not None and false_warnings is not None:
+            raise UsageError("give monitor or false_warnings, not both: a monitor has its own")
+        reference = self._drift_reference()
+        watching = self.drift_monitor(false_warnings) if monitor is None else monitor
+        seen: list[NDArray[np.float64]] = []
+
+        def look(found: ImageSet, portion: Portion) -> None:
+            del found
+            vectors = densities.power_normalise(portion.encoded["pooled"])
+            seen.append(reference.numbers(portion.scores, vectors))
+
+        warn_of(self.examine(images, look, with_maps=False))
+        return watching.update(np.concatenate(seen))
+
+    def drift_monitor(self, false_warnings: float | None = None) -> DriftMonitor:
+        """A test that :meth:`drift` goes on with; see :class:`twofold.drift.DriftMonitor`.
+
+        Args:
+            false_warnings: probability of any warning, ever; None is 1%.
+        """
+        reference = self._drift_reference()
+        rate = drift.FALSE_WARNINGS if false_warnings is None else false_warnings
+        return drift.DriftMonitor(reference.values, false_warnings=rate)
+
+    def _drift_reference(self) -> DriftReference:
+        self._require_fitted()
+        if self.drift_reference_ is None:
+            raise UsageError(
+                "this model does not know what its target was like: fit it again with this "
+                "version, with target images"
+            )
+        return self.drift_reference_

@@ -1,0 +1,26 @@
+"""Has the domain moved again since the fit? A test that may be looked at after every image."""
+
+from twofold.drift.directions import leading_directions
+from twofold.drift.monitor import FALSE_WARNINGS, Drift, DriftKind, DriftMonitor, Warned
+from twofold.drift.pace import Pace, PaceOfChange, pace_of_change
+from twofold.drift.reference import DriftReference
+from twofold.drift.regions import Regions, fit_regions
+from twofold.drift.wealth import Wealth, alternatives, start_weights
+
+__all__ = [
+    "FALSE_WARNINGS",
+    "Drift",
+    "DriftKind",
+    "DriftMonitor",
+    "DriftReference",
+    "Pace",
+    "PaceOfChange",
+    "Regions",
+    "Warned",
+    "Wealth",
+    "alternatives",
+    "fit_regions",
+    "leading_directions",
+    "pace_of_change",
+    "start_weights",
+]

@@ -1,0 +1,145 @@
+"""A stream of images: false warnings, and what a change is taken for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from twofold.drift import DriftMonitor
+from twofold.errors import ConfigError, NotEnoughImagesError
+
+Change = Callable[[np.random.Generator, np.ndarray], None]
+F = 9
+
+
+def anomalies(share: float) -> Change:
+    """Far off in every number, the more the later: none at first."""
+
+    def change(rng: np.random.Generator, values: np.ndarray) -> None:
+        odd = rng.random(len(values)) < share
+        values[odd] += 5.0
+
+    return change
+
+
+def moved(by: float, numbers: slice) -> Change:
+    def change(rng: np.random.Generator, values: np.ndarray) -> None:
+        del rng
+        values[:, numbers] += by
+
+    return change
+
+
+def kinds(change: Change, *, n: int = 300, before: int = 200, after: int = 600) -> Counter[str]:
+    """What ten changes are taken for in the end."""
+    found: Counter[str] = Counter()
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        monitor = DriftMonitor(rng.normal(size=(n, F)))
+        stream = rng.normal(size=(before + after, F))
+        change(rng, stream[before:])
+        drift = monitor.update(stream)
+        found[drift.kind] += 1
+        assert all(warned.at > before for warned in drift.warnings.values())
+    return found
+
+
+def test_nothing_is_no_warning() -> None:
+    assert kinds(anomalies(0.0)) == {"none": 10}
+
+
+def test_a_few_more_anomalies_are_no_domain_that_moved() -> None:
+    assert kinds(anomalies(0.2)) == {"anomalies": 10}
+
+
+@pytest.mark.parametrize(
+    "change", [moved(1.5, slice(0, 1)), moved(1.5, slice(3, 4)), moved(-1.5, slice(0, 1))]
+)
+def test_a_domain_that_moves_is_one(change: Change) -> None:
+    assert kinds(change) == {"domain": 10}
+
+
+def test_images_that_hardly_vary_are_a_change() -> None:
+    """A camera that always shows the same."""
+
+    def stuck(rng: np.random.Generator, values: np.ndarray) -> None:
+        del rng
+        values[:] = values[0]
+
+    assert kinds(stuck) == {"domain": 10}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "rate"), [(30, 0.2), (500, 0.2)])
+def test_false_warnings_in_a_thousand_streams(n: int, rate: float) -> None:
+    """At most as many as stated, up to the noise of a thousand streams.
+
+    The stream is of the same distribution as the fit, with ties and a heavy tail.
+    """
+    warned = 0
+    for seed in range(1000):
+        rng = np.random.default_rng([n, seed])
+
+        def draw(m: int, rng: np.random.Generator = rng) -> np.ndarray:
+            values = rng.standard_t(2, size=(m, 3))
+            values[:, 2] = np.round(values[:, 2])
+            return values
+
+        monitor = DriftMonitor(draw(n), false_warnings=rate)
+        warned += monitor.update(draw(2000)).kind != "none"
+    assert warned <= stats.binom.ppf(0.999, 1000, rate)
+
+
+def test_when_images_come_makes_no_difference() -> None:
+    rng = np.random.default_rng(0)
+    reference, stream = rng.normal(size=(100, F)), rng.normal(size=(400, F))
+    stream[150:] += 2.0
+    at_once, one_by_one = DriftMonitor(reference), DriftMonitor(reference)
+    whole = at_once.update(stream)
+    for row in stream:
+        last = one_by_one.update(row[None])
+    assert whole.warnings == last.warnings
+    assert whole.p_values == pytest.approx(last.p_values)
+    for kind, course in at_once.evidence().items():
+        np.testing.assert_allclose(course, one_by_one.evidence()[kind], rtol=1e-9)
+
+
+def test_a_warning_stays() -> None:
+    rng = np.random.default_rng(1)
+    monitor = DriftMonitor(rng.normal(size=(200, F)))
+    monitor.update(rng.normal(size=(100, F)) + 3)
+    first = monitor.current().warnings["domain"]
+    monitor.update(rng.normal(size=(500, F)))
+    drift = monitor.current()
+    assert drift.kind == "domain"
+    assert drift.warnings["domain"].at == first.at
+    assert drift.n_images == 600
+    assert "Fit again with the last" in drift.advice()
+
+
+def test_advice() -> None:
+    rng = np.random.default_rng(2)
+    monitor = DriftMonitor(rng.normal(size=(200, F)))
+    assert "Go on" in monitor.update(np.empty((0, F))).advice()
+    stream = rng.normal(size=(500, F))
+    anomalies(0.25)(rng, stream)
+    assert "Review 20 of the last" in monitor.update(stream).advice()
+
+
+def test_wrong_use() -> None:
+    values = np.random.default_rng(3).normal(size=(30, F))
+    with pytest.raises(NotEnoughImagesError, match="at least 20 independent target images"):
+        DriftMonitor(values[:19])
+    with pytest.raises(ConfigError, match="finite"):
+        DriftMonitor(np.full((30, 2), np.nan))
+    for rate in (0.0, 1.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="false warning"):
+            DriftMonitor(values, false_warnings=rate)
+    monitor = DriftMonitor(values)
+    for wrong in (values[:, :2], values[0], np.full((1, F), np.inf)):
+        with pytest.raises(ConfigError, match="9 finite numbers"):
+            monitor.update(wrong)
