@@ -89,15 +89,31 @@ def patch_coreset(
         generator: of the draw, the projection and the first patch.
         looked_at: bool (n, g * g), patches that may be chosen, at least one; None for all.
     """
-    n, c = patches.shape[:2]
-    places = patches.reshape(n, c, -1)
-    drawn = np.arange(n * places.shape[2]) if looked_at is None else np.flatnonzero(looked_at)
-    if len(drawn) > candidates:
-        drawn = np.sort(generator.choice(drawn, candidates, replace=False))
-    image, place = np.divmod(drawn, places.shape[2])
-    rows = np.asarray(places[image, :, place], dtype=np.float32)
+    rows = _drawn(patches, candidates, generator, looked_at)
     projected = random_projection(rows, _PROJECTED, generator)
     chosen = rows[greedy_centers(projected, size, generator)]
     # Rounding can put a little between copies of a patch far from the middle.
     _, first = np.unique(chosen, axis=0, return_index=True)
     return chosen[np.sort(first)]
+
+
+def _drawn(
+    patches: NDArray[np.floating],
+    most: int,
+    generator: np.random.Generator,
+    looked_at: NDArray[np.bool_] | None,
+) -> Floats:
+    """At most so many patches, drawn at random, image by image; float32 (r, c)."""
+    n, c = patches.shape[:2]
+    places = math.prod(patches.shape[2:])
+    shown = None if looked_at is None else np.flatnonzero(looked_at)
+    total = n * places if shown is None else len(shown)
+    drawn = np.arange(total) if total <= most else generator.choice(total, most, replace=False)
+    drawn = np.sort(drawn) if shown is None else shown[np.sort(drawn)]
+    image, place = np.divmod(drawn, places)
+    rows = np.empty((len(drawn), c), dtype=np.float32)
+    starts = np.flatnonzero(np.diff(image, prepend=-1))
+    for start, stop in zip(starts, (*starts[1:], len(drawn)), strict=True):
+        own = np.asarray(patches[image[start]]).reshape(c, places)
+        rows[start:stop] = own[:, place[start:stop]].T
+    return rows
