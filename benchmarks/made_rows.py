@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def made_images(
     """
     common, own = np.random.default_rng(0), np.random.default_rng(seed + 1)
     noise = common.standard_normal(_NOISE).astype(np.float32)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, shape in outputs.items():
         size = int(np.prod(shape))
         mean = (1.0 + common.random(size)).astype(np.float32)

@@ -13,8 +13,8 @@ painted on 24 images, however many there are.
 Each cell is a process of its own. `seconds` and `cpu` are the fit's, with its threshold; `peak_mib`
 is the largest resident memory of the process, libraries and whatever embeddings are held in memory
 included, and `before_mib` what it was before the fit. A cell that takes longer or more memory than
-allowed is a row that says so, and larger ones of its method are not tried. With `--out`, cells that
-are there already are not measured again.
+allowed is a row that says so, with the memory it had by then, and larger ones of its method are not
+tried. With `--out`, cells that are there already are not measured again.
 
 Prints a Markdown table, and the exponents: slopes of logarithms over that of n, by least squares
 with 95% intervals (Student's t), from all sizes and from those of 3,000 images and more, where what
@@ -28,14 +28,16 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
 from made_rows import SHAPES, made_images
-from processes import peak_mib
+from processes import peak_mib, waited
 from scipy import stats
 
 from twofold.detector import Detector
@@ -93,15 +95,22 @@ def measured(what: str, n: int, limit: float, most_mib: int) -> Row:
     row = {"what": what, "images": n}
     command = [sys.executable, __file__, "--work", what, "--images", str(n)]
     command += ["--most-mib", str(most_mib)]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return row | {"problem": f"more than {limit:.0f} s"}
-    if not found.returncode:
-        return row | json.loads(found.stdout)
-    last = found.stderr.strip().splitlines()[-1] if found.stderr.strip() else "killed"
-    if "MemoryError" in last or "Unable to allocate" in last or last == "killed":
-        return row | {"problem": f"more than {most_mib} MiB"}
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(command, stdout=printed, stderr=said)
+        timer = Timer(limit, process.kill)
+        timer.start()
+        usage = waited(process)
+        timer.cancel()
+        printed.seek(0)
+        said.seek(0)
+        out, last = printed.read().decode(), (said.read().decode().strip().splitlines() or [""])[-1]
+    if not process.returncode:
+        return {**row, **json.loads(out)}
+    if process.returncode < 0:
+        reached = f"{peak_mib(usage):,.0f} MiB by then"
+        return row | {"problem": f"more than {limit:.0f} s, {reached}"}
+    if "MemoryError" in last or "Unable to allocate" in last:
+        return row | {"problem": f"more than {most_mib:,} MiB"}
     raise SystemExit(f"{what}, {n} images: {last}")
 
 
@@ -137,8 +146,8 @@ def tables(rows: list[Row], names: tuple[str, ...]) -> str:
     head = " | ".join(f"{n:,}" for n in sizes)
     lines = [f"| seconds (peak MiB) by images | {head} |", "| --- " * (1 + len(sizes)) + "|"]
     for what in names:
-        mine = {row["images"]: row for row in rows if row["what"] == what}
-        lines.append(f"| `{what}` | {' | '.join(_cell(mine.get(n)) for n in sizes)} |")
+        by_size = {row["images"]: row for row in rows if row["what"] == what}
+        lines.append(f"| `{what}` | {' | '.join(_cell(by_size.get(n)) for n in sizes)} |")
     lines += ["", "| exponent | seconds | CPU seconds | peak MiB | the same from 3,000 images on |"]
     lines.append("| --- " * 5 + "|")
     for what in names:

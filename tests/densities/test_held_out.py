@@ -139,6 +139,10 @@ def test_rows_that_are_not_held_give_the_same(
             found, other = not_held.score(fitted, scored, source_weight=weight)
             np.testing.assert_allclose(found, expected, rtol=1e-7)
             assert other == pytest.approx(determinant, abs=1e-7)
+            likely = held.log_likelihood(fitted, scored, source_weight=weight)
+            assert likely == pytest.approx(-0.5 * float((expected + determinant).sum()))
+            again = not_held.log_likelihood(fitted, scored, source_weight=weight)
+            assert again == pytest.approx(likely, rel=1e-7)
 
 
 def test_an_outlier_that_is_taken_off_leaves_its_digits(monkeypatch: pytest.MonkeyPatch) -> None:

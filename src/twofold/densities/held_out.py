@@ -135,6 +135,23 @@ class Splits:
         with one_thread():
             return _from_products(found, weights, dim=dim, shrinkage=self.shrinkage)
 
+    def log_likelihood(self, fitted: Mask, held_out: Mask, *, source_weight: float = 1.0) -> float:
+        """Of rows of the pool under a fit to others, summed, up to a constant for each row.
+
+        Arguments and errors are those of :meth:`score`. Of rows that are not held in memory the sum
+        follows from their moments.
+        """
+        dim = self.pool.shape[1]
+        few = self._lent(source_weight) + int(fitted.sum()) < dim or not held_out.any()
+        if few or not isinstance(self.pool, FarRows):
+            distances, determinant = self.score(fitted, held_out, source_weight=source_weight)
+            return -0.5 * float((distances + determinant).sum())
+        model, others = self.fit(fitted, source_weight=source_weight), self._moments(held_out)
+        # The sum of |W z|^2 is the trace of W (sum of z z') W'.
+        second, _, _ = others.around(model.mean)
+        total = float(np.einsum("ij,ij->", model.basis @ second, model.basis))
+        return -0.5 * (total + others.n * model.log_determinant())
+
     def _lent(self, source_weight: float) -> int:
         """How many rows of the source take part."""
         return 0 if self.source is None or source_weight == 0.0 else len(self.source)
@@ -143,13 +160,29 @@ class Splits:
         """Of rows of the pool, at least one.
 
         Where rows are made anew whenever they are asked for, those left out are taken off the
-        moments of all, if they are fewer.
+        moments of all, if they are fewer; and what was asked for last is remembered.
         """
-        if isinstance(self.pool, FarRows) and 2 * int(fitted.sum()) > len(fitted):
+        if not isinstance(self.pool, FarRows):
+            return _moments_of(self.pool, fitted)
+        key = fitted.tobytes()
+        if key not in self._last:
+            found = self._of_many(fitted)
+            while len(self._last) > 1:
+                del self._last[next(iter(self._last))]
+            self._last[key] = found
+        return self._last[key]
+
+    def _of_many(self, fitted: Mask) -> Moments:
+        if 2 * int(fitted.sum()) > len(fitted):
             found = self._everybody.without(_moments_of(self.pool, ~fitted))
             if float(found.squares) >= _LEAST_LEFT * float(self._everybody.squares):
                 return found
         return _moments_of(self.pool, fitted)
+
+    @cached_property
+    def _last(self) -> dict[bytes, Moments]:
+        """Two sets of rows, as two halves are fitted to and held out in turn."""
+        return {}
 
     @cached_property
     def _everybody(self) -> Moments:
