@@ -128,9 +128,10 @@ def test_rows_that_are_not_held_give_the_same(
     source, pool = rows(m, d, 1, 5.0), rows(n, d, 2, 3.0)
     monkeypatch.setattr("twofold.densities.rows._HELD", 8)
     monkeypatch.setattr("twofold.densities.rows._MADE", 7)
-    far = [made_rows(data.__getitem__, len(data), d) for data in (source, pool)]
-    assert all(isinstance(data, FarRows) for data in far)
-    held, not_held = Splits(source, pool), Splits(*far)
+    known, far = (made_rows(data.__getitem__, len(data), d) for data in (source, pool))
+    assert isinstance(known, FarRows)
+    assert isinstance(far, FarRows)
+    held, not_held = Splits(source, pool), Splits(known, far)
     everybody = np.ones(n, dtype=np.bool_)
     for share in (0.9, 0.5, 0.1):
         fitted = np.random.default_rng(0).random(n) < share

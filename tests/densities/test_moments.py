@@ -48,7 +48,7 @@ def test_any_partition_in_any_order_gives_the_same(seed: int, offset: float) -> 
     cuts = np.sort(generator.integers(0, 300, size=int(generator.integers(1, 40))))
     # Empty parts, single rows and unequal ones among them.
     parts = [Moments.of(part) for part in np.split(data[order], cuts)]
-    generator.shuffle(parts)  # type: ignore[arg-type]
+    generator.shuffle(parts)
     assert_same(merged(parts), Moments.of(data), 1e-9)
     # As a tree, as machines would do it.
     while len(parts) > 1:

@@ -145,7 +145,7 @@ def multimodality(
     )
 
 
-def lesser_mode(features: Array, *, most: float) -> Mask | None:
+def lesser_mode(features: NDArray[np.floating], *, most: float) -> Mask | None:
     """The images of a lesser group of the pool that lies apart, if a test says that there is one.
 
     Args:

@@ -139,7 +139,7 @@ def mean_of(rows: Array, chosen: Mask | None = None) -> Array:
     return np.asarray(np.average(means, axis=0, weights=counts))
 
 
-def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
+def in_blocks(function: Callable[[Array], Array], rows: NDArray[np.floating]) -> Array:
     """Apply a function of rows in padded blocks: a row's bits do not depend on its neighbours.
 
     Args:
