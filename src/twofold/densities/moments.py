@@ -58,6 +58,12 @@ class Moments:
         """Sum of |z|^2, float64 (...,)."""
         return np.asarray(np.einsum("...ii->...", self.second))
 
+    def at(self, sets: slice) -> Moments:
+        """Those of some of several sets; the arrays are parts of these."""
+        return Moments(
+            self.n, self.mean[sets], self.second[sets], self.third[sets], self.fourth[sets]
+        )
+
     def around(self, point: Array) -> tuple[Array, Array, Array]:
         """Second, third and fourth sums around another point, (..., d), instead of the mean."""
         step = self.mean - point

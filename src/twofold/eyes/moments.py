@@ -89,12 +89,14 @@ def patch_moments(
         NotEnoughImagesError: no image counts.
         UsageError: patches so large that their squares leave the range of float32.
     """
-    p, n, c = places.shape
+    n = places.shape[1]
     count = n if rows is None else int(rows.sum())
     if not count:
         raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
     sums = _sums(places, rows)
-    moments = PatchMoments.gathered(count, p, c, lambda at: _normalised(sums[at.start // TOGETHER]))
+    # In place: these matrices are most of what a fit to a few images holds.
+    covariance = np.divide(sums.second, count, out=sums.second)
+    moments = PatchMoments(count, sums.mean, covariance, sums.fourth / count)
     # A square that is too large for float32 makes the mean of all infinite, or no number.
     if not np.isfinite(moments.typical.covariance).all():
         raise UsageError(
@@ -103,30 +105,29 @@ def patch_moments(
     return _shared(moments) if shared else moments
 
 
-def _sums(places: Floats, rows: Mask | None = None) -> list[Moments]:
-    """Moments of the images that count, of ``TOGETHER`` places each, block of images by block."""
+def _sums(places: Floats, rows: Mask | None = None) -> Moments:
+    """Moments of the images that count, of all places side by side, block of images by block."""
     p, _, c = places.shape
-    found: list[Moments] = [
-        _of_block(np.empty((len(range(*at.indices(p))), 0, c), np.float32))
-        for at in (slice(start, start + TOGETHER) for start in range(0, p, TOGETHER))
-    ]
+    found, n = tuple(np.zeros(shape) for shape in ((p, c), (p, c, c), (p, c), (p,))), 0
     for block in image_blocks(places, rows):
 
-        def add(at: slice, block: Block = block) -> None:
-            part = at.start // TOGETHER
+        def add(at: slice, block: Block = block, before: int = n) -> None:
+            # Moments of a few places stay in a core's cache.
             with np.errstate(over="ignore", invalid="ignore"):
-                found[part] = found[part].merged(_of_block(block.at(at)))
+                own = Moments(before, *(sums[at] for sums in found))
+                both = own.merged(_of_block(block.at(at)))
+            for sums, new in zip(
+                found, (both.mean, both.second, both.third, both.fourth), strict=True
+            ):
+                sums[at] = new
 
         in_parts(p, TOGETHER, add)
-    return found
+        n += len(block.rows)
+    return Moments(n, *found)
 
 
 def _of_block(values: Floats) -> Moments:
-    """Of the images (k, n, c) of some places; their products are of float32."""
-    k, n, c = values.shape
-    if not n:
-        zeros = (np.zeros(shape) for shape in ((k, c), (k, c, c), (k, c), (k,)))
-        return Moments(0, *zeros)
+    """Of the images (k, n, c) of some places, n >= 1; their products are of float32."""
     mean = values.mean(axis=1, dtype=np.float64)
     z = values - mean[:, None].astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -135,12 +136,7 @@ def _of_block(values: Floats) -> Moments:
         q = np.einsum("pnc,pnc->pn", z, z)
         third = np.matmul(q[:, None], z)[:, 0].astype(np.float64)
         fourth = np.square(q.astype(np.float64)).sum(axis=1)
-    return Moments(n, mean, second, third, fourth)
-
-
-def _normalised(sums: Moments) -> PatchMoments:
-    """Moments over the number of images."""
-    return PatchMoments(sums.n, sums.mean, sums.second / sums.n, sums.fourth / sums.n)
+    return Moments(values.shape[1], mean, second, third, fourth)
 
 
 def _shared(moments: PatchMoments) -> PatchMoments:
@@ -162,12 +158,12 @@ class PatchParts:
     Attributes:
         places: of the pool, float32 (p, n, c).
         rows: the images, bool (n,).
-        sums: theirs, of ``TOGETHER`` places each.
+        sums: theirs, of each place.
     """
 
     places: Floats
     rows: Mask
-    sums: list[Moments]
+    sums: Moments
 
     @classmethod
     def of(cls, places: Floats, rows: Mask) -> PatchParts:
@@ -189,8 +185,8 @@ class PatchParts:
         taken = _sums(self.places, self.rows & others)
 
         def some(at: slice) -> PatchMoments:
-            part = at.start // TOGETHER
-            return _normalised(self.sums[part].without(taken[part]))
+            rest = self.sums.at(at).without(taken.at(at))
+            return PatchMoments(n, rest.mean, rest.second / n, rest.fourth / n)
 
         found = PatchMoments.gathered(n, p, c, some)
         return _shared(found) if shared else found

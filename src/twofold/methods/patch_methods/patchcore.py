@@ -43,7 +43,7 @@ class PatchcoreConfig(PatchConfig):
     # 1% of 5,000 images of 14 x 14 places; at 160 channels 6.4 MB, and 5 ms an image to search.
     coreset_limit: int = Field(default=10_000, ge=1)
     # Patches the bank is chosen from, drawn at random if there are more: at most 58 MB, and the
-    # greedy choice takes seconds rather than minutes.
+    # greedy choice takes seconds rather than minutes. More than 50,000 are a stream of blocks.
     candidates: int = Field(default=50_000, ge=1)
     # b of eq. 7, which the paper leaves open; 9 is anomalib's, and 1 turns the weight off.
     neighbours: int = Field(default=9, ge=1)
