@@ -96,22 +96,23 @@ def measured(what: str, n: int, limit: float, most_mib: int) -> Row:
     command = [sys.executable, __file__, "--work", what, "--images", str(n)]
     command += ["--most-mib", str(most_mib)]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=said)
+        start, process = time.perf_counter(), subprocess.Popen(command, stdout=printed, stderr=said)
         timer = Timer(limit, process.kill)
         timer.start()
         usage = waited(process)
         timer.cancel()
+        ended = time.perf_counter() - start
         printed.seek(0)
         said.seek(0)
         out, last = printed.read().decode(), (said.read().decode().strip().splitlines() or [""])[-1]
     if not process.returncode:
         return {**row, **json.loads(out)}
-    if process.returncode < 0:
+    if process.returncode < 0 and ended >= limit:
         reached = f"{peak_mib(usage):,.0f} MiB by then"
         return row | {"problem": f"more than {limit:.0f} s, {reached}"}
     if "MemoryError" in last or "Unable to allocate" in last:
         return row | {"problem": f"more than {most_mib:,} MiB"}
-    raise SystemExit(f"{what}, {n} images: {last}")
+    raise SystemExit(f"{what}, {n} images: {last or process.returncode}")
 
 
 def all_cells(options: argparse.Namespace) -> list[Row]:
@@ -198,6 +199,11 @@ def draw(rows: list[Row], names: tuple[str, ...], path: Path) -> None:
         panel.set_title(title)
         panel.legend(frameon=False, fontsize=8)
         panel.grid(alpha=0.25)
+    # Room for the legend above the line.
+    panels[1].set_ylim(128, 32768)
+    ticks = [2**power for power in range(7, 13)]
+    panels[1].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+    panels[1].minorticks_off()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
