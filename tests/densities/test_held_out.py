@@ -7,11 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.densities import (
+    FarRows,
     Gaussian,
     Shrinkage,
     Splits,
     fit_adapted_gaussian,
     fit_gaussian,
+    made_rows,
     shrinkage_intensity,
 )
 from twofold.errors import CollapseError, NotEnoughImagesError
@@ -114,3 +116,41 @@ def test_few_rows_and_copies() -> None:
         Splits(None, alike).score(~one, one)
     # Of nothing the scores are nothing.
     assert Splits(None, pool).score(~one, one & ~one)[0].shape == (0,)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("sizes", [(40, 90, 12), (9, 60, 80)], ids=str)
+def test_rows_that_are_not_held_give_the_same(
+    sizes: tuple[int, int, int], weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most rows, whose moments are those of all less the others'; a half; and a few."""
+    m, n, d = sizes
+    source, pool = rows(m, d, 1, 5.0), rows(n, d, 2, 3.0)
+    monkeypatch.setattr("twofold.densities.rows._HELD", 8)
+    monkeypatch.setattr("twofold.densities.rows._MADE", 7)
+    known, far = (made_rows(data.__getitem__, len(data), d) for data in (source, pool))
+    assert isinstance(known, FarRows)
+    assert isinstance(far, FarRows)
+    held, not_held = Splits(source, pool), Splits(known, far)
+    everybody = np.ones(n, dtype=np.bool_)
+    for share in (0.9, 0.5, 0.1):
+        fitted = np.random.default_rng(0).random(n) < share
+        for scored in (~fitted, everybody):
+            expected, determinant = held.score(fitted, scored, source_weight=weight)
+            found, other = not_held.score(fitted, scored, source_weight=weight)
+            np.testing.assert_allclose(found, expected, rtol=1e-7)
+            assert other == pytest.approx(determinant, abs=1e-7)
+            likely = held.log_likelihood(fitted, scored, source_weight=weight)
+            assert likely == pytest.approx(-0.5 * float((expected + determinant).sum()))
+            again = not_held.log_likelihood(fitted, scored, source_weight=weight)
+            assert again == pytest.approx(likely, rel=1e-7)
+
+
+def test_an_outlier_that_is_taken_off_leaves_its_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = rows(50, 6, 0, 0.0)
+    pool[7] *= 1e9
+    fitted = np.arange(50) != 7
+    expected = fit_gaussian(pool[fitted]).squared_distances(pool[fitted])
+    monkeypatch.setattr("twofold.densities.rows._HELD", 8)
+    found, _ = Splits(None, made_rows(pool.__getitem__, 50, 6)).score(fitted, fitted)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

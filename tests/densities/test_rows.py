@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from tests.densities.cases import Array, normal
 
 from twofold.densities import (
+    FarRows,
+    blocks,
     in_blocks,
+    made_rows,
+    mean_of,
     power_normalise,
     unit_rows,
 )
@@ -86,3 +90,30 @@ def test_a_row_in_blocks_has_the_same_bits_whatever_is_beside_it() -> None:
     whole = in_blocks(product, rows)
     for size in (1, 2, 7, 65):
         assert np.array_equal(in_blocks(product, rows[-size:]), whole[-size:])
+
+
+def test_rows_that_are_not_held_are_read_as_an_array_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = np.random.default_rng(0).normal(size=(23, 3))
+    monkeypatch.setattr("twofold.densities.rows._HELD", 23 * 3 * 8 - 1)
+    monkeypatch.setattr("twofold.densities.rows._MADE", 5)
+    far = made_rows(whole.__getitem__, 23, 3)
+    assert isinstance(far, FarRows)
+    assert (len(far), far.shape) == (23, (23, 3))
+    chosen = whole[:, 0] > 0
+    for rows in (slice(3, 9), np.array([4, 0, 4]), chosen):
+        np.testing.assert_array_equal(far[rows], whole[rows])
+    np.testing.assert_array_equal(np.concatenate(list(blocks(far))), whole)
+    np.testing.assert_array_equal(np.concatenate(list(blocks(far, chosen))), whole[chosen])
+    assert max(len(block) for block in blocks(far)) == 5
+    np.testing.assert_allclose(mean_of(far, chosen), whole[chosen].mean(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(
+        in_blocks(lambda block: block @ whole[0], far),
+        in_blocks(lambda block: block @ whole[0], whole),
+    )
+
+
+def test_few_rows_are_held() -> None:
+    whole = np.random.default_rng(0).normal(size=(23, 3))
+    assert isinstance(made_rows(whole.__getitem__, 23, 3), np.ndarray)
+    assert next(blocks(whole)) is whole
+    assert not list(blocks(whole[:0]))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist
 
-from twofold.eyes.coreset import greedy_centers, patch_coreset, random_projection
+from twofold.eyes.coreset import greedy_centers, nested_coreset, patch_coreset, projection
 
 Rows = NDArray[np.float32]
 
@@ -84,7 +84,9 @@ def test_the_random_state_chooses_the_first_centre_alone() -> None:
 
 def test_a_projection_keeps_squared_distances() -> None:
     rows = draw(40, 300)
-    near = random_projection(rows, 64, rng())
+    mixing = projection(300, 64, rng())
+    assert mixing is not None
+    near = rows @ mixing
     assert near.shape == (40, 64)
     assert near.dtype == np.float32
     ratio = pdist(near, "sqeuclidean") / pdist(rows, "sqeuclidean")
@@ -93,8 +95,7 @@ def test_a_projection_keeps_squared_distances() -> None:
 
 
 def test_short_rows_are_not_projected() -> None:
-    rows = draw(5, 64)
-    assert random_projection(rows, 64, rng()) is rows
+    assert projection(64, 64, rng()) is None
 
 
 def test_patches_are_those_of_the_images() -> None:
@@ -140,3 +141,51 @@ def test_copies_that_rounding_parts_are_one() -> None:
         patches = rows.reshape(78, 4, 40).transpose(0, 2, 1).reshape(78, 40, 2, 2)
         chosen = patch_coreset(patches, 50, 1000, rng(seed))
         assert len(chosen) == len(np.unique(rows, axis=0)) == 2
+
+
+def nested(rows: Rows, cuts: int, size: int, each: int, seed: int) -> Rows:
+    return nested_coreset(iter(np.array_split(rows, cuts)), size, each, rng(seed))
+
+
+def covering(rows: Rows, chosen: Rows) -> float:
+    return float(cdist(rows, chosen).min(axis=1).max())
+
+
+@pytest.mark.parametrize("d", [2, 8, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_coreset_of_coresets_covers_the_whole(d: int, seed: int) -> None:
+    """Within the sum of both radii; and hardly worse than one greedy choice from everything."""
+    rows, size, each = draw(2000, d, seed), 60, 48
+    chosen = nested(rows, 5, size, each, seed)
+    assert chosen.shape == (60, d)
+    generator, sent, inner = rng(seed), [], 0.0
+    for block in np.array_split(rows, 5):
+        sent.append(block[greedy_centers(block, each, generator)])
+        inner = max(inner, covering(block, sent[-1]))
+    outer = covering(np.concatenate(sent), chosen)
+    found = covering(rows, chosen)
+    assert found <= inner + outer + 1e-6
+    plain = covering(rows, rows[greedy_centers(rows, size, rng(seed))])
+    assert found < 1.35 * plain
+
+
+def test_what_one_block_alone_has_is_kept() -> None:
+    rows = draw(1200, 6)
+    rows[700] += np.float32(40)
+    assert (nested(rows, 6, 20, 10, 0) == rows[700]).all(axis=1).any()
+
+
+def test_one_block_is_a_plain_choice() -> None:
+    rows = draw(300, 7)
+    np.testing.assert_array_equal(nested(rows, 1, 20, 3, 5), rows[greedy_centers(rows, 20, rng(5))])
+
+
+def test_many_candidates_are_chosen_from_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    patches = draw(50 * 16, 4).reshape(50, 4, 4, 4)
+    rows = patches.reshape(50, 4, 16).transpose(0, 2, 1).reshape(-1, 4)
+    whole = patch_coreset(patches, 40, 800, rng())
+    monkeypatch.setattr("twofold.eyes.coreset._BLOCK", 100)
+    found = patch_coreset(patches, 40, 800, rng())
+    assert found.shape == whole.shape
+    assert {row.tobytes() for row in found} <= {row.tobytes() for row in rows.copy()}
+    assert covering(rows, found) < 1.35 * covering(rows, whole)

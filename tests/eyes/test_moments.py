@@ -49,3 +49,12 @@ def test_sums_of_nobody_have_no_moments() -> None:
     places, everyone = as_places(np.ones((3, 2, 1, 1))), np.ones(3, dtype=np.bool_)
     with pytest.raises(NotEnoughImagesError, match="at least 1 image"):
         PatchParts.of(places, everyone).without(everyone)
+
+
+def test_sums_stay_as_they_are() -> None:
+    places = as_places(np.random.default_rng(0).gamma(2.0, size=(20, 5, 2, 3)).astype(np.float32))
+    everyone = np.ones(20, dtype=np.bool_)
+    parts, expected = PatchParts.of(places, everyone), patch_moments(places)
+    for _ in range(2):
+        found = parts.without(~everyone)
+        np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-12)

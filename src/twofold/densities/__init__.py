@@ -4,10 +4,9 @@ from twofold.densities.components import leading_components
 from twofold.densities.gaussian import (
     MIN_ROWS,
     Gaussian,
-    Shrinkage,
     fit_adapted_gaussian,
     fit_gaussian,
-    shrinkage_intensity,
+    gaussian_of,
 )
 from twofold.densities.held_out import Splits, halves, likeliest
 from twofold.densities.modes import (
@@ -17,35 +16,56 @@ from twofold.densities.modes import (
     multimodality,
     thinned,
 )
+from twofold.densities.moments import Moments, merged
 from twofold.densities.robust import central, concentrate, fit_trimmed, majority, n_central
-from twofold.densities.rows import in_blocks, power_normalise, unit_rows
+from twofold.densities.rows import (
+    FarRows,
+    blocks,
+    in_blocks,
+    made_rows,
+    mean_of,
+    normalised,
+    power_normalise,
+    some,
+    unit_rows,
+)
 from twofold.densities.scale import Scale, lower_spread, scale_of
+from twofold.densities.shrinkage import Shrinkage, shrinkage_intensity
 
 __all__ = [
     "MIN_ROWS",
     "TWO_MODES",
+    "FarRows",
     "Gaussian",
+    "Moments",
     "Multimodality",
     "Scale",
     "Shrinkage",
     "Splits",
+    "blocks",
     "central",
     "concentrate",
     "fit_adapted_gaussian",
     "fit_gaussian",
     "fit_trimmed",
+    "gaussian_of",
     "halves",
     "in_blocks",
     "leading_components",
     "lesser_mode",
     "likeliest",
     "lower_spread",
+    "made_rows",
     "majority",
+    "mean_of",
+    "merged",
     "multimodality",
     "n_central",
+    "normalised",
     "power_normalise",
     "scale_of",
     "shrinkage_intensity",
+    "some",
     "thinned",
     "unit_rows",
 ]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.deferred import deferred
-from twofold.errors import CollapseError, ConfigError, NotEnoughImagesError
+from twofold.densities.moments import Moments
+from twofold.densities.shrinkage import (
+    Shrinkage,
+    least_intensity,
+    scatter_shrinkage,
+    shrinkage_intensity,
+)
+from twofold.errors import CollapseError, NotEnoughImagesError
 
 if TYPE_CHECKING:
     from scipy import linalg
@@ -19,16 +26,13 @@ else:
 __all__ = [
     "MIN_ROWS",
     "Gaussian",
-    "Shrinkage",
     "fit_adapted_gaussian",
     "fit_gaussian",
-    "scatter_shrinkage",
-    "shrinkage_intensity",
+    "gaussian_of",
     "span_factor",
 ]
 
 Array = NDArray[np.float64]
-Shrinkage = Literal["ledoit_wolf", "oas"]
 
 # Two images are the least from which any spread can be estimated.
 MIN_ROWS = 2
@@ -93,47 +97,17 @@ def _row_squares(rows: Array) -> Array:
     return np.asarray(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
 
 
-def shrinkage_intensity(
-    *, trace: float, frobenius: float, fourth: float, n: float, d: int, kind: Shrinkage
-) -> float:
-    """Shrinkage towards the scaled identity that minimises the expected squared error.
-
-    Args:
-        trace: trace of the (biased) sample covariance S.
-        frobenius: squared Frobenius norm of S.
-        fourth: mean over the rows of their squared length, squared (Ledoit-Wolf only).
-        n: rows; of weighted ones the effective number.
-        d: dimensions.
-        kind: ``ledoit_wolf`` (Ledoit & Wolf 2004) or ``oas`` (Chen et al. 2010).
-
-    Returns:
-        In [0, 1].
-    """
-    if kind == "ledoit_wolf":
-        dispersion = frobenius - trace**2 / d
-        noise = min((fourth - frobenius) / n, dispersion)
-        return float(max(noise, 0.0) / dispersion) if dispersion > 0 else 0.0
-    if kind == "oas":
-        # The form scikit-learn uses, with the 2/d terms of the paper's eq. 23 dropped.
-        alpha, mu = frobenius / d**2, trace / d
-        denominator = (n + 1.0) * (alpha - mu**2 / d)
-        return 1.0 if denominator <= 0 else float(min((alpha + mu**2) / denominator, 1.0))
-    raise ConfigError(f"unknown shrinkage {kind!r}: choose ledoit_wolf or oas")
-
-
 def fit_gaussian(
     features: NDArray[np.floating],
     *,
     mean: NDArray[np.floating] | None = None,
-    weights: Array | None = None,
     shrinkage: Shrinkage = "ledoit_wolf",
 ) -> Gaussian:
     """Fit a shrunk Gaussian; for n < d everything happens in the span of the n rows.
 
     Args:
         features: (n, d) finite, n >= 2.
-        mean: (d,) centre; default the rows' own mean, unweighted.
-        weights: float64 (n,), > 0: how much each row counts in the covariance; default 1 each.
+        mean: (d,) centre; default the rows' own mean.
         shrinkage: how the intensity is estimated.
 
     Raises:
@@ -144,52 +118,68 @@ def fit_gaussian(
     """
     rows = np.asarray(features, dtype=np.float64)
     n, d = rows.shape
+    if n >= max(d, MIN_ROWS):
+        return gaussian_of(Moments.of(rows), mean=mean, shrinkage=shrinkage)
     if n < MIN_ROWS:
         raise NotEnoughImagesError(f"a Gaussian needs at least {MIN_ROWS} images, got {n}")
     center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
-    centred = rows - center
-    squares = _row_squares(centred)
-    counts = np.ones(n) if weights is None else weights
-    # Relative to the rows' own length: rounding alone leaves about 1e-32 of it.
-    least = 1e-24 * max(float(_row_squares(rows).mean()), 1e-300)
-    if float(np.average(squares, weights=weights)) <= least:
-        raise CollapseError(f"all {n} images have the same features: nothing to tell apart")
-    if weights is not None:
-        centred *= np.sqrt(weights)[:, None]
-    total = float(counts.sum())
-    scatter = (centred.T @ centred if n >= d else centred @ centred.T) / total
-    intensity = scatter_shrinkage(scatter, squares, counts, dim=d, shrinkage=shrinkage)
-    if n >= d:
-        return _full_space(center, scatter, intensity)
-    return _in_span(center, centred, scatter, intensity, total)
+    return _in_span(center, rows, np.ones(n), shrinkage)
 
 
-def scatter_shrinkage(
-    scatter: Array, squares: Array, weights: Array, *, dim: int, shrinkage: Shrinkage
-) -> float:
-    """The intensity for weighted rows of so many dimensions, in [0, 1].
+def gaussian_of(
+    target: Moments,
+    source: Moments | None = None,
+    *,
+    source_weight: float = 1.0,
+    mean: NDArray[np.floating] | None = None,
+    shrinkage: Shrinkage = "ledoit_wolf",
+) -> Gaussian:
+    """The Gaussian of sets of which only the moments are known, in all d dimensions.
 
     Args:
-        scatter: their weighted covariance, (d, d), or with as few rows as they are, its dual:
-            products of rows times the roots of their weights, over the sum of weights, (n, n).
-        squares: (n,) squared lengths of the centred rows.
-        weights: (n,), > 0. The variance of an average is that of one row over
-            ``(sum w)^2 / sum w^2`` (Kish 1965).
-        dim: of the rows.
-        shrinkage: how it is estimated.
+        target: of n >= 1 rows, two with those of the source.
+        source: of rows that are moved onto the target's mean; None or of none leaves them out.
+        source_weight: how much a row of the source counts beside one of the target, > 0.
+        mean: (d,) centre; default the target's own.
+        shrinkage: how the intensity is estimated.
+
+    Raises:
+        NotEnoughImagesError: fewer than two rows.
+        CollapseError: all rows of each set are the same.
+
+    Cost O(d^3) time, whatever the number of rows.
     """
-    effective = float(weights.sum()) ** 2 / float(np.square(weights).sum())
+    d = len(target.mean)
+    center = target.mean if mean is None else np.asarray(mean, dtype=np.float64)
+    second, _, fourth = target.around(center)
+    rows, total, squared = target.n, float(target.n), float(target.n)
+    if source is not None:
+        rows += source.n
+        total, squared = total + source_weight * source.n, squared + source_weight**2 * source.n
+        second = second + source_weight * source.second
+        fourth = fourth + source_weight * source.fourth
+    if rows < MIN_ROWS:
+        raise NotEnoughImagesError(f"a Gaussian needs at least {MIN_ROWS} images, got {rows}")
+    scatter = second / total
+    trace = float(np.trace(scatter))
+    length = float(target.mean @ target.mean) + float(np.trace(target.second)) / total
+    _check_spread(trace, length, rows)
     intensity = shrinkage_intensity(
-        trace=float(np.average(squares, weights=weights)),
+        trace=trace,
         frobenius=float(np.square(scatter).sum()),
-        fourth=float(np.average(np.square(squares), weights=weights)),
-        n=effective,
-        d=dim,
+        fourth=float(fourth) / total,
+        n=total**2 / squared,
+        d=d,
         kind=shrinkage,
     )
-    # Ledoit-Wolf can find nothing to shrink in a handful of rows; a singular covariance is no
-    # estimate, so the identity weighs at least as much as one of them.
-    return max(intensity, 1.0 / effective) if len(weights) < dim else intensity
+    return _full_space(center, scatter, least_intensity(intensity, rows, d, total**2 / squared))
+
+
+def _check_spread(spread: float, length: float, n: int) -> None:
+    """Refuse rows that do not vary, relative to their own squared length."""
+    # Rounding alone leaves about 1e-32 of it.
+    if spread <= 1e-24 * max(length, 1e-300):
+        raise CollapseError(f"all {n} images have the same features: nothing to tell apart")
 
 
 def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
@@ -203,11 +193,17 @@ def _full_space(center: Array, scatter: Array, intensity: float) -> Gaussian:
     return Gaussian(center, basis, intensity * scale, intensity)
 
 
-def _in_span(
-    center: Array, centred: Array, gram: Array, intensity: float, total: float
-) -> Gaussian:
-    """The Woodbury identity: n x n instead of d x d."""
-    lower, floor, _ = span_factor(gram, intensity, total, dim=centred.shape[1])
+def _in_span(center: Array, rows: Array, weights: Array, shrinkage: Shrinkage) -> Gaussian:
+    """Of fewer rows than dimensions, weighted, by the Woodbury identity: n x n instead of d x d."""
+    n, d = rows.shape
+    centred = rows - center
+    squares = _row_squares(centred)
+    _check_spread(float(np.average(squares, weights=weights)), float(_row_squares(rows).mean()), n)
+    centred *= np.sqrt(weights)[:, None]
+    total = float(weights.sum())
+    gram = centred @ centred.T / total
+    intensity = scatter_shrinkage(gram, squares, weights, dim=d, shrinkage=shrinkage)
+    lower, floor, _ = span_factor(gram, intensity, total, dim=d)
     basis = linalg.solve_triangular(lower, centred, lower=True, check_finite=False)
     return Gaussian(center, basis, floor, intensity)
 
@@ -258,17 +254,17 @@ def fit_adapted_gaussian(
         NotEnoughImagesError: a domain without rows.
         CollapseError: all rows of each domain are the same.
     """
-    source = np.asarray(source, dtype=np.float64)
-    target = np.asarray(target, dtype=np.float64)
-    for name, rows in (("source", source), ("target", target)):
-        if not len(rows):
+    known: Array = np.asarray(source, dtype=np.float64)
+    pool: Array = np.asarray(target, dtype=np.float64)
+    for name, given in (("source", known), ("target", pool)):
+        if not len(given):
             raise NotEnoughImagesError(f"a Gaussian needs at least one {name} image, got none")
-    center = target.mean(axis=0)
     if source_weight == 0.0:
-        return fit_gaussian(target, mean=center, shrinkage=shrinkage)
-    moved = source - source.mean(axis=0) + center
-    weights = None
-    if source_weight != 1.0:
-        weights = np.repeat([source_weight, 1.0], [len(source), len(target)])
-    rows = np.concatenate([moved, target])
-    return fit_gaussian(rows, mean=center, weights=weights, shrinkage=shrinkage)
+        return fit_gaussian(pool, shrinkage=shrinkage)
+    if len(known) + len(pool) >= pool.shape[1]:
+        sums = Moments.of(pool), Moments.of(known)
+        return gaussian_of(*sums, source_weight=source_weight, shrinkage=shrinkage)
+    center = pool.mean(axis=0)
+    rows = np.concatenate([known - known.mean(axis=0) + center, pool])
+    weights = np.repeat([source_weight, 1.0], [len(known), len(pool)])
+    return _in_span(center, rows, weights, shrinkage)

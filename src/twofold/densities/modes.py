@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twofold.deferred import deferred
 from twofold.densities.components import leading_components
 from twofold.densities.gaussian import fit_gaussian
+from twofold.densities.rows import in_blocks
 from twofold.errors import ConfigError, NotEnoughImagesError
 from twofold.threads import one_thread
 
@@ -177,7 +178,9 @@ def lesser_mode(features: NDArray[np.floating], *, most: float) -> Mask | None:
         return lesser
     there, here = (features[chosen][side].mean(axis=0) for side in (lesser, ~lesser))
     axis = there - here
-    return np.asarray(features @ axis > (there + here) @ axis / 2.0)
+    # Not all rows of a large pool are held in memory.
+    along = in_blocks(lambda block: block @ axis, features)
+    return np.asarray(along > (there + here) @ axis / 2.0)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities.gaussian import MIN_ROWS, Gaussian, Shrinkage
+from twofold.densities.gaussian import MIN_ROWS, Gaussian
 from twofold.densities.held_out import Splits
 from twofold.densities.modes import lesser_mode
+from twofold.densities.shrinkage import Shrinkage
 from twofold.errors import ConfigError
 
 __all__ = ["central", "concentrate", "fit_trimmed", "majority", "n_central"]

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["in_blocks", "power_normalise", "unit_rows"]
+__all__ = [
+    "FarRows",
+    "blocks",
+    "in_blocks",
+    "made_rows",
+    "mean_of",
+    "normalised",
+    "power_normalise",
+    "some",
+    "unit_rows",
+]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+# Bytes of rows that are held in memory rather than made anew whenever they are asked for: 13,000
+# vectors of 1,280 numbers.
+_HELD = 128 * 2**20
+# Rows that are made at a time: enough for fast products, 21 MB of 1,280 numbers each.
+_MADE = 2048
 
 # Rows per matrix product: BLAS rounds differently for other shapes, so they all have this one.
 _BLOCK = 64
@@ -43,7 +62,84 @@ def power_normalise(features: NDArray[np.floating]) -> Array:
     return unit_rows(np.sign(values) * np.sqrt(np.abs(values)))
 
 
-def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
+class FarRows:
+    """Stands for an array float64 (n, d) that would be too large: rows are made when asked for.
+
+    Args:
+        make: gives the rows (k, d) of the given numbers, int (k,).
+        dim: d.
+        rows: int (n,), the numbers of these rows.
+    """
+
+    def __init__(self, make: Callable[[Index], Array], dim: int, rows: Index) -> None:
+        self._make, self._rows = make, rows
+        self.shape = (len(rows), dim)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Any) -> Array:
+        """The rows at a slice, indices or a mask, as an array."""
+        return self._make(self._rows[rows])
+
+    def select(self, rows: Mask) -> FarRows:
+        """Those of a mask, bool (n,), not made yet."""
+        return FarRows(self._make, self.shape[1], self._rows[rows])
+
+
+def made_rows(make: Callable[[Index], Array], n: int, dim: int) -> Array:
+    """All rows that a function gives: an array, or beyond 128 MiB what stands for one.
+
+    Args:
+        make: gives the rows float64 (k, d) of the given numbers, int (k,), each for itself.
+        n: rows.
+        dim: d.
+    """
+    numbers = np.arange(n)
+    if 8 * n * dim <= _HELD:
+        return make(numbers)
+    return cast(Array, FarRows(make, dim, numbers))
+
+
+def normalised(
+    features: NDArray[np.floating], function: Callable[[NDArray[np.floating]], Array]
+) -> Array:
+    """Rows (n, d) of an array or on disk after a function of rows, as :func:`made_rows`."""
+    n, dim = features.shape
+    return made_rows(lambda rows: function(features[rows]), n, dim)
+
+
+def some(rows: Array, chosen: Mask) -> Array:
+    """The rows of a mask, bool (n,); of what stands for an array again such a thing."""
+    if isinstance(rows, FarRows):
+        return cast(Array, rows.select(chosen))
+    return rows[chosen]
+
+
+def blocks(rows: Array, chosen: Mask | None = None) -> Iterator[Array]:
+    """Rows, those of a mask bool (n,) alone, by blocks: one of an array, many of what is not held.
+
+    No rows give no block.
+    """
+    wanted = rows if chosen is None else some(rows, chosen)
+    if not isinstance(wanted, FarRows):
+        if len(wanted):
+            yield wanted
+        return
+    for start in range(0, len(wanted), _MADE):
+        yield wanted[start : start + _MADE]
+
+
+def mean_of(rows: Array, chosen: Mask | None = None) -> Array:
+    """The mean (d,) of rows, those of a mask bool (n,) alone; at least one."""
+    found = [(len(block), block.mean(axis=0)) for block in blocks(rows, chosen)]
+    if len(found) == 1:
+        return np.asarray(found[0][1])
+    counts, means = zip(*found, strict=True)
+    return np.asarray(np.average(means, axis=0, weights=counts))
+
+
+def in_blocks(function: Callable[[Array], Array], rows: NDArray[np.floating]) -> Array:
     """Apply a function of rows in padded blocks: a row's bits do not depend on its neighbours.
 
     Args:
@@ -53,7 +149,11 @@ def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
     Returns:
         float64 (n,).
     """
-    padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]))
-    padded[: len(rows)] = rows
-    blocks = [function(padded[start : start + _BLOCK]) for start in range(0, len(padded), _BLOCK)]
-    return np.concatenate([np.empty(0), *blocks])[: len(rows)]
+    n, found = len(rows), np.empty(len(rows))
+    # Always at the same place in memory, and filled up with zeros.
+    block = np.zeros((_BLOCK, rows.shape[1]))
+    for start in range(0, n, _BLOCK):
+        some_rows = rows[start : start + _BLOCK]
+        block[: len(some_rows)], block[len(some_rows) :] = some_rows, 0.0
+        found[start : start + _BLOCK] = function(block)[: len(some_rows)]
+    return found

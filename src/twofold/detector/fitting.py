@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_CALIBRATION
-from twofold.densities import power_normalise
+from twofold.densities import normalised, power_normalise
 from twofold.detector.kept_drift import drift_reference
 from twofold.detector.references import References, reference_images
 from twofold.drift import DriftReference
@@ -199,8 +199,8 @@ def look_at(
         random_state: of all that is random.
     """
     findings = study(
-        power_normalise(source["pooled"]),
-        power_normalise(pool["pooled"]),
+        normalised(source.rows("pooled"), power_normalise),
+        normalised(pool.rows("pooled"), power_normalise),
         names=pool.names,
         adapted=adapted,
         random_state=random_state,

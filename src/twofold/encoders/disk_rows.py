@@ -18,9 +18,9 @@ __all__ = ["DiskRows", "RowSink"]
 
 Floats = NDArray[np.float32]
 
-# Bytes of one output of a set of images that stay in memory: patches at 224 pixels of 4,000 images,
-# at 1,024 pixels of 200.
-_IN_MEMORY = 512 * 2**20
+# Bytes of one output of a set of images that stay in memory: patches at 224 pixels of 1,100 images,
+# at 1,024 pixels of 50. Fits read larger ones block by block, from memory no faster than they work.
+_IN_MEMORY = 128 * 2**20
 
 
 class _File:

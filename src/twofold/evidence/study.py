@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import fit_trimmed, leading_components, multimodality
+from twofold.densities import fit_trimmed, in_blocks, leading_components, mean_of, multimodality
 from twofold.errors import CollapseError
 from twofold.evidence.dominance import stability
 from twofold.evidence.kinship import kinship
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 # Below, hardly any of the statistics is defined, and none says anything.
 LEAST_IMAGES = 10
 _SHOWN = 5
+# Images of a domain that the tests look at: the one that draws the most of them takes 2,000.
+_MOST = 10_000
 BREAKDOWN = 0.25
 """Share of the pool that a robust fit leaves out, as the methods do: more anomalies break it."""
 
@@ -94,8 +96,9 @@ def study(
     """Run every test of this package on one pair.
 
     Args:
-        source: float64 (m, d) normalised vectors of the source normals.
-        target: float64 (n, d) of the pool.
+        source: float64 (m, d) normalised vectors of the source normals, an array or
+            :class:`twofold.densities.FarRows`; of more than 10,000 that many drawn at random.
+        target: float64 (n, d) of the pool, likewise; rankings are of all of it.
         names: (n,) of the target images.
         adapted: float64 (n,) out-of-sample scores of the pool under the adapted detector. The
             agreement of the rankings alone is about them; all else is the same for any method.
@@ -106,7 +109,11 @@ def study(
     """
     if min(len(source), len(target)) < LEAST_IMAGES:
         return None
-    distances = np.square(target - source.mean(axis=0)).sum(axis=1)
+    center = mean_of(source)
+    distances = in_blocks(lambda block: np.square(block - center).sum(axis=1), target)
+    rng = np.random.default_rng(random_state)
+    source, _ = _some(source, rng)
+    target, rows = _some(target, rng)
     # Many small products: threads that wait for each other make them many times slower.
     with one_thread():
         told = two_sample_test(source, target, random_state=random_state)
@@ -134,7 +141,7 @@ def study(
         two_modes_p_value=modes.p_value,
         minor_share=modes.minor_share,
         minor_share_low=modes.minor_low,
-        minor_images=tuple(names[row] for row in modes.typical),
+        minor_images=tuple(names[rows[row]] for row in modes.typical),
         distance_skewness=together.value,
         distance_skewness_low=together.low,
         distance_skewness_high=together.high,
@@ -144,6 +151,15 @@ def study(
         most_like_source=nearest,
         least_like_source=farthest,
     )
+
+
+def _some(rows: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
+    """At most so many rows as the tests look at, and which they are."""
+    chosen = np.arange(len(rows))
+    if len(rows) > _MOST:
+        chosen = np.sort(rng.choice(len(rows), _MOST, replace=False))
+        return rows[chosen], chosen
+    return rows[:], chosen
 
 
 def _central(components: Array) -> NDArray[np.bool_]:

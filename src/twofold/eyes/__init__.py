@@ -13,7 +13,8 @@ from twofold.eyes.gaussians import (
     top_mean,
 )
 from twofold.eyes.hidden import all_shown, filled, judged_places, lend_common
-from twofold.eyes.moments import PatchMoments, PatchParts, as_places, patch_moments
+from twofold.eyes.moments import PatchMoments, PatchParts, patch_moments
+from twofold.eyes.places import FarPlaces, as_places
 from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
     SourceWeight,
@@ -27,6 +28,7 @@ __all__ = [
     "MIN_IMAGES",
     "TOP_PLACES",
     "BankFit",
+    "FarPlaces",
     "FreeBank",
     "PatchGaussians",
     "PatchMoments",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["greedy_centers", "patch_coreset", "random_projection"]
+__all__ = ["greedy_centers", "nested_coreset", "patch_coreset", "projection"]
 
 Floats = NDArray[np.float32]
 Index = NDArray[np.intp]
@@ -15,25 +16,28 @@ Index = NDArray[np.intp]
 # Squared distances keep to within about sqrt(2 / 64) of themselves, and the greedy step reads
 # every candidate once a centre: the fewer numbers the faster.
 _PROJECTED = 64
+# Patches that a greedy choice is made from at a time: 56 MB of 152 channels.
+_BLOCK = 50_000
+# What all blocks send on together, in rows of the coreset: so many more to choose from make the
+# time four or five times that of a plain choice, however many blocks there are.
+_SPARE = 4
 # Squared distances below this part of the mean squared length are rounding of float32.
 _ROUNDING = 1e-6
 
 
-def random_projection(rows: Floats, dim: int, generator: np.random.Generator) -> Floats:
-    """Gaussian projection that keeps squared distances in expectation, float32 (n, min(d, dim)).
+def projection(d: int, dim: int, generator: np.random.Generator) -> Floats | None:
+    """Gaussian projection that keeps squared distances in expectation, float32 (d, dim).
 
-    Johnson & Lindenstrauss 1984. Rows that are no longer stay as they are.
+    Johnson & Lindenstrauss 1984. None where rows are no longer than that and stay as they are.
 
     Args:
-        rows: float32 (n, d).
+        d: of the rows.
         dim: dimensions wanted, >= 1.
         generator: of the projection.
     """
-    d = rows.shape[1]
     if d <= dim:
-        return rows
-    mixing = generator.normal(0.0, 1.0 / math.sqrt(dim), (d, dim))
-    return rows @ mixing.astype(np.float32)
+        return None
+    return generator.normal(0.0, 1.0 / math.sqrt(dim), (d, dim)).astype(np.float32)
 
 
 def greedy_centers(rows: Floats, k: int, generator: np.random.Generator) -> Index:
@@ -69,6 +73,44 @@ def greedy_centers(rows: Floats, k: int, generator: np.random.Generator) -> Inde
     return np.array(chosen)
 
 
+def nested_coreset(
+    blocks: Iterable[Floats], size: int, each: int, generator: np.random.Generator
+) -> Floats:
+    """Rows that lie near all rows of a stream: a coreset of the coresets of its blocks.
+
+    Each block's rows are chosen greedily, and from all that were chosen the result. By the triangle
+    inequality every row of the stream lies within the sum of two radii of a row that is kept: that
+    of its block's choice, and that of the last choice. One block is a plain greedy choice.
+
+    Args:
+        blocks: float32 (b, d), at least one; only one at a time need be in memory.
+        size: rows wanted, >= 1.
+        each: rows that a block may send on, >= 1; of a single block all.
+        generator: of the projection on which all choices are made, and of the first rows.
+
+    Returns:
+        float32 (at most size, d).
+    """
+    mixing: Floats | None = None
+    sent: list[tuple[Floats, Floats]] = []
+
+    def choice(rows: Floats, near: Floats, k: int) -> tuple[Floats, Floats]:
+        chosen = greedy_centers(near, k, generator)
+        return rows[chosen], near[chosen]
+
+    several = False
+    for rows in blocks:
+        if not sent:
+            mixing = projection(rows.shape[1], _PROJECTED, generator)
+            sent.append((rows, rows if mixing is None else rows @ mixing))
+            continue
+        if not several:
+            sent[0], several = choice(*sent[0], each), True
+        sent.append(choice(rows, rows if mixing is None else rows @ mixing, each))
+    whole, near = (np.concatenate(part) for part in zip(*sent, strict=True))
+    return choice(whole, near, size)[0]
+
+
 def patch_coreset(
     patches: NDArray[np.floating],
     size: int,
@@ -80,24 +122,49 @@ def patch_coreset(
 
     Of Roth et al. 2022, algorithm 1. Where there are more patches than ``candidates``, the greedy
     choice is among that many drawn at random: it leaves out what is rare, and its time no longer
-    grows with the number of images.
+    grows with the number of images. More than 50,000 candidates are a stream of blocks, see
+    :func:`nested_coreset`.
 
     Args:
-        patches: (n, c, g, g), n >= 1.
+        patches: (n, c, g, g), n >= 1, an array or rows on disk.
         size: patches wanted, >= 1.
-        candidates: most patches to choose from, >= 1; they take ``4 * (c + 128)`` bytes each.
+        candidates: most patches to choose from, >= 1; those of a block take ``4 * (c + 128)`` bytes
+            each, and all of them 8.
         generator: of the draw, the projection and the first patch.
         looked_at: bool (n, g * g), patches that may be chosen, at least one; None for all.
     """
-    n, c = patches.shape[:2]
-    places = patches.reshape(n, c, -1)
-    drawn = np.arange(n * places.shape[2]) if looked_at is None else np.flatnonzero(looked_at)
-    if len(drawn) > candidates:
-        drawn = np.sort(generator.choice(drawn, candidates, replace=False))
-    image, place = np.divmod(drawn, places.shape[2])
-    rows = np.asarray(places[image, :, place], dtype=np.float32)
-    projected = random_projection(rows, _PROJECTED, generator)
-    chosen = rows[greedy_centers(projected, size, generator)]
+    drawn = _drawn(patches, candidates, generator, looked_at)
+    starts = range(0, len(drawn), _BLOCK)
+    blocks = (_read(patches, drawn[start : start + _BLOCK]) for start in starts)
+    chosen = nested_coreset(blocks, size, math.ceil(_SPARE * size / len(starts)), generator)
     # Rounding can put a little between copies of a patch far from the middle.
     _, first = np.unique(chosen, axis=0, return_index=True)
     return chosen[np.sort(first)]
+
+
+def _drawn(
+    patches: NDArray[np.floating],
+    most: int,
+    generator: np.random.Generator,
+    looked_at: NDArray[np.bool_] | None,
+) -> Index:
+    """At most so many patches, drawn at random: numbers by image and place, ascending."""
+    total = len(patches) * math.prod(patches.shape[2:])
+    shown = None if looked_at is None else np.flatnonzero(looked_at)
+    total = total if shown is None else len(shown)
+    if total <= most:
+        return np.arange(total) if shown is None else shown
+    drawn = np.sort(generator.choice(total, most, replace=False))
+    return drawn if shown is None else shown[drawn]
+
+
+def _read(patches: NDArray[np.floating], drawn: Index) -> Floats:
+    """The patches of such numbers, image by image, float32 (r, c)."""
+    c, places = patches.shape[1], math.prod(patches.shape[2:])
+    image, place = np.divmod(drawn, places)
+    rows = np.empty((len(drawn), c), dtype=np.float32)
+    starts = np.flatnonzero(np.diff(image, prepend=-1))
+    for start, stop in zip(starts, (*starts[1:], len(drawn)), strict=True):
+        own = np.asarray(patches[image[start]]).reshape(c, places)
+        rows[start:stop] = own[:, place[start:stop]].T
+    return rows

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.eyes.covariances import averaged_covariances, common_goal, inverse_roots, shrunk
-from twofold.eyes.moments import TOGETHER, Floats, Mask, PatchMoments, as_places
+from twofold.eyes.moments import TOGETHER, Floats, Mask, PatchMoments
+from twofold.eyes.places import Block, by_place, image_blocks
 from twofold.threads import in_parts
 
 __all__ = [
@@ -70,7 +71,7 @@ class PatchGaussians:
             chunk = patches[start : start + size]
             block = np.zeros((size, *patches.shape[1:]), dtype=np.float32)
             block[: len(chunk)] = chunk
-            distances = _whitened_squares(as_places(block).astype(np.float64), mean, whitening)
+            distances = _whitened_squares(by_place(block).astype(np.float64), mean, whitening)
             found[start : start + size] = distances.T[: len(chunk)]
             start += size
         return only_looked_at(found, looked_at)
@@ -93,16 +94,34 @@ class PatchGaussians:
         log_determinant[places] = self.log_determinant
         return PatchGaussians(mean, whitening, log_determinant)
 
-    def of_places(self, places: Floats) -> Array:
-        """Squared distances (n, p) from places (p, n, c), in float32: for fits, twice as fast."""
-        shared, found = len(self.mean) == 1, np.empty(places.shape[:2])
+    def of_places(self, places: Floats, rows: Mask | None = None) -> Array:
+        """Squared distances (n, p) from places (p, n, c), in float32: for fits, twice as fast.
+
+        Args:
+            places: see :func:`twofold.eyes.as_places`.
+            rows: images that are wanted, bool (n,); None for all.
+        """
+        found = [self.of_block(block) for block in image_blocks(places, rows)]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate([np.empty((0, places.shape[0])), *found])
+
+    def of_block(self, block: Block) -> Array:
+        """The same of a block of images, (b, p)."""
+        shared = len(self.mean) == 1
+        found = np.empty((len(block.values), len(block.rows)))
 
         def fill(at: slice) -> None:
             own = slice(None) if shared else at
-            found[at] = _whitened_squares(places[at], self.mean[own], self.whitening[own])
+            found[at] = _whitened_squares(block.at(at), self.mean[own], self.whitening[own])
 
-        in_parts(len(places), TOGETHER, fill)
+        in_parts(len(found), TOGETHER, fill)
         return found.T
+
+    def scores_of_places(self, places: Floats) -> Array:
+        """Mean distance of each image's three oddest places, float64 (n,), as :meth:`of_places`."""
+        blocks = image_blocks(places)
+        return np.concatenate([np.empty(0), *(top_mean(self.of_block(b)) for b in blocks)])
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays from which :meth:`from_state` rebuilds the same object bit by bit."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.eyes.gaussians import MIN_IMAGES
 from twofold.eyes.moments import Floats, Mask, PatchMoments
+from twofold.eyes.places import FarPlaces, image_blocks
 
 __all__ = ["all_shown", "filled", "judged_places", "lend_common"]
 
@@ -41,14 +43,33 @@ def filled(places: Floats, looked_at: Mask) -> Floats:
         looked_at: bool (n, p).
 
     Returns:
-        A new array.
+        A new array, or what stands for one.
     """
+    if isinstance(places, FarPlaces):
+        return _filled_later(places, looked_at)
     found = places.copy()
     for place, shown in enumerate(looked_at.T):
         if not shown.all():
             known = places[place][shown]
             found[place][~shown] = known.mean(axis=0, dtype=np.float64) if len(known) else 0.0
     return found
+
+
+def _filled_later(places: FarPlaces, looked_at: Mask) -> Floats:
+    """The same where blocks of images are read when they are needed."""
+    p, _, c = places.shape
+    total = np.zeros((p, c))
+    for block in image_blocks(cast(Floats, places)):
+        shown = looked_at[block.rows].T
+        total += np.where(shown[:, :, None], block.values, np.float32(0)).sum(
+            axis=1, dtype=np.float64
+        )
+    means = (total / np.maximum(looked_at.sum(axis=0), 1)[:, None]).astype(np.float32)
+
+    def fill(patches: Floats, rows: NDArray[np.intp]) -> Floats:
+        return np.where(looked_at[rows].T[:, :, None], patches, means[:, None])
+
+    return places.filled(fill)
 
 
 def lend_common(moments: PatchMoments, looked_at: Mask) -> PatchMoments:

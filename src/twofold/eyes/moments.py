@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,15 +9,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import Moments
 from twofold.errors import NotEnoughImagesError, UsageError
+from twofold.eyes.places import Block, image_blocks, largest
 from twofold.threads import in_parts
 
 __all__ = [
     "TOGETHER",
     "PatchMoments",
     "PatchParts",
-    "PatchSums",
-    "as_places",
     "patch_moments",
 ]
 
@@ -29,13 +28,6 @@ Mask = NDArray[np.bool_]
 TOGETHER = 4
 """Places that are worked on at a time: few enough for their matrices to stay in a core's cache, and
 enough that threads seldom wait for each other."""
-
-
-def as_places(patches: NDArray[np.floating]) -> Floats:
-    """(n, c, g, g) -> contiguous float32 (g * g, n, c): the images of one place side by side."""
-    n, c = patches.shape[:2]
-    flat = np.asarray(patches, dtype=np.float32).reshape(n, c, math.prod(patches.shape[2:]))
-    return np.ascontiguousarray(flat.transpose(2, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def patch_moments(
     """First, second and fourth moments of each place; O(n p c^2) time, O(p c^2) memory.
 
     Args:
-        places: see :func:`as_places`, (p, n, c).
+        places: see :func:`twofold.eyes.as_places`, (p, n, c).
         rows: images that count, bool (n,); all by default.
         shared: one mean and covariance of the patches of all places, p = 1: for surfaces without
             fixed places, such as a texture.
@@ -97,41 +89,54 @@ def patch_moments(
         NotEnoughImagesError: no image counts.
         UsageError: patches so large that their squares leave the range of float32.
     """
-    p, n, c = places.shape
+    n = places.shape[1]
     count = n if rows is None else int(rows.sum())
     if not count:
         raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
-
-    def some(at: slice) -> PatchMoments:
-        values = places[at] if rows is None else _chosen(places[at], rows)
-        mean = values.mean(axis=1, dtype=np.float64)
-        z = values - mean[:, None].astype(np.float32)
-        second = (_second(z) / np.float32(count)).astype(np.float64)
-        return PatchMoments(count, mean, second, np.square(_squares(z)).mean(axis=1))
-
-    moments = PatchMoments.gathered(count, p, c, some)
+    sums = _sums(places, rows)
+    # In place: these matrices are most of what a fit to a few images holds.
+    covariance = np.divide(sums.second, count, out=sums.second)
+    moments = PatchMoments(count, sums.mean, covariance, sums.fourth / count)
     # A square that is too large for float32 makes the mean of all infinite, or no number.
     if not np.isfinite(moments.typical.covariance).all():
-        largest = float(np.abs(places).max())
-        raise UsageError(f"patch features up to {largest:.0e} are too large: scale them down")
+        raise UsageError(
+            f"patch features up to {largest(places):.0e} are too large: scale them down"
+        )
     return _shared(moments) if shared else moments
 
 
-def _chosen(places: Floats, rows: Mask) -> Floats:
-    """Some images (k, r, c) of places (k, n, c); rows are copied as wholes."""
-    return places.take(np.flatnonzero(rows), axis=1)
+def _sums(places: Floats, rows: Mask | None = None) -> Moments:
+    """Moments of the images that count, of all places side by side, block of images by block."""
+    p, _, c = places.shape
+    found, n = tuple(np.zeros(shape) for shape in ((p, c), (p, c, c), (p, c), (p,))), 0
+    for block in image_blocks(places, rows):
+
+        def add(at: slice, block: Block = block, before: int = n) -> None:
+            # Moments of a few places stay in a core's cache.
+            with np.errstate(over="ignore", invalid="ignore"):
+                own = Moments(before, *(sums[at] for sums in found))
+                both = own.merged(_of_block(block.at(at)))
+            for sums, new in zip(
+                found, (both.mean, both.second, both.third, both.fourth), strict=True
+            ):
+                sums[at] = new
+
+        in_parts(p, TOGETHER, add)
+        n += len(block.rows)
+    return Moments(n, *found)
 
 
-def _second(z: Floats) -> Floats:
-    """Sums over the rows of each place (k, n, c) of z z', (k, c, c)."""
+def _of_block(values: Floats) -> Moments:
+    """Of the images (k, n, c) of some places, n >= 1; their products are of float32."""
+    mean = values.mean(axis=1, dtype=np.float64)
+    z = values - mean[:, None].astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.matmul(z.transpose(0, 2, 1), z))
-
-
-def _squares(z: Floats) -> Array:
-    """Squared lengths of rows (k, n, c), float64 (k, n); of many terms as exact as the terms."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.einsum("pnc,pnc->pn", z, z).astype(np.float64))
+        second = np.matmul(z.transpose(0, 2, 1), z).astype(np.float64)
+        # Of many terms as exact as the terms.
+        q = np.einsum("pnc,pnc->pn", z, z)
+        third = np.matmul(q[:, None], z)[:, 0].astype(np.float64)
+        fourth = np.square(q.astype(np.float64)).sum(axis=1)
+    return Moments(values.shape[1], mean, second, third, fourth)
 
 
 def _shared(moments: PatchMoments) -> PatchMoments:
@@ -147,112 +152,23 @@ def _shared(moments: PatchMoments) -> PatchMoments:
 
 
 @dataclass(frozen=True)
-class PatchSums:
-    """Sums over a set of images from which its moments follow; sums of subsets can be taken off.
-
-    With z a patch less ``center`` and q its squared length.
-
-    Attributes:
-        n: images.
-        center: float64 (p, c), the same for all sums that are combined.
-        first: float64 (p, c), of z.
-        second: float64 (p, c, c), of z z'.
-        third: float64 (p, c), of q z.
-        squares: float64 (p,), of q.
-        fourth: float64 (p,), of q^2.
-    """
-
-    n: int
-    center: Array
-    first: Array
-    second: Array
-    third: Array
-    squares: Array
-    fourth: Array
-
-    @classmethod
-    def of(cls, places: Floats, rows: Mask, center: Array) -> PatchSums:
-        """Sums of the images that count; O(n p c^2) time.
-
-        Args:
-            places: see :func:`as_places`, (p, n, c).
-            rows: bool (n,).
-            center: float64 (p, c), near the mean, as products are of float32.
-        """
-        z = _chosen(places, rows) - center[:, None].astype(np.float32)
-        q = _squares(z)
-        return cls(
-            int(rows.sum()),
-            center,
-            z.sum(axis=1, dtype=np.float64),
-            _second(z).astype(np.float64),
-            np.matmul(q[:, None].astype(np.float32), z)[:, 0].astype(np.float64),
-            q.sum(axis=1),
-            np.square(q).sum(axis=1),
-        )
-
-    def without(self, part: PatchSums) -> PatchSums:
-        """Sums of the images that are not in a part of them."""
-        mine, other = self, part
-        return PatchSums(
-            mine.n - other.n,
-            mine.center,
-            mine.first - other.first,
-            mine.second - other.second,
-            mine.third - other.third,
-            mine.squares - other.squares,
-            mine.fourth - other.fourth,
-        )
-
-    def moments(self) -> PatchMoments:
-        """As :func:`patch_moments` of the same images, but for rounding.
-
-        Raises:
-            NotEnoughImagesError: no image counts.
-        """
-        n = self.n
-        if n < 1:
-            raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
-        apart = self.first / n
-        away = np.square(apart).sum(axis=1)
-        # |z - a|^2 = q - 2 a'z + |a|^2, squared and summed, with the sum of z being n a.
-        along = (np.matmul(self.second, apart[:, :, None])[:, :, 0] * apart).sum(axis=1)
-        fourth = (
-            self.fourth
-            + 4.0 * along
-            - 4.0 * (apart * self.third).sum(axis=1)
-            + 2.0 * away * self.squares
-            - 3.0 * n * np.square(away)
-        )
-        covariance = self.second / n
-        covariance -= apart[:, :, None] * apart[:, None, :]
-        mean = self.center.astype(np.float32).astype(np.float64) + apart
-        return PatchMoments(n, mean, covariance, np.maximum(fourth / n, 0.0))
-
-
-@dataclass(frozen=True)
 class PatchParts:
-    """Some images of a pool, of which moments without others are found by taking sums off.
+    """Some images of a pool, of which moments without others are found by taking theirs off.
 
     Attributes:
         places: of the pool, float32 (p, n, c).
         rows: the images, bool (n,).
-        sums: theirs, of ``TOGETHER`` places each.
+        sums: theirs, of each place.
     """
 
     places: Floats
     rows: Mask
-    sums: list[PatchSums]
+    sums: Moments
 
     @classmethod
     def of(cls, places: Floats, rows: Mask) -> PatchParts:
-        """Sums around their means; O(n p c^2) time."""
-
-        def some(at: slice) -> PatchSums:
-            center = _chosen(places[at], rows).mean(axis=1, dtype=np.float64)
-            return PatchSums.of(places[at], rows, center)
-
-        return cls(places, rows, in_parts(len(places), TOGETHER, some))
+        """O(n p c^2) time."""
+        return cls(places, rows, _sums(places, rows))
 
     def without(self, others: Mask, *, shared: bool = False) -> PatchMoments:
         """As :func:`patch_moments` of the images that are no others, bool (n,), but for rounding.
@@ -263,12 +179,14 @@ class PatchParts:
             NotEnoughImagesError: no image is left.
         """
         p, _, c = self.places.shape
-        taken = self.rows & others
+        n = int((self.rows & ~others).sum())
+        if not n:
+            raise NotEnoughImagesError("patch moments need at least 1 image, got 0")
+        taken = _sums(self.places, self.rows & others)
 
         def some(at: slice) -> PatchMoments:
-            whole: PatchSums = self.sums[at.start // TOGETHER]
-            return whole.without(PatchSums.of(self.places[at], taken, whole.center)).moments()
+            rest = self.sums.at(at).without(taken.at(at))
+            return PatchMoments(n, rest.mean, rest.second / n, rest.fourth / n)
 
-        n = int((self.rows & ~others).sum())
         found = PatchMoments.gathered(n, p, c, some)
         return _shared(found) if shared else found

@@ -13,9 +13,9 @@ from twofold.eyes.gaussians import (
     MIN_IMAGES,
     PatchGaussians,
     fit_patch_gaussians,
-    top_mean,
 )
 from twofold.eyes.moments import Floats, Mask, PatchMoments, patch_moments
+from twofold.eyes.places import image_blocks, medians
 
 __all__ = [
     "SourceWeight",
@@ -73,7 +73,7 @@ def fit_trimmed_patches(
         model = fit_patch_gaussians(moments, source, source_weight=source_weight)
         if step == max_iterations or count == n == kept.sum():
             break
-        nearest = central(top_mean(model.of_places(places)), count, known)
+        nearest = central(model.scores_of_places(places), count, known)
         if np.array_equal(nearest, kept):
             break
         kept = nearest
@@ -101,12 +101,12 @@ def most_like_source(
     """
     if not places.shape[1]:
         raise NotEnoughImagesError("most_like_source needs at least 1 target image, got 0")
-    center = np.median(places, axis=1).astype(np.float64)
+    center = medians(places).astype(np.float64)
     if len(source.mean) == 1:
         center = np.median(center, axis=0, keepdims=True)
     model = fit_patch_gaussians(replace(source, mean=center))
     count = n_central(places.shape[1], trim)
-    return central(top_mean(model.of_places(places)), count, known)
+    return central(model.scores_of_places(places), count, known)
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,14 @@ def choose_source_weight(
     found = dict.fromkeys(weights, 0.0)
     for inside, outside in halves(kept, np.random.default_rng(random_state)):
         moments = patch_moments(places, inside, shared=shared)
-        held_out = np.ascontiguousarray(places[:, outside])
-        for weight in weights:
-            model = fit_patch_gaussians(moments, source, source_weight=weight)
-            distances = model.of_places(held_out)
-            found[weight] -= 0.25 * float((distances + model.log_determinant).mean())
+        models = {
+            weight: fit_patch_gaussians(moments, source, source_weight=weight) for weight in weights
+        }
+        patches = places.shape[0] * int(outside.sum())
+        for block in image_blocks(places, outside):
+            for weight, model in models.items():
+                distances = model.of_block(block)
+                found[weight] -= 0.25 * float((distances + model.log_determinant).sum()) / patches
     return SourceWeight(likeliest(found), found)
 
 

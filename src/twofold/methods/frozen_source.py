@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from twofold.deferred import deferred
-from twofold.densities import in_blocks, unit_rows
+from twofold.densities import in_blocks, mean_of, normalised, some, unit_rows
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.encoder import Encoder
 from twofold.errors import ConfigError
@@ -96,7 +96,7 @@ class FrozenSource(Method):
 
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
-        rows = unit_rows(data.source[self.config.vectors()])
+        rows = self._rows(data.source)
         if self.config.text is not None:
             # float64: the arithmetic of the scores.
             self.reference_ = texts.encode_text(self.encoder, self.config.text)[None].astype(
@@ -107,18 +107,24 @@ class FrozenSource(Method):
         self.reference_ = self._model(rows)
         scores = np.empty(len(rows))
         for fold in folds(data.source.grouping(), FOLDS, random_state):
-            scores[fold] = self._distances(rows[fold], self._model(rows[~fold]))
+            scores[fold] = self._distances(some(rows, fold), self._model(rows, ~fold))
         own = OutOfSample(scores, "source", data.source.grouping(), "log")
         return Found(out_of_sample=own)
 
-    def _model(self, rows: Array) -> Array:
+    def _rows(self, images: EncodedImages) -> Array:
+        """Unit vectors (n, d); of many images they are made when they are asked for."""
+        return normalised(images.rows(self.config.vectors()), unit_rows)
+
+    def _model(self, rows: Array, chosen: NDArray[np.bool_] | None = None) -> Array:
         """What is kept of the source rows: (1, d) their mean, or all of them."""
-        return rows if self.config.scoring == "knn" else rows.mean(axis=0, keepdims=True)
+        if self.config.scoring == "knn":
+            return rows[:] if chosen is None else rows[chosen]
+        return mean_of(rows, chosen)[None]
 
     def _distances(self, rows: Array, normals: Array) -> Array:
         scoring = "cosine" if self.config.reads_text() else self.config.scoring
         if scoring == "center":
-            return np.asarray(np.square(rows - normals[0]).sum(axis=1))
+            return in_blocks(lambda block: np.square(block - normals[0]).sum(axis=1), rows)
         if scoring == "cosine":
             toward = unit_rows(normals)[0]
             return in_blocks(lambda block: 1.0 - block @ toward, rows)
@@ -127,7 +133,7 @@ class FrozenSource(Method):
         return in_blocks(lambda block: _nearest(block, normals, k), rows)
 
     def _score(self, images: EncodedImages) -> Array:
-        return self._distances(unit_rows(images[self.config.vectors()]), self.reference_)
+        return self._distances(self._rows(images), self.reference_)
 
     def graph(self, places: Mapping[str, Places]) -> Judge:
         """See :meth:`Method.graph`."""

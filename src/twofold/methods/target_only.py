@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.deferred import deferred
-from twofold.densities import Gaussian, Splits, majority, power_normalise
+from twofold.densities import Gaussian, Splits, majority, normalised, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods.base import Diagnostics, FitData, Found, Method, OutOfSample, Progress
 from twofold.methods.density import DensityConfig, WholeConfig, check_gaussian
@@ -44,7 +44,7 @@ class TargetOnly(Method):
     def _fit(self, data: FitData, random_state: int, progress: Progress | None) -> Found:
         del progress
         pool = data.pool
-        vectors = power_normalise(pool[self.config.vectors()])
+        vectors = normalised(pool.rows(self.config.vectors()), power_normalise)
         splits = Splits(None, vectors, self.config.shrinkage, data.known_rows())
         fit = fit_global(
             splits, trim=self.config.trim, start=majority(splits.pool, trim=self.config.trim)
@@ -55,7 +55,8 @@ class TargetOnly(Method):
         return Found(Diagnostics(presumed_normal={"whole": fit.kept[0]}), own)
 
     def _score(self, images: EncodedImages) -> Array:
-        return GlobalView((self.model_,)).scores(power_normalise(images[self.config.vectors()]))
+        vectors = normalised(images.rows(self.config.vectors()), power_normalise)
+        return GlobalView((self.model_,)).scores(vectors)
 
     def graph(self, places: Mapping[str, Places]) -> Judge:
         """See :meth:`Method.graph`."""

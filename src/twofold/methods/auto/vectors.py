@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import power_normalise
+from twofold.densities import made_rows, power_normalise
 from twofold.encoders.encode import EncodedImages
 from twofold.methods.auto.config import AutoConfig
 
@@ -17,10 +17,17 @@ Array = NDArray[np.float64]
 def whole_vectors(images: EncodedImages, config: AutoConfig) -> Array:
     """Normalised whole-image vectors, averaged over the scales, float64 (n, d).
 
-    A scale counts by its area, so that every place of the encoder's maps counts alike.
+    A scale counts by its area, so that every place of the encoder's maps counts alike. Of many
+    images they are made when they are asked for, see :func:`twofold.densities.made_rows`.
     """
-    vectors = [power_normalise(images[name]) for name in config.pooled()]
-    return np.asarray(np.average(vectors, axis=0, weights=scale_areas(config)))
+    parts = [images.rows(name) for name in config.pooled()]
+    areas = scale_areas(config)
+
+    def make(rows: NDArray[np.intp]) -> Array:
+        vectors = [power_normalise(part[rows]) for part in parts]
+        return np.asarray(np.average(vectors, axis=0, weights=areas))
+
+    return made_rows(make, len(images), parts[0].shape[1])
 
 
 def scale_areas(config: AutoConfig) -> list[float]:

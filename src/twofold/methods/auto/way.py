@@ -262,8 +262,8 @@ def _fit_local(
     """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
     source, pool = data.source, data.pool
     patches = LocalData.of(
-        source[name],
-        pool[name],
+        source.rows(name),
+        pool.rows(name),
         shared=config.places == "shared",
         source_looked_at=source.looked_at(name),
         looked_at=pool.looked_at(name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, Literal, Protocol
 
@@ -97,6 +98,10 @@ class PatchModel(Protocol):
         """How odd each image of (n, c, g, g) is, float64 (n,), none negative."""
         ...  # pragma: no cover
 
+    def both(self, patches: Floats, looked_at: Mask | None = None) -> tuple[Array, Array]:
+        """Scores and distances, found once."""
+        ...  # pragma: no cover
+
     def state(self) -> dict[str, NDArray[Any]]:
         """What it consists of."""
         ...  # pragma: no cover
@@ -142,7 +147,7 @@ class PatchMethod(Method):
         return Found(out_of_sample=OutOfSample(scores, origin, known.grouping(), "log"))
 
     def _patches(self, images: EncodedImages) -> Floats:
-        return images[self.config.patches()]
+        return images.rows(self.config.patches())
 
     def _looked_at(self, images: EncodedImages) -> Mask | None:
         return images.looked_at(self.config.patches())
@@ -152,13 +157,13 @@ class PatchMethod(Method):
     ) -> tuple[Array, Array]:
         """Scores (n,) and distances (n, p), each from a fit that has not seen its image."""
         patches, looked_at, n = self._patches(known), self._looked_at(known), len(known)
-        scores, distances = np.empty(n), np.empty((n, patches[0, 0].size))
+        scores, distances = np.empty(n), np.empty((n, math.prod(patches.shape[2:])))
         for fold in folds(known.grouping(), _FOLDS, random_state):
             rest, own = (None if looked_at is None else looked_at[rows] for rows in (~fold, fold))
             with one_thread():
-                model = self._model(patches[~fold], random_state, rest)
-                scores[fold] = model.scores(patches[fold], own)
-                distances[fold] = model.distances(patches[fold], own)
+                model = self._model(self._patches(known.subset(~fold)), random_state, rest)
+                others = self._patches(known.subset(fold))
+                scores[fold], distances[fold] = model.both(others, own)
             tell.step()
         return scores, distances
 

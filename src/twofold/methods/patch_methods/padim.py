@@ -53,7 +53,11 @@ class _Gaussians:
         return self.model.squared_distances(patches, looked_at)
 
     def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
-        return np.asarray(self.distances(patches, looked_at).max(axis=1))
+        return self.both(patches, looked_at)[0]
+
+    def both(self, patches: Floats, looked_at: Mask | None = None) -> tuple[Array, Array]:
+        distances = self.distances(patches, looked_at)
+        return np.asarray(distances.max(axis=1)), distances
 
     def state(self) -> dict[str, NDArray[Any]]:
         return dict(self.model.state())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class PatchcoreConfig(PatchConfig):
     # 1% of 5,000 images of 14 x 14 places; at 160 channels 6.4 MB, and 5 ms an image to search.
     coreset_limit: int = Field(default=10_000, ge=1)
     # Patches the bank is chosen from, drawn at random if there are more: at most 58 MB, and the
-    # greedy choice takes seconds rather than minutes.
+    # greedy choice takes seconds rather than minutes. More than 50,000 are a stream of blocks.
     candidates: int = Field(default=50_000, ge=1)
     # b of eq. 7, which the paper leaves open; 9 is anomalib's, and 1 turns the weight off.
     neighbours: int = Field(default=9, ge=1)
@@ -75,9 +75,19 @@ class PatchBank:
 
     def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
         """Distance of each image's oddest patch that counts, weighted by eq. 7, float64 (n,)."""
-        shown = [None] * len(patches) if looked_at is None else list(looked_at)
-        each = zip(_rows(patches), shown, strict=True)
-        return np.array([self._score(*image) for image in each], dtype=np.float64)
+        return self.both(patches, looked_at)[0]
+
+    def both(self, patches: Floats, looked_at: Mask | None = None) -> tuple[Array, Array]:
+        """Scores and distances, of one search for the nearest rows."""
+        n = len(patches)
+        scores, found = np.empty(n), np.empty((n, math.prod(patches.shape[2:])))
+        for image, rows in enumerate(_rows(patches)):
+            shown = None if looked_at is None else looked_at[image]
+            distances, nearest = self._nearest(rows)
+            found[image] = only_looked_at(distances, shown)
+            oddest = int(found[image].argmax())
+            scores[image] = self._weighted(rows[oddest], float(distances[oddest]), nearest[oddest])
+        return scores, found
 
     def _nearest(self, patches: Floats) -> tuple[Array, Index]:
         """Distance to the nearest row and its position; one image at a time, so that a product's
@@ -88,17 +98,15 @@ class PatchBank:
         # The expansion rounds where patches are near; the differences do not.
         return _lengths(patches - self.rows[nearest]), nearest
 
-    def _score(self, patches: Floats, looked_at: Mask | None) -> float:
-        distances, nearest = self._nearest(patches)
-        oddest = int(only_looked_at(distances, looked_at).argmax())
-        farthest, b = float(distances[oddest]), min(self.neighbours, len(self.rows))
+    def _weighted(self, patch: Floats, farthest: float, nearest: np.intp) -> float:
+        """The distance of an image's oddest patch to its nearest row, weighted by eq. 7."""
+        b = min(self.neighbours, len(self.rows))
         if b == 1:
             return farthest
-        support = self.rows[nearest[oddest]]
-        between = _lengths(self.rows - support)
+        between = _lengths(self.rows - self.rows[nearest])
         # The row itself is the first of its own neighbours.
         beside = np.argsort(between, kind="stable")[:b]
-        away = _lengths(patches[oddest] - self.rows[beside])
+        away = _lengths(patch - self.rows[beside])
         return farthest * (1.0 - float(special.softmax(away)[0]))
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -134,7 +142,11 @@ class Patchcore(PatchMethod):
 
     def _model(self, patches: Floats, random_state: int, looked_at: Mask | None) -> PatchBank:
         config = self.config
-        total = patches[:, 0].size if looked_at is None else int(looked_at.sum())
+        total = (
+            len(patches) * math.prod(patches.shape[2:])
+            if looked_at is None
+            else int(looked_at.sum())
+        )
         wanted = max(math.ceil(config.coreset_share * total), config.coreset_least)
         generator = np.random.default_rng(random_state)
         size = min(wanted, config.coreset_limit)
@@ -150,11 +162,11 @@ class Patchcore(PatchMethod):
         return PatchBank(rows, self.config.neighbours)
 
 
-def _rows(patches: Floats) -> list[Floats]:
-    """The patches of each image, contiguous float32 (p, c)."""
-    shape = (*patches.shape[:2], math.prod(patches.shape[2:]))
-    places = np.asarray(patches, dtype=np.float32).reshape(shape)
-    return [np.ascontiguousarray(image.T) for image in places]
+def _rows(patches: Floats) -> Iterator[Floats]:
+    """The patches of each image, contiguous float32 (p, c), of an array or of rows on disk."""
+    for image in range(len(patches)):
+        places = np.asarray(patches[image], dtype=np.float32).reshape(patches.shape[1], -1)
+        yield np.ascontiguousarray(places.T)
 
 
 def _lengths(rows: Floats) -> Array:

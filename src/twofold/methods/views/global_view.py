@@ -134,8 +134,7 @@ def _log_likelihoods(
     for _ in range(_REPEATS):
         for inside, outside in halves(kept, generator):
             for weight in _WEIGHTS:
-                distances, determinant = splits.score(inside, outside, source_weight=weight)
-                found[weight] -= 0.5 * float((distances + determinant).sum())
+                found[weight] += splits.log_likelihood(inside, outside, source_weight=weight)
     return found
 
 

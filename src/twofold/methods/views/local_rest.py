@@ -66,9 +66,9 @@ def cross_fit_local(rest: LocalRest, groups: NDArray[np.int64], *, random_state:
         random_state: of the folds.
     """
     places = rest.data.places
-    distances = np.empty((places.shape[1], len(places)))
+    distances = np.empty((places.shape[1], places.shape[0]))
     with one_thread():
         for fold in folds(groups, FOLDS, random_state):
             model = rest.without(fold)
-            distances[fold] = model.of_places(np.ascontiguousarray(places[:, fold]))
+            distances[fold] = model.of_places(places, fold)
     return rest.data.distances(distances)

@@ -19,6 +19,9 @@ Mask = NDArray[np.bool_]
 
 # Of a hundred normal images one has a patch beyond the upper end of the colours' first half.
 _RARE = 0.99
+# Images whose maps make up a scale: ten thousand know one in a hundred, and one region in as many
+# images as there are, as well as more would. Several copies of their maps are made.
+_MOST = 10_000
 # Below this part of a median image's mean distance, a logarithm is one of rounding: patches of a
 # blank background lie there, and would otherwise make up the scale.
 _BLANK = 0.01
@@ -68,6 +71,18 @@ class MapScale:
         return cls(Scale(center, spread), low, high, floor, RegionScale.from_array(array[5:]))
 
 
+def _some(
+    distances: Array, looked_at: Mask | None, rows: NDArray[np.intp] | None = None
+) -> tuple[Array, Mask | None]:
+    """Those of some images, all by default; of more than enough evenly spread ones."""
+    rows = np.arange(len(distances)) if rows is None else rows
+    if len(rows) > _MOST:
+        rows = rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(np.intp)]
+    elif len(rows) == len(distances):
+        return distances, looked_at
+    return distances[rows], None if looked_at is None else looked_at[rows]
+
+
 def map_scale(distances: Array, grid: Grid, looked_at: Mask | None = None) -> MapScale:
     """The scale of out-of-sample patch distances of presumed normals.
 
@@ -76,6 +91,7 @@ def map_scale(distances: Array, grid: Grid, looked_at: Mask | None = None) -> Ma
         grid: places down and across.
         looked_at: bool (n, p), patches that count, some of each image; None for all.
     """
+    distances, looked_at = _some(distances, looked_at)
     means = distances.mean(axis=1)
     if looked_at is not None:
         distances = only_looked_at(distances, looked_at)
@@ -115,4 +131,5 @@ def pool_map_scale(distances: Array, grid: Grid, looked_at: Mask | None = None) 
     if tail is None:
         return map_scale(distances, grid, looked_at)
     usual = peaks <= tail.quantile(1.0 - _RARE)
-    return map_scale(distances[usual], grid, None if looked_at is None else looked_at[usual])
+    found, shown = _some(distances, looked_at, np.flatnonzero(usual))
+    return map_scale(found, grid, shown)
