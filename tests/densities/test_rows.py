@@ -14,6 +14,7 @@ from tests.densities.cases import Array, normal
 
 from twofold.densities import (
     in_blocks,
+    same_in_few,
     power_normalise,
     unit_rows,
 )
@@ -86,3 +87,19 @@ def test_a_row_in_blocks_has_the_same_bits_whatever_is_beside_it() -> None:
     whole = in_blocks(product, rows)
     for size in (1, 2, 7, 65):
         assert np.array_equal(in_blocks(product, rows[-size:]), whole[-size:])
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 64, 70, 130])
+def test_few_rows_make_a_small_block_with_the_same_bits(n: int) -> None:
+    weights, rows = np.random.default_rng(1).normal(size=(30, 1280)), normal(n, 1280)
+    shapes = []
+
+    def product(block: Array) -> Array:
+        shapes.append(len(block))
+        return np.asarray(np.square(block @ weights.T).sum(axis=1))
+
+    expected = in_blocks(product, rows)
+    shapes.clear()
+    np.testing.assert_array_equal(in_blocks(product, rows, width=30), expected)
+    few = same_in_few(1280, 30)
+    assert shapes == [64] * ((n - 1) // 64) + [8 if few and 1 <= (n - 1) % 64 + 1 <= 8 else 64]

@@ -18,10 +18,11 @@ from twofold.densities.modes import (
     thinned,
 )
 from twofold.densities.robust import central, concentrate, fit_trimmed, majority, n_central
-from twofold.densities.rows import in_blocks, power_normalise, unit_rows
+from twofold.densities.rows import FEW, in_blocks, power_normalise, same_in_few, unit_rows
 from twofold.densities.scale import Scale, lower_spread, scale_of
 
 __all__ = [
+    "FEW",
     "MIN_ROWS",
     "TWO_MODES",
     "Gaussian",
@@ -44,6 +45,7 @@ __all__ = [
     "multimodality",
     "n_central",
     "power_normalise",
+    "same_in_few",
     "scale_of",
     "shrinkage_intensity",
     "thinned",

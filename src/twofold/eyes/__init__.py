@@ -14,6 +14,7 @@ from twofold.eyes.gaussians import (
 )
 from twofold.eyes.hidden import all_shown, filled, judged_places, lend_common
 from twofold.eyes.moments import PatchMoments, PatchParts, as_places, patch_moments
+from twofold.eyes.oddest import oddest_mean
 from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
     SourceWeight,
@@ -45,6 +46,7 @@ __all__ = [
     "judged_places",
     "lend_common",
     "most_like_source",
+    "oddest_mean",
     "only_looked_at",
     "patch_moments",
     "place_weight",

@@ -18,6 +18,7 @@ from twofold.eyes import (
     filled,
     fit_patch_gaussians,
     judged_places,
+    oddest_mean,
     patch_moments,
 )
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
@@ -53,7 +54,7 @@ class _Gaussians:
         return self.model.squared_distances(patches, looked_at)
 
     def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
-        return np.asarray(self.distances(patches, looked_at).max(axis=1))
+        return oddest_mean(self.model, patches, 1, looked_at)
 
     def state(self) -> dict[str, NDArray[Any]]:
         return dict(self.model.state())
