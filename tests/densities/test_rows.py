@@ -14,8 +14,8 @@ from tests.densities.cases import Array, normal
 
 from twofold.densities import (
     in_blocks,
-    same_in_few,
     power_normalise,
+    same_in_few,
     unit_rows,
 )
 

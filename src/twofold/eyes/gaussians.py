@@ -84,7 +84,8 @@ class PatchGaussians:
     @cached_property
     def sizes(self) -> Array:
         """Frobenius norm of each place's whitening, float64 (p,)."""
-        return np.sqrt(np.einsum("pij,pij->p", self.whitening, self.whitening, dtype=np.float64))
+        squares = np.einsum("pij,pij->p", self.whitening, self.whitening, dtype=np.float64)
+        return np.asarray(np.sqrt(squares))
 
     def only(self, places: Mask) -> PatchGaussians:
         """The Gaussians of some places alone, bool (p,), in their order."""
