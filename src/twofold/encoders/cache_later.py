@@ -6,9 +6,9 @@ of one image need not wait for that.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,12 @@ __all__ = ["find_waiting", "put_later", "settle"]
 
 Entry = tuple[str, str, NDArray[np.float32]]
 
-# Images that wait to be written; with one more, whoever brings it waits.
-_MOST_WAITING = 64
+# For so long, in seconds, vectors are gathered before they are written: opening the file once for
+# each of several images a second would hold up those who look into it.
+_PAUSE = 0.5
+# So many images are written without waiting for more; of four times as many, whoever brings one
+# more writes them.
+_MANY = 32
 # Bytes of an image's arrays, of which `auto` has 130,000: larger ones are written at once.
 _LARGE = 1_000_000
 
@@ -30,46 +34,52 @@ _LARGE = 1_000_000
 class _Later:
     """What waits to be written, and the one thread that writes it.
 
-    The thread ends with the interpreter, which waits until all is written.
+    The thread does not keep the interpreter from ending, which writes what is left.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[tuple[Path, str], list[Entry]] = {}
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="cache")
-        self._last: Future[None] | None = None
+        self._waiting: dict[tuple[Path, str], tuple[EmbeddingCache, list[Entry]]] = {}
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._some, self._many = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
 
     def put(self, cache: EmbeddingCache, image: str, entries: list[Entry]) -> None:
         with self._lock:
-            self._waiting[cache.path, image] = entries
-            full = len(self._waiting) > _MOST_WAITING
-        try:
-            self._last = self._writer.submit(self._write, cache)
-        except RuntimeError:  # the interpreter ends
-            self._write(cache)
-        if full:
-            self.settle()
+            self._waiting[cache.path, image] = cache, entries
+            n = len(self._waiting)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cache", daemon=True)
+                self._thread.start()
+        self._some.set()
+        if n >= _MANY:
+            self._many.set()
+        if n > 4 * _MANY:
+            self.write()
 
     def find(self, cache: EmbeddingCache, image: str) -> list[Entry]:
         with self._lock:
-            return self._waiting.get((cache.path, image), [])
+            return self._waiting.get((cache.path, image), (cache, []))[1]
 
-    def settle(self) -> None:
-        last = self._last
-        if last is not None:
-            last.result()
-
-    def _write(self, cache: EmbeddingCache) -> None:
-        """Write all that waits for this cache; until it is there it can be found here."""
-        with self._lock:
-            mine = {key: value for key, value in self._waiting.items() if key[0] == cache.path}
-        try:
-            cache.put_each([entry for entries in mine.values() for entry in entries])
-        finally:
+    def write(self) -> None:
+        """Write all that waits; until it is there it can be found here."""
+        with self._writing:
             with self._lock:
-                for key, entries in mine.items():
-                    if self._waiting.get(key) is entries:
+                mine = dict(self._waiting)
+            for path in {path for path, _ in mine}:
+                own = [value for (other, _), value in mine.items() if other == path]
+                own[0][0].put_each([entry for _, entries in own for entry in entries])
+            with self._lock:
+                for key, value in mine.items():
+                    if self._waiting.get(key) is value:
                         del self._waiting[key]
+
+    def _run(self) -> None:
+        while True:
+            self._some.wait()
+            self._many.wait(_PAUSE)
+            self._some.clear()
+            self._many.clear()
+            self.write()
 
 
 _later = PerProcess(_Later)
@@ -102,5 +112,8 @@ def find_waiting(
 
 
 def settle() -> None:
-    """Wait until all that this process has put is stored."""
-    _later.get().settle()
+    """Store all that this process has put."""
+    _later.get().write()
+
+
+atexit.register(settle)

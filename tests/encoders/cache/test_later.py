@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,33 @@ def test_many_are_stored_and_none_is_forgotten(cache: EmbeddingCache) -> None:
     settle()
     found = cache.get(SPACE, list(entries))
     assert found.keys() == entries.keys()
+
+
+def test_they_are_stored_without_being_asked_for(cache: EmbeddingCache) -> None:
+    ((image, value),) = vectors(1).items()
+    put_later(cache, (SPACE,), image, (value,))
+    until = time.monotonic() + 60
+    while not cache.get(SPACE, [image]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_several_are_stored_together(
+    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    write = EmbeddingCache.put_each
+
+    def counted(self: EmbeddingCache, entries: Any) -> None:
+        calls.append(len(entries))
+        write(self, entries)
+
+    monkeypatch.setattr(EmbeddingCache, "put_each", counted)
+    for image, value in vectors(20).items():
+        put_later(cache, (SPACE,), image, (value,))
+    settle()
+    assert sum(calls) == 20
+    assert len(calls) <= 3
 
 
 def test_large_arrays_are_stored_at_once(cache: EmbeddingCache) -> None:
