@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -67,11 +68,12 @@ class Compiled:
         settings = {"INFERENCE_PRECISION_HINT": hint, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
         compiled = import_openvino().Core().compile_model(model, "CPU", settings)
         self.runs_in = str(compiled.get_property("INFERENCE_PRECISION_HINT")).split("'")[1]
-        self._request = compiled.create_infer_request()
+        self._request, self._lock = compiled.create_infer_request(), threading.Lock()
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See :class:`twofold.encoders.engine.Engine`."""
-        rows = [self._one(images[row : row + 1]) for row in range(len(images))]
+        with self._lock:
+            rows = [self._one(images[row : row + 1]) for row in range(len(images))]
         return tuple(np.concatenate(parts) for parts in zip(*rows, strict=True))
 
     def _one(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
