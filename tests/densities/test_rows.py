@@ -19,6 +19,7 @@ from twofold.densities import (
     made_rows,
     mean_of,
     power_normalise,
+    same_in_few,
     unit_rows,
 )
 
@@ -117,3 +118,19 @@ def test_few_rows_are_held() -> None:
     assert isinstance(made_rows(whole.__getitem__, 23, 3), np.ndarray)
     assert next(blocks(whole)) is whole
     assert not list(blocks(whole[:0]))
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 64, 70, 130])
+def test_few_rows_make_a_small_block_with_the_same_bits(n: int) -> None:
+    weights, rows = np.random.default_rng(1).normal(size=(30, 1280)), normal(n, 1280)
+    shapes = []
+
+    def product(block: Array) -> Array:
+        shapes.append(len(block))
+        return np.asarray(np.square(block @ weights.T).sum(axis=1))
+
+    expected = in_blocks(product, rows)
+    shapes.clear()
+    np.testing.assert_array_equal(in_blocks(product, rows, width=30), expected)
+    few = same_in_few(1280, 30)
+    assert shapes == [64] * ((n - 1) // 64) + [8 if few and 1 <= (n - 1) % 64 + 1 <= 8 else 64]

@@ -19,6 +19,7 @@ from twofold.densities.modes import (
 from twofold.densities.moments import Moments, merged
 from twofold.densities.robust import central, concentrate, fit_trimmed, majority, n_central
 from twofold.densities.rows import (
+    FEW,
     FarRows,
     blocks,
     in_blocks,
@@ -26,6 +27,7 @@ from twofold.densities.rows import (
     mean_of,
     normalised,
     power_normalise,
+    same_in_few,
     some,
     unit_rows,
 )
@@ -33,6 +35,7 @@ from twofold.densities.scale import Scale, lower_spread, scale_of
 from twofold.densities.shrinkage import Shrinkage, shrinkage_intensity
 
 __all__ = [
+    "FEW",
     "MIN_ROWS",
     "TWO_MODES",
     "FarRows",
@@ -63,6 +66,7 @@ __all__ = [
     "n_central",
     "normalised",
     "power_normalise",
+    "same_in_few",
     "scale_of",
     "shrinkage_intensity",
     "some",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FEW",
     "FarRows",
     "blocks",
     "in_blocks",
@@ -16,6 +18,7 @@ __all__ = [
     "mean_of",
     "normalised",
     "power_normalise",
+    "same_in_few",
     "some",
     "unit_rows",
 ]
@@ -30,8 +33,10 @@ _HELD = 128 * 2**20
 # Rows that are made at a time: enough for fast products, 21 MB of 1,280 numbers each.
 _MADE = 2048
 
-# Rows per matrix product: BLAS rounds differently for other shapes, so they all have this one.
+# Rows per matrix product: BLAS may round differently for other shapes, so that they all have this
+# one; or FEW, for the last few rows or the only one, where that is tried to give the same bits.
 _BLOCK = 64
+FEW = 8
 
 
 def unit_rows(features: NDArray[np.floating]) -> Array:
@@ -139,21 +144,43 @@ def mean_of(rows: Array, chosen: Mask | None = None) -> Array:
     return np.asarray(np.average(means, axis=0, weights=counts))
 
 
-def in_blocks(function: Callable[[Array], Array], rows: NDArray[np.floating]) -> Array:
+def in_blocks(
+    function: Callable[[Array], Array], rows: NDArray[np.floating], *, width: int | None = None
+) -> Array:
     """Apply a function of rows in padded blocks: a row's bits do not depend on its neighbours.
 
     Args:
-        function: (64, d) -> (64,), each value from its own row.
+        function: (k, d) -> (k,), each value from its own row.
         rows: (n, d).
+        width: of the one matrix product in it, (k, d) by (d, width), with which few rows make a
+            small block; None where nothing is known: all blocks have 64 rows.
 
     Returns:
         float64 (n,).
     """
-    n, found = len(rows), np.empty(len(rows))
+    n, d = rows.shape
+    found, start = np.empty(n), 0
     # Always at the same place in memory, and filled up with zeros.
-    block = np.zeros((_BLOCK, rows.shape[1]))
-    for start in range(0, n, _BLOCK):
-        some_rows = rows[start : start + _BLOCK]
-        block[: len(some_rows)], block[len(some_rows) :] = some_rows, 0.0
-        found[start : start + _BLOCK] = function(block)[: len(some_rows)]
+    block = np.zeros((_BLOCK, d))
+    while start < n:
+        few = width is not None and n - start <= FEW and same_in_few(d, width)
+        size = FEW if few else _BLOCK
+        chunk = rows[start : start + size]
+        block[: len(chunk)], block[len(chunk) : size] = chunk, 0.0
+        found[start : start + size] = function(block[:size])[: len(chunk)]
+        start += size
     return found
+
+
+@cache
+def same_in_few(d: int, width: int) -> bool:
+    """Whether BLAS gives a row the same bits in blocks of 8 rows as in 64, tried with noise.
+
+    Args:
+        d: numbers in a row.
+        width: of the product with a matrix (width, d), transposed.
+    """
+    rng = np.random.default_rng(0)
+    rows, factors = rng.standard_normal((_BLOCK, d)), rng.standard_normal((width, d))
+    parts = [rows[start : start + FEW] @ factors.T for start in range(0, _BLOCK, FEW)]
+    return np.array_equal(rows @ factors.T, np.concatenate(parts))

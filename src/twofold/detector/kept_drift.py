@@ -37,7 +37,10 @@ def drift_reference(
     """
     if pool is None or len(source) < 2:
         return None
-    known, new = (densities.power_normalise(images["pooled"]) for images in (source, pool))
+    known, new = (
+        densities.normalised(images.rows("pooled"), densities.power_normalise)
+        for images in (source, pool)
+    )
     return drift.DriftReference.of(known, new, scores, pool.grouping())
 
 

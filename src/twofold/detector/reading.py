@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,10 @@ class Reader:
     engine: EngineKind
     strict: bool
     progress: DetectorProgress | None
+
+    def uncached(self) -> Reader:
+        """The same without the cache; both share what is compiled."""
+        return replace(self, frozen=self.frozen.with_outputs(self.frozen.outputs, cached=False))
 
     def reporter(self, what: str) -> Callable[[int, int], None] | None:
         """A progress callback that says what is being done."""

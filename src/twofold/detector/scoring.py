@@ -16,7 +16,7 @@ from twofold.detector.locating import Locating
 from twofold.detector.looking import Sight
 from twofold.detector.maps import ImageMap, map_images, require_maps
 from twofold.detector.portions import Portion
-from twofold.detector.reading import DetectorProgress
+from twofold.detector.reading import DetectorProgress, Reader
 from twofold.detector.scores import Scores, warn_of
 from twofold.encoders.encode import EncodedImages
 from twofold.encoders.outputs import EngineKind
@@ -151,8 +151,7 @@ class Scoring(Locating):
         found = self._find(images)
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []
-        more = () if self.correction_ is None else ("pooled",)
-        for rows, encoded in self._reader(self.method_, *more).chunks(found):
+        for rows, encoded in self._scorer().chunks(found):
             scores[rows[encoded.kept]] = self._scores(encoded)
             problems += encoded.problems
             if each_map is not None:
@@ -204,6 +203,11 @@ class Scoring(Locating):
         """Like :meth:`score` for images that are encoded already."""
         self._require_fitted()
         return self._judge(images.names, self._scores(images), images.problems, self.threshold_)
+
+    def _scorer(self) -> Reader:
+        """What reads images to score them."""
+        more = () if self.correction_ is None else ("pooled",)
+        return self._reader(self.method_, *more)
 
     def _scores(self, images: EncodedImages) -> Array:
         """The method's scores, corrected by what marks have taught."""

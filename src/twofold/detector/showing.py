@@ -11,8 +11,8 @@ from PIL import Image
 
 from twofold.deferred import deferred
 from twofold.detector.maps import ImageMap, reduced
+from twofold.detector.resident import Resident
 from twofold.detector.scores import Scores
-from twofold.detector.scoring import Scoring
 from twofold.errors import ConfigError, ImageSourceError, UsageError
 from twofold.images import ImageInput, ImageSet
 
@@ -35,7 +35,7 @@ _LARGE, _SMALL = 1024, 384
 _INCHES = 2.4
 
 
-class Showing(Scoring):
+class Showing(Resident):
     """Shows images with what is odd in them."""
 
     def show(self, image: ImageInput, *, ax: Axes | None = None) -> Axes:

@@ -45,17 +45,15 @@ class DriftReference:
         that were chosen by themselves than new images do.
 
         Args:
-            source: (m, d), vectors of source images, m >= 2.
-            target: (n, d), of target images.
+            source: (m, d), vectors of source images, m >= 2; an array or rows on disk.
+            target: (n, d), of target images, likewise.
             scores: float64 (n,), of the same, out of sample.
             groups: int (n,), equal for images that are no independent draws; the first of each
                 stands for its group.
         """
-        directions = leading_directions(source)
+        directions = leading_directions(source[_spread(np.arange(len(source)))])
         _, first = np.unique(groups, return_index=True)
-        rows = np.sort(first)
-        if len(rows) > _MOST:
-            rows = rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(int)]
+        rows = _spread(np.sort(first))
         found = cls(directions, np.empty((0, 1 + len(directions))))
         return cls(directions, found.numbers(scores[rows], target[rows]))
 
@@ -89,3 +87,10 @@ class DriftReference:
             if array.dtype != np.float64 or not np.isfinite(array).all():
                 raise ValueError("the reference of drift holds finite float64 numbers")
         return cls(directions, values)
+
+
+def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All rows, or as many as are kept, evenly spread."""
+    if len(rows) <= _MOST:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(int)]

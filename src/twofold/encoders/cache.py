@@ -104,26 +104,20 @@ class EmbeddingCache:
         Raises:
             UsageError: ``space`` or one of ``images`` is no digest of 64 hexadecimal digits.
         """
-        key, wanted = _raw("space", space), [_raw("images", image) for image in images]
+        (found,) = self.get_each([space], images)
+        return found
 
-        def read(database: sqlite3.Connection) -> dict[str, NDArray[np.float32]]:
-            found: dict[str, NDArray[np.float32]] = {}
-            damaged: list[bytes] = []
-            unnoted: list[bytes] = []
-            now = _hour()
-            for image, shape, sha256, data, hour in _select(database, key, wanted):
-                value = _decode(key, image, shape, sha256, data)
-                if value is None:
-                    damaged.append(image)
-                    continue
-                found[image.hex()] = value
-                if hour != now:
-                    unnoted.append(image)
-            if damaged or unnoted:
-                _note(database, key, damaged, unnoted)
-            return found
+    def get_each(
+        self, spaces: Sequence[str], images: Sequence[str]
+    ) -> list[dict[str, NDArray[np.float32]]]:
+        """Like :meth:`get` for each of some spaces; the file is opened once."""
+        keys = [_raw("space", space) for space in spaces]
+        wanted = [_raw("images", image) for image in images]
 
-        return self._file.run(read, {})
+        def read(database: sqlite3.Connection) -> list[dict[str, NDArray[np.float32]]]:
+            return [_read(database, key, wanted) for key in keys]
+
+        return self._file.run(read, [{} for _ in keys])
 
     def put(self, space: str, entries: Iterable[tuple[str, NDArray[np.float32]]]) -> None:
         """Store entries (hex digest, float32 array); existing ones are replaced.
@@ -133,13 +127,21 @@ class EmbeddingCache:
         Raises:
             UsageError: ``space`` or the digest of an entry is none of 64 hexadecimal digits.
         """
-        key = _raw("space", space)
-        rows = [_encode(key, _raw("entries", image), value) for image, value in entries]
+        _raw("space", space)
+        self.put_each([(space, image, value) for image, value in entries])
+
+    def put_each(self, entries: Iterable[tuple[str, str, NDArray[np.float32]]]) -> None:
+        """Like :meth:`put` for entries (space, hex digest, array); the file is opened once."""
+        rows = [
+            _encode(_raw("space", space), _raw("entries", image), value)
+            for space, image, value in entries
+        ]
+        images = {row[0] for row in rows}
 
         def write(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
-            _touch(database, [row[0] for row in rows])
-            self._make_room(database, {row[0] for row in rows})
+            _touch(database, list(images))
+            self._make_room(database, images)
 
         if rows:
             self._file.run(write, None)
@@ -170,6 +172,27 @@ class EmbeddingCache:
         # The next entries fill what is free; only a limit that was far higher once leaves more.
         if _pragma(database, "page_count") > 1.5 * self._max_bytes / _pragma(database, "page_size"):
             _shrink_file(database)
+
+
+def _read(
+    database: sqlite3.Connection, key: bytes, wanted: list[bytes]
+) -> dict[str, NDArray[np.float32]]:
+    """The valid entries of one space; others are deleted, and the use of these is noted."""
+    found: dict[str, NDArray[np.float32]] = {}
+    damaged: list[bytes] = []
+    unnoted: list[bytes] = []
+    now = _hour()
+    for image, shape, sha256, data, hour in _select(database, key, wanted):
+        value = _decode(key, image, shape, sha256, data)
+        if value is None:
+            damaged.append(image)
+            continue
+        found[image.hex()] = value
+        if hour != now:
+            unnoted.append(image)
+    if damaged or unnoted:
+        _note(database, key, damaged, unnoted)
+    return found
 
 
 def _pragma(database: sqlite3.Connection, name: str) -> int:

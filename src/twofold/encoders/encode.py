@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.encoders.cache import EmbeddingCache
+from twofold.encoders.cache_later import find_waiting, put_later
 from twofold.encoders.disk_rows import RowSink
 from twofold.encoders.encoded import EncodedImages
 from twofold.encoders.encoder import Encoder
@@ -126,6 +127,11 @@ class FrozenEncoder:
                     sink.append(values)
         return self._assemble(images, items, [sink.rows() for sink in sinks])
 
+    def look_up(self, images: ImageSet) -> int:
+        """How many of the images the cache has every output of."""
+        found = self._cached(images, range(len(images)), strict=False).values()
+        return sum(not item.problem for item in found)
+
     def _encode_portion(
         self, images: ImageSet, rows: range, strict: bool, progress: Callable[[int], None] | None
     ) -> list[_Item]:
@@ -150,22 +156,39 @@ class FrozenEncoder:
         """Those for which the cache holds every output, undamaged, and those unreadable."""
         if self._cache is None or not self._stored:
             return {}
-        with ThreadPoolExecutor(n_streams()) as pool:
-            read = list(pool.map(lambda index: _digest(images, index), rows))
+        if len(rows) == 1:
+            read = [_digest(images, rows[0])]
+        else:
+            with ThreadPoolExecutor(n_streams()) as pool:
+                read = list(pool.map(lambda index: _digest(images, index), rows))
         for item in read:
             _check(item, images, strict)
-        wanted = sorted({item.digest for item in read if not item.problem})
-        parts = [self._cache.get(space, wanted) for space in self._inference.spaces]
-        complete = set.intersection(*(set(part) for part in parts))
-        vectors = {digest: tuple(part[digest] for part in parts) for digest in complete}
+        vectors = self._kept({item.digest for item in read if not item.problem})
         return {
             item.index: replace(item, values=vectors.get(item.digest, ()))
             for item in read
             if item.problem or item.digest in vectors
         }
 
+    def _kept(self, digests: set[str]) -> Vectors:
+        """Those of which every output is at hand."""
+        assert self._cache is not None
+        spaces, vectors = self._inference.spaces, {}
+        for digest in digests:
+            waiting = find_waiting(self._cache, spaces, digest)
+            if waiting is not None:
+                vectors[digest] = waiting
+        rest = sorted(digests - vectors.keys())
+        parts = self._cache.get_each(spaces, rest) if rest else [{}]
+        for digest in set.intersection(*(set(part) for part in parts)):
+            vectors[digest] = tuple(part[digest] for part in parts)
+        return vectors
+
     def _encode_batches(self, images: ImageSet, todo: list[int]) -> Iterator[list[_Item]]:
         """Batches of the images at ``todo``, in order, a bounded number of them under way."""
+        if len(todo) == 1:  # who waits for one image waits for no thread
+            yield self._encode_batch(images, todo)
+            return
         waiting: deque[Future[list[_Item]]] = deque()
         threads = n_streams()
         # Large images are decoded one at a time, and few results wait.
@@ -199,7 +222,11 @@ class FrozenEncoder:
         return [item if item.problem else replace(item, values=next(rows)) for item in items]
 
     def _save(self, vectors: Vectors) -> None:
-        if self._cache is None or not vectors:
+        if self._cache is None or not vectors or not self._stored:
+            return
+        if len(vectors) == 1:
+            ((digest, values),) = vectors.items()
+            put_later(self._cache, self._inference.spaces, digest, values)
             return
         for position, space in enumerate(self._inference.spaces):
             self._cache.put(space, [(key, values[position]) for key, values in vectors.items()])

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.threads import one_thread
+
 __all__ = ["Filter", "resize", "resize_by_numpy"]
 
 Filter = Literal["bicubic", "bilinear"]
@@ -42,7 +44,9 @@ def resize(images: Pixels, shape: tuple[int, int], kind: Filter) -> Pixels:
         uint8 (n, *shape, 3).
     """
     if "torch" not in sys.modules:
-        return np.stack([resize_by_numpy(image, shape, kind) for image in images])
+        # Other threads decode and run networks meanwhile: those of products would wait for them.
+        with one_thread():
+            return np.stack([resize_by_numpy(image, shape, kind) for image in images])
     import torch  # noqa: PLC0415 - somebody has paid for it
 
     channels_first = torch.from_numpy(images).permute(0, 3, 1, 2)
@@ -53,14 +57,20 @@ def resize(images: Pixels, shape: tuple[int, int], kind: Filter) -> Pixels:
 def resize_by_numpy(image: Pixels, shape: tuple[int, int], kind: Filter) -> Pixels:
     """One image as :func:`resize` gives it, uint8 (h, w, 3) -> (*shape, 3), without PyTorch."""
     (height, width), (before_height, before_width) = shape, image.shape[:2]
+    # Channel by channel: copies of three bytes at a time would take longer than the products.
+    planes = np.empty((before_height, 3, before_width), dtype=np.uint8)
+    for channel in range(3):
+        planes[:, channel] = image[..., channel]
     if width != before_width:
-        columns = image.transpose(1, 0, 2).reshape(before_width, -1)
-        narrow = _along(columns, _weights(before_width, width, kind))
-        image = narrow.reshape(width, before_height, 3).transpose(1, 0, 2)
+        rows = planes.reshape(-1, before_width)
+        planes = _along(rows.T, _weights(before_width, width, kind)).T.reshape(-1, 3, width)
     if height != before_height:
-        rows = image.reshape(before_height, -1)
-        image = _along(rows, _weights(before_height, height, kind)).reshape(height, -1, 3)
-    return np.ascontiguousarray(image)
+        columns = planes.reshape(before_height, -1)
+        planes = _along(columns, _weights(before_height, height, kind)).reshape(-1, 3, width)
+    result = np.empty((height, width, 3), dtype=np.uint8)
+    for channel in range(3):
+        result[..., channel] = planes[:, channel]
+    return result
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,14 @@ class OpenVinoRunner:
 
     def __init__(self, model: Any, sample: NDArray[Any], streams: int) -> None:
         ov = import_openvino()
-        # Without the precision hint, a CPU with bfloat16 units would silently use them.
-        compiled = ov.Core().compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams}
-        )
+        settings = {
+            # Without it, a CPU with bfloat16 units would silently use them.
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": streams,
+            # Bound to one core each, streams would wait for whatever else runs on it.
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = ov.Core().compile_model(model, "CPU", settings)
         self._compiled, self._n_outputs = compiled, len(compiled.outputs)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(streams):

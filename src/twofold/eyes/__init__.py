@@ -14,6 +14,7 @@ from twofold.eyes.gaussians import (
 )
 from twofold.eyes.hidden import all_shown, filled, judged_places, lend_common
 from twofold.eyes.moments import PatchMoments, PatchParts, patch_moments
+from twofold.eyes.oddest import oddest_mean
 from twofold.eyes.places import FarPlaces, as_places
 from twofold.eyes.regions import RegionScale, Spot, find_spots, region_scale
 from twofold.eyes.robust import (
@@ -47,6 +48,7 @@ __all__ = [
     "judged_places",
     "lend_common",
     "most_like_source",
+    "oddest_mean",
     "only_looked_at",
     "patch_moments",
     "place_weight",

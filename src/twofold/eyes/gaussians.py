@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import FEW, same_in_few
 from twofold.errors import CollapseError, NotEnoughImagesError
 from twofold.eyes.covariances import averaged_covariances, common_goal, inverse_roots, shrunk
 from twofold.eyes.moments import TOGETHER, Floats, Mask, PatchMoments
@@ -31,8 +32,8 @@ Array = NDArray[np.float64]
 # alone would hang on one patch of noise.
 TOP_PLACES = 3
 # Images per matrix product, filled up with zeros: one of two shapes, so that an image's bits do not
-# depend on its neighbours. The smaller one is for the last few images, or the only one.
-_BLOCK, _FEW = 64, 8
+# depend on its neighbours. The smaller one, FEW, is for the last few images, or the only one.
+_BLOCK = 64
 # One image alone varies nowhere.
 MIN_IMAGES = 2
 # Added to every variance, in units of the mean one, since moments are of float32.
@@ -80,6 +81,17 @@ class PatchGaussians:
     def _exact(self) -> tuple[Array, Array]:
         """Means and whitening in float64, where BLAS gives a row the same bits anywhere."""
         return self.mean.astype(np.float64), self.whitening.astype(np.float64)
+
+    @cached_property
+    def sizes(self) -> Array:
+        """Frobenius norm of each place's whitening, float64 (p,)."""
+        squares = np.einsum("pij,pij->p", self.whitening, self.whitening, dtype=np.float64)
+        return np.asarray(np.sqrt(squares))
+
+    def only(self, places: Mask) -> PatchGaussians:
+        """The Gaussians of some places alone, bool (p,), in their order."""
+        own = (self.mean[places], self.whitening[places], self.log_determinant[places])
+        return PatchGaussians(*own)
 
     def at(self, places: Mask) -> PatchGaussians:
         """The same on a larger grid, at whose other places nothing is odd: distances are 0 there.
@@ -153,17 +165,7 @@ class PatchGaussians:
 
 def _block(n: int, channels: int) -> int:
     """Images of the next matrix product, of n that are left."""
-    return _FEW if n <= _FEW and _same_in_few(channels) else _BLOCK
-
-
-@cache
-def _same_in_few(channels: int) -> bool:
-    """Whether BLAS gives a row the same bits in small blocks as in large ones, tried with noise."""
-    rng = np.random.default_rng(0)
-    rows, factors = rng.standard_normal((_BLOCK, channels)), rng.standard_normal((channels,) * 2)
-    whole = rows @ factors.T
-    parts = [rows[start : start + _FEW] @ factors.T for start in range(0, _BLOCK, _FEW)]
-    return np.array_equal(whole, np.concatenate(parts))
+    return FEW if n <= FEW and same_in_few(channels, channels) else _BLOCK
 
 
 def _whitened_squares(
@@ -249,6 +251,8 @@ def top_mean(distances: Array, places: int = TOP_PLACES, looked_at: Mask | None 
     """
     k = min(places, distances.shape[1])
     largest = np.partition(only_looked_at(distances, looked_at), -k, axis=1)[:, -k:]
+    # In one order, in which they are added up: the partition's depends on the others and the CPU.
+    largest.sort(axis=1)
     if looked_at is None:
         return np.asarray(largest.mean(axis=1))
     # What does not count is 0, and nothing is less.

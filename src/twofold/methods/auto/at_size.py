@@ -13,7 +13,7 @@ from twofold.densities import Scale
 from twofold.encoders.encode import EncodedImages
 from twofold.eyes import FreeBank, PatchGaussians
 from twofold.methods.arrays import prefixed, under
-from twofold.methods.views.local_view import local_distances
+from twofold.methods.views.local_view import local_scores
 from twofold.methods.views.pooling import ImageScore, Pooling
 
 __all__ = ["SIZES", "AtSize", "joined"]
@@ -44,8 +44,7 @@ class AtSize:
     def scores(self, images: EncodedImages, output: str) -> Array:
         """Of images with the output that the model is of, float64 (n,)."""
         patches, looked_at = images.rows(output), images.looked_at(output)
-        distances = local_distances(self.model, patches, looked_at)
-        return self.pooling.scores(distances, patches.shape[2:], looked_at)
+        return local_scores(self.model, self.pooling, patches, looked_at)
 
     def without(self, groups: NDArray[np.int64]) -> AtSize:
         """The same without a bank's rows of some groups; of a Gaussian nothing can be taken off."""

@@ -18,6 +18,7 @@ from twofold.eyes import (
     filled,
     fit_patch_gaussians,
     judged_places,
+    oddest_mean,
     patch_moments,
 )
 from twofold.methods.patch_methods.base import PatchConfig, PatchMethod
@@ -53,7 +54,7 @@ class _Gaussians:
         return self.model.squared_distances(patches, looked_at)
 
     def scores(self, patches: Floats, looked_at: Mask | None = None) -> Array:
-        return self.both(patches, looked_at)[0]
+        return oddest_mean(self.model, patches, 1, looked_at)
 
     def both(self, patches: Floats, looked_at: Mask | None = None) -> tuple[Array, Array]:
         distances = self.distances(patches, looked_at)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from twofold.densities import MIN_ROWS, Gaussian, Splits, concentrate, halves, in_blocks, likeliest
 from twofold.errors import CollapseError
 from twofold.methods.base import FOLDS, folds
+from twofold.threads import one_thread
 
 __all__ = [
     "GlobalFit",
@@ -43,7 +44,13 @@ class GlobalView:
 
     def scores(self, vectors: Array) -> Array:
         """Squared Mahalanobis distances, their geometric mean over the fits, float64 (n,)."""
-        return _mean([in_blocks(model.squared_distances, vectors) for model in self.models])
+        with one_thread():
+            return _mean(
+                [
+                    in_blocks(model.squared_distances, vectors, width=len(model.basis))
+                    for model in self.models
+                ]
+            )
 
 
 @dataclass(frozen=True)

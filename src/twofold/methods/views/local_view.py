@@ -20,10 +20,12 @@ from twofold.eyes import (
     judged_places,
     lend_common,
     most_like_source,
+    oddest_mean,
     only_looked_at,
     patch_moments,
     place_weight,
 )
+from twofold.methods.views.pooling import Pooling
 from twofold.methods.views.source_role import SourceRole, choose_role
 from twofold.threads import one_thread
 
@@ -33,6 +35,7 @@ __all__ = [
     "LocalFit",
     "fit_local",
     "local_distances",
+    "local_scores",
 ]
 
 Array = NDArray[np.float64]
@@ -100,6 +103,20 @@ def local_distances(
     # The products of a bank are large enough for several threads.
     with nullcontext() if isinstance(model, FreeBank) else one_thread():
         return model.squared_distances(patches, looked_at)
+
+
+def local_scores(
+    model: PatchGaussians | FreeBank,
+    pooling: Pooling,
+    patches: NDArray[np.floating],
+    looked_at: Mask | None = None,
+) -> Array:
+    """What the patches (n, c, g, h) of images make up to, float64 (n,)."""
+    if isinstance(model, PatchGaussians) and pooling.oddest is not None:
+        with one_thread():
+            return oddest_mean(model, patches, pooling.oddest, looked_at)
+    distances = local_distances(model, patches, looked_at)
+    return pooling.scores(distances, patches.shape[2:], looked_at)
 
 
 @dataclass(frozen=True)

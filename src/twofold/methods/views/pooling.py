@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.densities import Scale, scale_of
-from twofold.eyes import only_looked_at, top_mean
+from twofold.eyes import TOP_PLACES, only_looked_at, top_mean
 
 __all__ = ["WINDOWS", "ImageScore", "Pooling", "fit_pooling", "largest_means"]
 
@@ -36,6 +36,11 @@ class Pooling:
     kind: ImageScore = "oddest"
     scales: tuple[Scale, ...] = ()
 
+    @property
+    def oddest(self) -> int | None:
+        """How many of the oddest patches make up the score; None: windows do."""
+        return {"oddest": TOP_PLACES, "peak": 1, "size": None}[self.kind]
+
     def scores(self, distances: Array, grid: tuple[int, int], looked_at: Mask | None) -> Array:
         """Scores of images, float64 (n,), none negative.
 
@@ -44,8 +49,8 @@ class Pooling:
             grid: places down and across.
             looked_at: bool (n, g * h), patches that count; None for all.
         """
-        if self.kind != "size":
-            return top_mean(distances, looked_at=looked_at, **_PLACES[self.kind])
+        if self.oddest is not None:
+            return top_mean(distances, self.oddest, looked_at)
         means = _means(distances, grid, looked_at)
         found = [scale.standardise(mean) for scale, mean in zip(self.scales, means.T, strict=True)]
         # Back from logarithms, on which all scores of patches are judged.
@@ -67,9 +72,6 @@ class Pooling:
         if not np.isfinite(array).all() or not (array[:, 1] > 0).all():
             raise ValueError("scales of windows are finite, with positive spreads")
         return cls("size", tuple(Scale(float(center), float(spread)) for center, spread in array))
-
-
-_PLACES: dict[ImageScore, dict[str, int]] = {"oddest": {}, "peak": {"places": 1}}
 
 
 def fit_pooling(
