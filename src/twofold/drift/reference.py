@@ -93,4 +93,5 @@ def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """All rows, or as many as are kept, evenly spread."""
     if len(rows) <= _MOST:
         return rows
-    return rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(int)]
+    chosen = np.linspace(0, len(rows) - 1, _MOST).round().astype(int)
+    return np.asarray(rows[chosen])
