@@ -90,7 +90,7 @@ def test_false_warnings_in_a_thousand_streams(n: int, rate: float) -> None:
             return values
 
         monitor = DriftMonitor(draw(n), false_warnings=rate)
-        warned += monitor.update(draw(2000)).kind != "none"
+        warned += monitor.update(draw(600)).kind != "none"
     assert warned <= stats.binom.ppf(0.999, 1000, rate)
 
 
