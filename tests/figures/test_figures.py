@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -16,11 +17,14 @@ from PIL import Image
 from tests.support.evidence import EVIDENCE, SHIFTED
 from tests.support.missing import hide
 
-from twofold.errors import MissingExtraError
+from twofold.drift import DriftMonitor
+from twofold.errors import MissingExtraError, UsageError
 from twofold.evidence import visible_flaws
 from twofold.figures import (
     axes_or_new,
+    file_axes,
     gauges,
+    plot_drift,
     plot_evidence,
     plot_image,
     plot_threshold,
@@ -173,3 +177,34 @@ def test_without_axes_a_figure_is_made() -> None:
     drawn = plot_evidence(STUDIED)
     assert isinstance(drawn, Axes)
     assert len(plt.get_fignums()) == len(before) + 1
+
+
+def test_drift_is_drawn_image_by_image() -> None:
+    rng = np.random.default_rng(0)
+    monitor = DriftMonitor(rng.normal(size=(200, 3)))
+    found = monitor.update(np.concatenate([rng.normal(size=(50, 3)), rng.normal(3, 1, (150, 3))]))
+    ax = plot_drift(monitor)
+    domain = next(line for line in ax.lines if line.get_label() == "the domain has moved")
+    assert list(np.asarray(domain.get_xdata())) == list(range(1, 201))
+    np.testing.assert_array_equal(domain.get_ydata(), monitor.evidence()["domain"])
+    said = [text.get_text() for text in ax.texts]
+    since = found.warnings["domain"].change.since + 1
+    assert said == [f"since {since}", "warning (1% false ones, ever)"]
+    # The first point of a line at or above the height of a warning is marked.
+    marks = [
+        float(np.asarray(line.get_xdata())[0]) for line in ax.lines if line.get_marker() == "o"
+    ]
+    assert marks == [found.warnings[kind].at for kind in ("domain", "anomalies")]
+    assert not plot_drift(DriftMonitor(rng.normal(size=(30, 3)))).texts[1:]
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    for kind in ("png", "svg", "pdf"):
+        with file_axes(tmp_path / f"new/a.{kind}") as ax:
+            ax.plot([1, 2])
+    assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"), file_axes(tmp_path / "a.gif"):
+        pass
+    with pytest.raises(RuntimeError), file_axes(tmp_path / "b.png"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

@@ -39,6 +39,17 @@ def test_subset_keeps_names_and_order(tmp_path: Path) -> None:
     assert array.subset(np.flatnonzero([0, 1, 0, 0, 1])).names == ("array[1]", "array[4]")
 
 
+def test_by_time_the_file_that_was_changed_first_comes_first(tmp_path: Path) -> None:
+    for name, changed in (("a", 30), ("b", 10), ("c", 20), ("d", 10)):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (changed, changed))
+    images = ImageSet.from_paths([tmp_path / name for name in ("gone", *"abcd")])
+    found = [Path(name).name for name in images.by_time().names]
+    assert found == ["b", "d", "c", "a", "gone"]
+    array = ImageSet.from_array(np.zeros((2, 8, 8), np.uint8))
+    assert images.joined(array).by_time().names[:2] == array.names
+
+
 def test_every_bad_file_gets_its_reason(tmp_path: Path, support: ModuleType) -> None:
     words = support.write_bad_files(tmp_path)
     images = find_images(tmp_path)
