@@ -121,6 +121,6 @@ def test_random_pools(world: toy.World, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_hundreds_of_random_pools(world: toy.World, tmp_path: Path) -> None:
-    counts = outcomes(range(300), world, tmp_path)
-    assert counts["result"] >= 120, counts
-    assert counts["error"] >= 3, counts
+    counts = outcomes(range(200), world, tmp_path)
+    assert counts["result"] >= 80, counts
+    assert counts["error"] >= 2, counts

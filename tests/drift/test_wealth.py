@@ -6,9 +6,8 @@ import itertools
 import math
 
 import numpy as np
-import pytest
 
-from twofold.drift import Wealth, alternatives, start_weights
+from twofold.drift import Wealth, alternatives, kept_for_later
 
 LEAST = np.array([0.3, 0.6, 0.85])
 PARTS = np.array([0.5, 0.3, 0.2])
@@ -78,12 +77,11 @@ def test_alternatives_lie_below_the_least_share() -> None:
     assert (np.diff(shares, axis=1) < 0).all()
 
 
-@pytest.mark.parametrize("first", [0, 7, 1000])
-def test_starts_and_what_is_kept_are_the_whole_wealth(first: int) -> None:
-    weights, kept = start_weights(first, 50)
-    before = 1 / (1 + math.log(1 + first))
-    assert weights.sum() + kept == pytest.approx(before)
-    assert (weights > 0).all()
+def test_what_is_kept_for_later_falls_from_all_to_a_tenth() -> None:
+    kept = kept_for_later(np.array([0, 1, 100, 10_000]))
+    assert kept[0] == 1.0
+    assert (np.diff(kept) < 0).all()
+    assert kept[-1] > 0.09
 
 
 def test_a_late_change_is_noticed_nearly_as_soon_as_an_early_one() -> None:

@@ -5,7 +5,7 @@ from twofold.drift.monitor import FALSE_WARNINGS, Drift, DriftKind, DriftMonitor
 from twofold.drift.pace import Pace, PaceOfChange, pace_of_change
 from twofold.drift.reference import DriftReference
 from twofold.drift.regions import Regions, fit_regions
-from twofold.drift.wealth import Wealth, alternatives, start_weights
+from twofold.drift.wealth import Wealth, alternatives, kept_for_later
 
 __all__ = [
     "FALSE_WARNINGS",
@@ -20,7 +20,7 @@ __all__ = [
     "Wealth",
     "alternatives",
     "fit_regions",
+    "kept_for_later",
     "leading_directions",
     "pace_of_change",
-    "start_weights",
 ]

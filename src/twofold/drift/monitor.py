@@ -92,6 +92,10 @@ class DriftMonitor:
       every region of scores and directions holds seven tenths of what it held, at least.
 
     A domain that moves makes images odd as well: then both warn, and the domain is what counts.
+
+    Attributes:
+        false_warnings: the stated probability of any warning.
+        n_features: numbers of each image.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Wealth", "alternatives", "start_weights"]
+__all__ = ["Wealth", "alternatives", "kept_for_later"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,22 +29,17 @@ def alternatives(least: Array) -> Array:
     return np.asarray(1.0 - (1.0 - least[:, None]) ** powers)
 
 
-def start_weights(first: int, n: int) -> tuple[Array, float]:
-    """What is betted from image ``first + 1`` on, from the next one on, and so on; and the rest.
+def kept_for_later(seen: NDArray[np.integer]) -> Array:
+    """What of the first wealth is not betted yet after so many images, float64 as ``seen``.
 
-    A change may come at any time, so a part of the wealth is kept for bets that start later. What
-    is left after t images is 1 / (1 + log(1 + t)), so that a change after ten thousand images is
-    noticed nearly as soon as one after a hundred.
+    A change may come at any time, so that bets start with every image. 1 / (1 + log(1 + t)) falls
+    so slowly that a change after ten thousand images is noticed nearly as soon as one after a
+    hundred.
 
     Args:
-        first: images before.
-        n: images, >= 1.
-
-    Returns:
-        float64 (n,), and what is kept for later.
+        seen: int, images so far, >= 0.
     """
-    left = 1.0 / (1.0 + np.log1p(np.arange(first, first + n + 1)))
-    return np.asarray(left[:-1] - left[1:]), float(left[-1])
+    return np.asarray(1.0 / (1.0 + np.log1p(seen)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +90,13 @@ class Wealth:
             np.log((1.0 - share) / (1.0 - at_least)),
         )
         total = np.cumsum(gains, axis=0)
-        weights, _ = start_weights(self.seen, len(inside))
+        kept = kept_for_later(np.arange(self.seen, self.seen + len(inside) + 1))
         # A bet that starts with image t has what all bets gain from image t on.
-        started = np.log(weights)[:, None, None] - (total - gains)
+        started = np.log(-np.diff(kept))[:, None, None] - (total - gains)
         bets = total + np.logaddexp(self.log_bets, np.logaddexp.accumulate(started, axis=0))
-        kept = 1.0 / (1.0 + np.log1p(self.seen + 1 + np.arange(len(inside))))
         each = bets + np.log(parts / _ALTERNATIVES)[:, None]
         mean = np.logaddexp.reduce(each.reshape(len(inside), -1), axis=1)
-        return Wealth(bets[-1], self.seen + len(inside)), np.logaddexp(mean, np.log(kept))
+        return Wealth(bets[-1], self.seen + len(inside)), np.logaddexp(mean, np.log(kept[1:]))
 
     def by_region(self) -> Array:
         """Logarithm of what the bets on each region are worth, float64 (r,)."""
