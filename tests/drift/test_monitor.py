@@ -102,6 +102,7 @@ def test_when_images_come_makes_no_difference() -> None:
     whole = at_once.update(stream)
     for row in stream:
         last = one_by_one.update(row[None])
+    np.testing.assert_array_equal(one_by_one.recent(), stream)
     assert whole.warnings == last.warnings
     assert whole.p_values == pytest.approx(last.p_values)
     for kind, course in at_once.evidence().items():

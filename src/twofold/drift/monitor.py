@@ -86,8 +86,8 @@ class DriftMonitor:
     Two things are tested, each at half of the stated probability of a false warning, a half of
     which covers that the images of the fit are finitely many:
 
-    - *anomalies*: at most as many images as at the fit score above its median, and above its
-      highest tenth;
+    - *anomalies*: at most as many images as at the fit score above its median, in its highest
+      tenth, and in its highest fiftieth;
     - *domain*: at least seven tenths of the images are as at the fit, whatever the others are. So
       every region of scores and directions holds seven tenths of what it held, at least.
 
@@ -159,6 +159,10 @@ class DriftMonitor:
             {kind: float(np.exp(-max(test.most, 0.0))) for kind, test in self._tests.items()},
             self.false_warnings,
         )
+
+    def recent(self) -> Array:
+        """The numbers of the images seen last, at most 5,000, float64 (t, f)."""
+        return self._recent.copy()
 
     def evidence(self) -> dict[DriftKind, Array]:
         """Logarithm to base 10 of what speaks for a change after each recent image, float64 (t,).

@@ -23,9 +23,10 @@ Mask = NDArray[np.bool_]
 
 LEAST_IMAGES = 20
 """Independent images below which nothing is known about where nine tenths of them lie."""
-# Halves notice a move by half a spread; regions of nine tenths say more of each image that has left
-# them, so that they notice a large move after fewer images.
-_SHARES = (0.5, 0.9)
+# Halves notice a move by half a spread. Larger regions say more of each image that has left them, so
+# that they notice a large move, or anomalies, after fewer images; beyond 98% only the largest fits
+# have more than a handful of images outside.
+_SHARES = (0.5, 0.9, 0.98)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class Regions:
 def fit_regions(
     values: Array, *, allowed: float, error: float, upper_only: bool = False
 ) -> Regions:
-    """Regions that hold a half, and nine tenths, of the images of the fit.
+    """Regions that hold a half, nine tenths, and 98% of the images of the fit.
 
     Of each number there are four regions of a share: the lowest, the highest, the middle and the
     two ends. Whatever moves, narrows or widens the bulk of the images empties one of them.
@@ -124,12 +125,12 @@ def _bounds(
 ) -> list[tuple[float, float, bool, int]]:
     """Regions with a share of ordered values: low, high, between, and the spacings inside."""
     n = len(ordered)
-    k = round(share * (n + 1))
+    k = min(round(share * (n + 1)), n)
     lowest = (float(ordered[k - 1]), np.inf, False, k)
     if upper_only:
         return [lowest]
     # Spacings outside on either side: as many on both.
-    side = (n + 1 - k) // 2
+    side = max(1, (n + 1 - k) // 2)
     ends = max(1, k // 2)
     return [
         lowest,
