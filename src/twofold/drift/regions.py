@@ -23,9 +23,9 @@ Mask = NDArray[np.bool_]
 
 LEAST_IMAGES = 20
 """Independent images below which nothing is known about where nine tenths of them lie."""
-# Halves notice a move by half a spread. Larger regions say more of each image that has left them, so
-# that they notice a large move, or anomalies, after fewer images; beyond 98% only the largest fits
-# have more than a handful of images outside.
+# Halves notice a move by half a spread. Larger regions say more of each image that has left them,
+# so that they notice a large move, or anomalies, after fewer images; beyond 98% only the largest
+# fits have more than a handful of images outside.
 _SHARES = (0.5, 0.9, 0.98)
 
 
