@@ -47,7 +47,7 @@ def test_models_are_those_of_a_fit_in_memory(
         np.testing.assert_array_equal(kept, held.diagnostics.presumed_normal[model])
 
 
-def peak_mib(what: str, images: int, cache: Path) -> float:
+def measured(what: str, images: int, cache: Path) -> dict[str, float]:
     found = subprocess.run(
         [sys.executable, str(SCRIPT), "--work", what, "--images", str(images)],
         env=os.environ | {"TWOFOLD_CACHE": str(cache), "OMP_NUM_THREADS": "2"},
@@ -55,18 +55,20 @@ def peak_mib(what: str, images: int, cache: Path) -> float:
         text=True,
         check=True,
     )
-    return float(json.loads(found.stdout)["peak_mib"])
+    return dict(json.loads(found.stdout))
 
 
 # The vectors of 20,000 images are 100 MB as they are encoded and 200 as they are fitted to; the
-# patches of 5,000 are 600, which were there three times before they were read in blocks.
+# patches of 5,000 are 600, which were there three times before they were read in blocks. Libraries
+# are 210 MB, and PyTorch, where the encoder's weights have to be read, 700 more at first.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("what", "images", "bound"), [("target_only", 20_000, 750.0), ("padim", 5000, 750.0)]
+    ("what", "images", "bound"), [("target_only", 20_000, 950.0), ("padim", 5000, 950.0)]
 )
 def test_memory_of_a_fit_stays_below_a_bound(
     what: str, images: int, bound: float, tmp_path: Path
 ) -> None:
     # So that reading the encoder's weights, which PyTorch does, is no part of it.
-    peak_mib("frozen_source", 10, tmp_path)
-    assert peak_mib(what, images, tmp_path) < bound
+    first = measured("frozen_source", 10, tmp_path)
+    found = measured(what, images, tmp_path)
+    assert found["peak_mib"] < bound, (first, found)
