@@ -33,7 +33,8 @@ from PIL import Image
 
 from twofold import Detector
 from twofold.benchmark.datasets.registry import DATASETS
-from twofold.drift import FALSE_WARNINGS, DriftMonitor
+from twofold.defaults import DEFAULT_FALSE_WARNINGS
+from twofold.drift import DriftMonitor
 from twofold.synthetic import SHIFTS, shift_image
 
 Array = NDArray[np.float64]
@@ -102,7 +103,7 @@ def heights(reference: Array, rng: np.random.Generator, streams: int) -> dict[st
             statistic(reference[rng.integers(len(reference), size=BEFORE + AFTER)]).max()
             for _ in range(streams)
         ]
-        found[name] = float(np.quantile(most, 1 - FALSE_WARNINGS))
+        found[name] = float(np.quantile(most, 1 - DEFAULT_FALSE_WARNINGS))
     return found
 
 
@@ -119,17 +120,15 @@ def warned(reference: Array, stream: Array, limits: dict[str, float]) -> dict[st
     return found
 
 
-def rows_of(
-    about: Row, found: Sequence[dict[str, int | None]], before: int = BEFORE
-) -> Iterator[Row]:
+def rows_of(about: Row, found: Sequence[dict[str, int | None]]) -> Iterator[Row]:
     """A row each detector: early warnings, later ones, and delays of these."""
     for name in found[0]:
         at = [one[name] for one in found]
-        late = [one - before for one in at if one is not None and one > before]
+        late = [one - BEFORE for one in at if one is not None and one > BEFORE]
         yield about | {
             "detector": name,
             "repeats": len(at),
-            "early": sum(one is not None and one <= before for one in at),
+            "early": sum(one is not None and one <= BEFORE for one in at),
             "noticed": len(late),
             "delays": sorted(late),
         }

@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_CALIBRATION",
     "DEFAULT_ENCODER",
     "DEFAULT_FALSE_ALARM_RATE",
+    "DEFAULT_FALSE_WARNINGS",
     "DEFAULT_MARKS",
     "DEFAULT_METHOD",
     "DEFAULT_N_SHOTS",
@@ -22,6 +23,7 @@ __all__ = [
 DEFAULT_METHOD: Final = "auto"
 DEFAULT_ENCODER: Final = "efficientnet_lite0"
 DEFAULT_FALSE_ALARM_RATE: Final = 0.05
+DEFAULT_FALSE_WARNINGS: Final = 0.01
 DEFAULT_CALIBRATION: Final[Literal["tail"]] = "tail"
 DEFAULT_RANDOM_STATE: Final = 0
 # Of a review: some five minutes at seven seconds a mark. The page says how many more narrow what.

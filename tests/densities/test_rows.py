@@ -15,6 +15,7 @@ from tests.densities.cases import Array, normal
 from twofold.densities import (
     FarRows,
     blocks,
+    evenly,
     in_blocks,
     made_rows,
     mean_of,
@@ -111,6 +112,17 @@ def test_rows_that_are_not_held_are_read_as_an_array_is(monkeypatch: pytest.Monk
         in_blocks(lambda block: block @ whole[0], far),
         in_blocks(lambda block: block @ whole[0], whole),
     )
+
+
+@pytest.mark.parametrize(("n", "most"), [(0, 3), (3, 3), (10, 3), (1000, 7), (5, 1)])
+def test_rows_are_spread_evenly(n: int, most: int) -> None:
+    rows = evenly(n, most)
+    assert len(rows) == len(set(rows.tolist())) == min(n, most)
+    if n:
+        assert rows[0] == 0
+    if most > 1 and n:
+        assert rows[-1] == n - 1
+        assert np.ptp(np.diff(rows)) <= 1
 
 
 def test_few_rows_are_held() -> None:

@@ -10,7 +10,8 @@ import typer
 
 from twofold.cli.destinations import check_file
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import Json, Mask, Strict, Weights, load_detector
+from twofold.cli.work import Json, Mask, Strict, Weights, as_input, load_detector
+from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.errors import UsageError
 from twofold.words import counted
 
@@ -42,7 +43,7 @@ def drift(
     false_warnings: Annotated[
         float,
         typer.Option(help="Probability of any warning, ever, on images like those of the fit."),
-    ] = 0.01,
+    ] = DEFAULT_FALSE_WARNINGS,
     picture: Annotated[
         str | None, typer.Option(help="PNG, SVG or PDF file of the evidence over time.")
     ] = None,
@@ -59,7 +60,7 @@ def drift(
     with progress_bar() as progress:
         detector = load_detector(model, weights, strict, progress, mask)
         monitor = detector.drift_monitor(false_warnings)
-        given: ImageInput = images[0] if len(images) == 1 else list(images)
+        given = as_input(images)
         found = detector.drift(_by_time(given) if order == "time" else given, monitor=monitor)
     if picture is not None:
         _draw(monitor, Path(picture))
@@ -79,11 +80,10 @@ def _by_time(images: ImageInput) -> ImageInput:
 
 def _check_picture(picture: str) -> None:
     """Before the work."""
-    from twofold.figures import PICTURES, require_matplotlib  # noqa: PLC0415 - imports matplotlib
+    from twofold.figures import picture_kind, require_matplotlib  # noqa: PLC0415 - not by --help
 
     check_file("--picture", picture)
-    if Path(picture).suffix.lower().removeprefix(".") not in PICTURES:
-        raise UsageError(f"--picture {picture}: a picture's name ends in .png, .svg or .pdf")
+    picture_kind(f"--picture {picture}")
     require_matplotlib()
 
 

@@ -8,7 +8,7 @@ import typer
 
 from twofold.cli.destinations import check_file
 from twofold.cli.output import command, print_json, progress_bar
-from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, load_detector
+from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.errors import TwofoldError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def report(
         detector = load_detector(model, weights, strict, progress, mask)
         if false_alarm_rate is not None:
             detector.set_false_alarm_rate(false_alarm_rate)
-        given = images[0] if len(images) == 1 else list(images)
+        given = as_input(images)
         written = write_report(detector, given, out, labels=labels, model=model)
     _tell(model, out, written, as_json=as_json)
     if written.n_unusable == written.n_images:

@@ -21,6 +21,7 @@ from twofold.cli.work import (
     Mask,
     Strict,
     Weights,
+    as_input,
     load_detector,
 )
 from twofold.defaults import DEFAULT_MARKS
@@ -85,7 +86,7 @@ def review(
         detector = load_detector(model, weights, strict, progress, mask)
         from twofold.review.sample import open_sample  # noqa: PLC0415
 
-        given = images[0] if len(images) == 1 else list(images)
+        given = as_input(images)
         sample = open_sample(
             detector, model, given, Path(out), random_state, false_alarm_rate=false_alarm_rate
         )

@@ -11,7 +11,7 @@ import typer
 
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, load_detector
+from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.errors import TwofoldError, UsageError
 from twofold.files import write_whole
 from twofold.spreadsheet import csv_text
@@ -66,7 +66,7 @@ def score(
         detector = load_detector(model, weights, strict, progress, mask)
         places = _Places.of(detector, maps, regions, region_rate)
         result = detector.score(
-            images[0] if len(images) == 1 else list(images),
+            as_input(images),
             false_alarm_rate=false_alarm_rate,
             false_discovery_rate=false_discovery_rate,
             each_map=places.look(),

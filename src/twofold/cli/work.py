@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,7 @@ __all__ = [
     "NoReferences",
     "Strict",
     "Weights",
+    "as_input",
     "evaluate",
     "fit",
     "load_detector",
@@ -76,6 +78,11 @@ NoReferences = Annotated[
 ]
 # What every generator behind a method takes as a seed.
 LAST_STATE = 2**32 - 1
+
+
+def as_input(images: Sequence[str]) -> str | list[str]:
+    """What stands on a command line, as :func:`twofold.images.find_images` takes it."""
+    return images[0] if len(images) == 1 else list(images)
 
 
 @command

@@ -13,6 +13,7 @@ __all__ = [
     "FEW",
     "FarRows",
     "blocks",
+    "evenly",
     "in_blocks",
     "made_rows",
     "mean_of",
@@ -112,6 +113,13 @@ def normalised(
     """Rows (n, d) of an array or on disk after a function of rows, as :func:`made_rows`."""
     n, dim = features.shape
     return made_rows(lambda rows: function(features[rows]), n, dim)
+
+
+def evenly(n: int, most: int) -> Index:
+    """Numbers of rows, evenly spread over n: all of them, or as many as are wanted at most."""
+    if n <= most:
+        return np.arange(n)
+    return np.linspace(0, n - 1, most).round().astype(np.intp)
 
 
 def some(rows: Array, chosen: Mask) -> Array:

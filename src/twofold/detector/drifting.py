@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.deferred import deferred
 from twofold.detector.portions import Portion
 from twofold.detector.scores import warn_of
@@ -82,7 +83,7 @@ class Drifting(Scoring):
             false_warnings: probability of any warning, ever; None is 1%.
         """
         reference = self._drift_reference()
-        rate = drift.FALSE_WARNINGS if false_warnings is None else false_warnings
+        rate = DEFAULT_FALSE_WARNINGS if false_warnings is None else false_warnings
         return drift.DriftMonitor(reference.values, false_warnings=rate)
 
     def _drift_reference(self) -> DriftReference:

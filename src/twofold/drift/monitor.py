@@ -9,19 +9,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.drift.pace import PaceOfChange, pace_of_change
-from twofold.drift.regions import Regions, fit_regions
+from twofold.drift.regions import fit_regions
 from twofold.drift.wealth import Wealth
 from twofold.errors import ConfigError
 
-__all__ = ["ALLOWED", "FALSE_WARNINGS", "Drift", "DriftKind", "DriftMonitor", "Warned"]
+__all__ = ["ALLOWED", "Drift", "DriftKind", "DriftMonitor", "Warned"]
 
 Array = NDArray[np.float64]
 DriftKind = Literal["none", "anomalies", "domain"]
 """What has changed: nothing that shows; more images are odd; the bulk of them lies elsewhere."""
 
-FALSE_WARNINGS = 0.01
-"""Probability of any warning, ever, on images like those of the fit."""
 ALLOWED = 0.3
 """Share of images that may be anomalies without the domain counting as moved: beyond three tenths
 nobody can tell which part is the usual one, and the methods themselves expect less."""
@@ -99,7 +98,11 @@ class DriftMonitor:
     """
 
     def __init__(
-        self, reference: Array, *, false_warnings: float = FALSE_WARNINGS, allowed: float = ALLOWED
+        self,
+        reference: Array,
+        *,
+        false_warnings: float = DEFAULT_FALSE_WARNINGS,
+        allowed: float = ALLOWED,
     ) -> None:
         """Before the first image.
 
@@ -120,8 +123,8 @@ class DriftMonitor:
         self.false_warnings, self.n_features = false_warnings, reference.shape[1]
         self._each = false_warnings / 4
         self._tests: dict[DriftKind, _Test] = {
-            "anomalies": _Test.of(reference[:, :1], 0.0, self._each, upper_only=True),
-            "domain": _Test.of(reference, allowed, self._each),
+            "anomalies": _Test(reference[:, :1], 0.0, self._each, upper_only=True),
+            "domain": _Test(reference, allowed, self._each),
         }
         self._recent = np.empty((0, self.n_features))
 
@@ -180,19 +183,15 @@ class DriftMonitor:
 class _Test:
     """One of the two tests: its regions, and how the bets on them go."""
 
-    def __init__(self, regions: Regions, reference: Array) -> None:
-        self.regions, self.reference = regions, reference
-        self.wealth = Wealth.at_start(len(regions))
+    def __init__(
+        self, reference: Array, allowed: float, error: float, *, upper_only: bool = False
+    ) -> None:
+        self.reference = reference
+        self.regions = fit_regions(reference, allowed=allowed, error=error, upper_only=upper_only)
+        self.wealth = Wealth.at_start(len(self.regions))
         self.most = 0.0
         self.warned_at: int | None = None
         self.course: Array = np.empty(0)
-
-    @classmethod
-    def of(
-        cls, reference: Array, allowed: float, error: float, *, upper_only: bool = False
-    ) -> _Test:
-        regions = fit_regions(reference, allowed=allowed, error=error, upper_only=upper_only)
-        return cls(regions, reference)
 
     def update(self, values: Array, probability: float) -> None:
         """Bet on more images; ``probability`` is that of a false warning."""

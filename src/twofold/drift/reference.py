@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import evenly
 from twofold.drift.directions import leading_directions
 
 __all__ = ["DriftReference"]
@@ -51,9 +52,9 @@ class DriftReference:
             groups: int (n,), equal for images that are no independent draws; the first of each
                 stands for its group.
         """
-        directions = leading_directions(source[_spread(np.arange(len(source)))])
+        directions = leading_directions(source[evenly(len(source), _MOST)])
         _, first = np.unique(groups, return_index=True)
-        rows = _spread(np.sort(first))
+        rows = np.sort(first)[evenly(len(first), _MOST)]
         found = cls(directions, np.empty((0, 1 + len(directions))))
         return cls(directions, found.numbers(scores[rows], target[rows]))
 
@@ -87,11 +88,3 @@ class DriftReference:
             if array.dtype != np.float64 or not np.isfinite(array).all():
                 raise ValueError("the reference of drift holds finite float64 numbers")
         return cls(directions, values)
-
-
-def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """All rows, or as many as are kept, evenly spread."""
-    if len(rows) <= _MOST:
-        return rows
-    chosen = np.linspace(0, len(rows) - 1, _MOST).round().astype(int)
-    return np.asarray(rows[chosen])

@@ -228,8 +228,11 @@ class FrozenEncoder:
             ((digest, values),) = vectors.items()
             put_later(self._cache, self._inference.spaces, digest, values)
             return
-        for position, space in enumerate(self._inference.spaces):
-            self._cache.put(space, [(key, values[position]) for key, values in vectors.items()])
+        self._cache.put_each(
+            (space, key, values[position])
+            for position, space in enumerate(self._inference.spaces)
+            for key, values in vectors.items()
+        )
 
     def _assemble(self, images: ImageSet, items: list[_Item], rows: list[Any]) -> EncodedImages:
         good = [item for item in items if not item.problem]

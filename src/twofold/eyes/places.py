@@ -10,6 +10,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.densities import evenly
+
 __all__ = ["Block", "FarPlaces", "as_places", "by_place", "image_blocks", "largest", "medians"]
 
 Floats = NDArray[np.float32]
@@ -134,6 +136,5 @@ def medians(places: Floats) -> NDArray[np.float32]:
     """
     if isinstance(places, FarPlaces):
         p, n, c = places.shape
-        size = min(n, max(1, _BLOCK // (4 * p * c)))
-        places = places.read(np.linspace(0, n - 1, size).round().astype(np.intp))
+        places = places.read(evenly(n, max(1, _BLOCK // (4 * p * c))))
     return np.asarray(np.median(places, axis=1))

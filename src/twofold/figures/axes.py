@@ -19,18 +19,17 @@ __all__ = [
     "ALERT",
     "CALM",
     "MUTED",
-    "PICTURES",
     "add_frame",
     "axes_or_new",
     "file_axes",
     "new_axes",
+    "picture_kind",
     "require_matplotlib",
 ]
 
 # Of Okabe & Ito's palette, which those who see colours otherwise tell apart too; and grey.
 CALM, ALERT, MUTED = "#0072B2", "#D55E00", "#767676"
-PICTURES = ("png", "svg", "pdf")
-"""Endings of picture files."""
+_PICTURES = ("png", "svg", "pdf")
 
 
 def require_matplotlib() -> None:
@@ -62,6 +61,18 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 3.6)) -> Axes
     return new_axes(1, 1, size)[1][0]
 
 
+def picture_kind(name: str) -> str:
+    """How the name of a picture file ends: png, svg or pdf.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    kind = Path(name).suffix.lower().removeprefix(".")
+    if kind not in _PICTURES:
+        raise UsageError(f"{name}: a picture's name ends in .png, .svg or .pdf")
+    return kind
+
+
 @contextmanager
 def file_axes(path: Path, size: tuple[float, float] = (8.0, 4.0)) -> Iterator[Axes]:
     """Axes to draw on; the figure is written to a file at the end, whole or not at all.
@@ -74,9 +85,7 @@ def file_axes(path: Path, size: tuple[float, float] = (8.0, 4.0)) -> Iterator[Ax
         MissingExtraError: matplotlib is not installed.
         UsageError: the name ends otherwise.
     """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in PICTURES:
-        raise UsageError(f"{path}: a picture's name ends in .png, .svg or .pdf")
+    kind = picture_kind(str(path))
     require_matplotlib()
     from matplotlib.figure import Figure  # noqa: PLC0415 - without the global state of pyplot
 

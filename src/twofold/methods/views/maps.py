@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.densities import Scale, scale_of
+from twofold.densities import Scale, evenly, scale_of
 from twofold.eyes import RegionScale, only_looked_at, region_scale
 from twofold.thresholds import fit_tail
 
@@ -77,7 +77,7 @@ def _some(
     """Those of some images, all by default; of more than enough evenly spread ones."""
     rows = np.arange(len(distances)) if rows is None else rows
     if len(rows) > _MOST:
-        rows = rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(np.intp)]
+        rows = rows[evenly(len(rows), _MOST)]
     elif len(rows) == len(distances):
         return distances, looked_at
     return distances[rows], None if looked_at is None else looked_at[rows]
