@@ -41,6 +41,7 @@ from processes import peak_mib, waited
 from scipy import stats
 
 from twofold.detector import Detector
+from twofold.detector.cost import peak_bytes
 from twofold.detector.fitting import look_at
 from twofold.encoders.encoder import load_encoder
 from twofold.method_table import METHODS
@@ -66,7 +67,7 @@ def work(what: str, n: int, most_mib: int) -> Row:
     pool = n - known if both else n if what != "frozen_source" else 0
     source = made_images(known, shapes, seed=0)
     target = made_images(pool, shapes, seed=1, anomalous=0.05) if pool else None
-    before = peak_mib(resource.getrusage(resource.RUSAGE_SELF))
+    before = _peak()
     most = most_mib * 2**20 + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     start, cpu = time.perf_counter(), time.process_time()
@@ -79,9 +80,16 @@ def work(what: str, n: int, most_mib: int) -> Row:
     return {
         "seconds": round(time.perf_counter() - start, 2),
         "cpu": round(time.process_time() - cpu, 2),
-        "before_mib": round(before),
-        "peak_mib": round(peak_mib(resource.getrusage(resource.RUSAGE_SELF))),
+        "before_mib": before,
+        "peak_mib": _peak(),
     }
+
+
+def _peak() -> int:
+    """Of this process alone, in MiB."""
+    most = peak_bytes()
+    assert most is not None
+    return round(most / 2**20)
 
 
 def _address_space() -> int:
