@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,6 +121,26 @@ def test_scores_are_a_data_frame(fitted: Detector, world: toy.World, tmp_path: P
     assert frame["anomalous"][0] == result.anomalous[0]
     assert frame["problem"].isna().tolist() == [True, False]
     assert frame["problem"][1] == result.problems[0].reason
+
+
+def test_scores_are_rows_of_plain_values(
+    fitted: Detector, world: toy.World, tmp_path: Path
+) -> None:
+    Image.fromarray(world.test[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    result = fitted.score(tmp_path)
+    good, bad = result.rows()
+    assert good == {
+        "image": result.names[0],
+        "score": result.scores[0],
+        "percentile": result.percentiles[0],
+        "p_value": result.p_values[0],
+        "anomalous": result.anomalous[0],
+        "problem": None,
+    }
+    assert json.loads(json.dumps(good)) == good
+    assert bad.pop("problem") == result.problems[0].reason
+    assert bad == {"image": result.names[1]} | dict.fromkeys(list(good)[1:-1])
 
 
 def test_without_pandas_the_extra_is_named(

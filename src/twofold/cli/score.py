@@ -144,22 +144,8 @@ def _tell(model: str, result: Scores, out: str | None, *, as_json: bool) -> None
 
 
 def _rows(result: Scores) -> list[dict[str, Any]]:
-    reasons = {problem.path: problem.reason for problem in result.problems}
-    rows: list[dict[str, Any]] = []
-    for index, name in enumerate(result.names):
-        if result.anomalous[index] < 0:
-            rows.append(dict.fromkeys(_FIELDS) | {"image": name, "problem": reasons[name]})
-            continue
-        rows.append(
-            {
-                "image": name,
-                "score": float(result.scores[index]),
-                "percentile": float(result.percentiles[index]),
-                "anomalous": int(result.anomalous[index]),
-                "problem": None,
-            }
-        )
-    return rows
+    """The columns of the command."""
+    return [{field: row[field] for field in _FIELDS} for row in result.rows()]
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from twofold.thresholds import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scores", "warn_of"]
+__all__ = ["ROW_FIELDS", "Scores", "warn_of"]
 
 Array = NDArray[np.float64]
+ROW_FIELDS: Final = ("image", "score", "percentile", "p_value", "anomalous", "problem")
+"""What is told of an image, in the order of columns."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,25 @@ class Scores:
         """bool (n,): which images have a score."""
         return self.anomalous >= 0
 
+    def rows(self) -> list[dict[str, Any]]:
+        """What JSON and tables hold: a row each image, in the order given.
+
+        Keys: ``image``; ``score``, ``percentile``, ``p_value`` and ``anomalous`` (1 or 0), None
+        where the image is unusable; ``problem``, the reason, else None.
+        """
+        reasons = {problem.path: problem.reason for problem in self.problems}
+        numbers = zip(self.scores, self.percentiles, self.p_values, self.anomalous, strict=True)
+        rows: list[dict[str, Any]] = []
+        for name, (score, percentile, p_value, anomalous) in zip(self.names, numbers, strict=True):
+            row: dict[str, Any] = {"image": name} | dict.fromkeys(ROW_FIELDS[1:])
+            if anomalous < 0:
+                row["problem"] = reasons[name]
+            else:
+                row["score"], row["percentile"] = float(score), float(percentile)
+                row["p_value"], row["anomalous"] = float(p_value), int(anomalous)
+            rows.append(row)
+        return rows
+
     def to_pandas(self) -> pd.DataFrame:
         """A row each image, in the order given; the columns of ``twofold score`` and p-values.
 
@@ -109,7 +130,6 @@ class Scores:
             raise MissingExtraError(
                 "no data frame without pandas: pip install 'twofold[notebook]'"
             ) from None
-        reasons = {problem.path: problem.reason for problem in self.problems}
         unusable = ~self.usable
         return pd.DataFrame(
             {
@@ -118,10 +138,7 @@ class Scores:
                 "percentile": self.percentiles,
                 "p_value": self.p_values,
                 "anomalous": pd.array(self.anomalous, dtype="Int64"),
-                "problem": [
-                    reasons[name] if out else None
-                    for name, out in zip(self.names, unusable, strict=True)
-                ],
+                "problem": [row["problem"] for row in self.rows()],
             }
         ).assign(anomalous=lambda frame: frame["anomalous"].mask(unusable))
 
