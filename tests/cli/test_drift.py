@@ -73,3 +73,35 @@ def test_wrong_use_is_found_out_before_any_work(world: Path, run: Run, tmp_path:
     given = ("drift", world / "model", world / "normal")
     one_line(run(*given, "--false-warnings", "0"), code=2, word="between 0 and 1")
     one_line(run("drift", world / "model", tmp_path / "no"), code=1, word="no")
+
+
+def test_a_state_goes_on_where_the_last_call_ended(
+    world: Path, stream: Path, run: Run, as_object: Parse, tmp_path: Path
+) -> None:
+    state = tmp_path / "new" / "state.json"
+    whole = as_object(run("drift", world / "model", stream, "--json").stdout)
+    first = as_object(
+        run("drift", world / "model", stream / "1", "--state", state, "--json").stdout
+    )
+    assert (first["kind"], first["n_images"]) == ("none", 30)
+    second = as_object(
+        run("drift", world / "model", stream / "2", "--state", state, "--json").stdout
+    )
+    # In other portions, sums are rounded elsewhere.
+    assert second | {"p_values": whole["p_values"]} == whole
+    assert second["p_values"] == pytest.approx(whole["p_values"], rel=1e-6, abs=0)
+
+
+def test_a_state_of_something_else_is_refused(world: Path, run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    images = world / "normal"
+    state.write_bytes(b"{}")
+    result = run("drift", world / "model", images, "--state", state)
+    one_line(result, code=2, word=f"--state {state}: not what drift keeps")
+    state.unlink()
+    assert run("drift", world / "model", images, "--state", state).exit_code == 0
+    before = state.read_bytes()
+    result = run("drift", world / "model", images, "--state", state, "--false-warnings", "0.2")
+    one_line(result, code=2, word="states 0.01")
+    assert state.read_bytes() == before
+    one_line(run("drift", world / "model", images, "--state", tmp_path), code=2, word="is a folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 
@@ -144,3 +145,64 @@ def test_wrong_use() -> None:
     for wrong in (values[:, :2], values[0], np.full((1, F), np.inf)):
         with pytest.raises(ConfigError, match="9 finite numbers"):
             monitor.update(wrong)
+
+
+@pytest.mark.parametrize("cut", [1, 60, 250, 1500])
+def test_a_kept_monitor_goes_on_to_the_last_bit(cut: int) -> None:
+    rng = np.random.default_rng(4)
+    reference = rng.normal(size=(60, 3))
+    stream = rng.normal(size=(1600, 3)) + np.linspace(0, 2, 1600)[:, None]
+    whole, first = (
+        DriftMonitor(reference, false_warnings=0.05),
+        DriftMonitor(reference, false_warnings=0.05),
+    )
+    whole.update(stream[:cut])
+    first.update(stream[:cut])
+    document = first.document()
+    assert document is not None
+    later = DriftMonitor.from_document(reference, document)
+    assert later.document() == document
+    assert later.current() == whole.current()
+    assert later.update(stream[cut:]) == whole.update(stream[cut:])
+    np.testing.assert_array_equal(later.recent(), whole.recent())
+    for kind, course in whole.evidence().items():
+        np.testing.assert_array_equal(later.evidence()[kind], course)
+
+
+def test_before_the_first_image_there_is_nothing_to_keep() -> None:
+    assert DriftMonitor(np.random.default_rng(0).normal(size=(30, 2))).document() is None
+
+
+def _spoilt(document: bytes) -> dict[str, bytes]:
+    found = json.loads(document)
+    short = found | {"recent": found["recent"][:-1]}
+    narrow = found | {"recent": [row[:-1] for row in found["recent"]]}
+    endless = found | {"domain": found["domain"] | {"most": 1e300}}
+    few = found | {"domain": found["domain"] | {"log_bets": found["domain"]["log_bets"][:-1]}}
+    ragged = found | {"recent": [*found["recent"][:-1], found["recent"][-1][:-1]]}
+    late = found | {"anomalies": found["anomalies"] | {"warned_at": 99}}
+    more = found | {"also": 1}
+    text = found | {"seen": "7"}
+    cases = locals()
+    names = ("short", "narrow", "endless", "few", "ragged", "late", "more", "text")
+    return {name: json.dumps(cases[name]).encode() for name in names} | {
+        "nothing": b"",
+        "torn": document[: len(document) // 2],
+        "bytes": bytes(range(256)),
+        "deep": b"[" * 100_000,
+        "nan": document.replace(b'"most":0.0', b'"most":NaN'),
+    }
+
+
+def test_a_document_that_is_none_is_refused_by_name() -> None:
+    rng = np.random.default_rng(5)
+    reference = rng.normal(size=(40, 2))
+    monitor = DriftMonitor(reference)
+    monitor.update(rng.normal(size=(7, 2)))
+    document = monitor.document()
+    assert document is not None
+    for name, spoilt in _spoilt(document).items():
+        with pytest.raises(ConfigError, match=f"^{name}: "):
+            DriftMonitor.from_document(reference, spoilt, name)
+    with pytest.raises(ConfigError, match="another model"):
+        DriftMonitor.from_document(reference + 1e-9, document)

@@ -13,9 +13,11 @@ from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.work import Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.errors import UsageError
+from twofold.files import write_whole
 from twofold.words import counted
 
 if TYPE_CHECKING:
+    from twofold.detector import Detector
     from twofold.drift import Drift, DriftMonitor
     from twofold.images import ImageInput
 
@@ -27,6 +29,8 @@ _KINDS = {
     "domain": "the domain has moved",
 }
 _PACES = {"sudden": "at once", "gradual": "little by little", "unclear": "how fast is not clear"}
+# Of a state: 5,000 images of a few numbers each take one or two megabytes.
+_MOST_BYTES = 64 * 2**20
 ORDERS = ("name", "time")
 
 
@@ -40,10 +44,17 @@ def drift(
         str,
         typer.Option(help="name: as given, a folder by its names; time: by when files changed."),
     ] = "name",
+    state: Annotated[
+        str | None,
+        typer.Option(help="File that keeps what was seen: the next call goes on with new images."),
+    ] = None,
     false_warnings: Annotated[
-        float,
-        typer.Option(help="Probability of any warning, ever, on images like those of the fit."),
-    ] = DEFAULT_FALSE_WARNINGS,
+        float | None,
+        typer.Option(
+            help="Probability of any warning, ever, on images like those of the fit.",
+            show_default=f"{DEFAULT_FALSE_WARNINGS}, or that of the state",
+        ),
+    ] = None,
     picture: Annotated[
         str | None, typer.Option(help="PNG, SVG or PDF file of the evidence over time.")
     ] = None,
@@ -57,11 +68,15 @@ def drift(
         raise UsageError(f"--order {order}: give name or time")
     if picture is not None:
         _check_picture(picture)
+    check_file("--state", state)
     with progress_bar() as progress:
         detector = load_detector(model, weights, strict, progress, mask)
-        monitor = detector.drift_monitor(false_warnings)
+        monitor = _monitor(detector, false_warnings, state)
         given = as_input(images)
         found = detector.drift(_by_time(given) if order == "time" else given, monitor=monitor)
+    document = monitor.document()
+    if state is not None and document is not None:
+        write_whole(Path(state), document)
     if picture is not None:
         _draw(monitor, Path(picture))
         say(f"{picture}: the evidence after each image")
@@ -69,6 +84,17 @@ def drift(
         print_json(asdict(found) | {"advice": found.advice()})
         return
     _tell(found)
+
+
+def _monitor(detector: Detector, rate: float | None, state: str | None) -> DriftMonitor:
+    """A new one, or the one that a file keeps."""
+    if state is None or not Path(state).exists():
+        return detector.drift_monitor(rate)
+    with Path(state).open("rb") as file:
+        document = file.read(_MOST_BYTES + 1)
+    if len(document) > _MOST_BYTES:
+        raise UsageError(f"--state {state}: too large for what drift keeps")
+    return detector.drift_monitor(rate, document=document, name=f"--state {state}")
 
 
 def _by_time(images: ImageInput) -> ImageInput:

@@ -76,15 +76,39 @@ class Drifting(Scoring):
         warn_of(self.examine(images, look, with_maps=False))
         return watching.update(np.concatenate(seen))
 
-    def drift_monitor(self, false_warnings: float | None = None) -> DriftMonitor:
+    def drift_monitor(
+        self,
+        false_warnings: float | None = None,
+        *,
+        document: bytes | None = None,
+        name: str = "the document",
+    ) -> DriftMonitor:
         """A test that :meth:`drift` goes on with; see :class:`twofold.drift.DriftMonitor`.
 
         Args:
-            false_warnings: probability of any warning, ever; None is 1%.
+            false_warnings: probability of any warning, ever; None is 1%, or the document's.
+            document: what an earlier monitor of this model knew
+                (:meth:`twofold.drift.DriftMonitor.document`); None begins anew.
+            name: of the document, for errors.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UsageError: the model does not know what its target was like, or the document states
+                another probability.
+            ConfigError: the document is none, or is about another model.
+            NotEnoughImagesError: the target had fewer than 20 independent images.
         """
         reference = self._drift_reference()
-        rate = DEFAULT_FALSE_WARNINGS if false_warnings is None else false_warnings
-        return drift.DriftMonitor(reference.values, false_warnings=rate)
+        if document is None:
+            rate = DEFAULT_FALSE_WARNINGS if false_warnings is None else false_warnings
+            return drift.DriftMonitor(reference.values, false_warnings=rate)
+        monitor = drift.DriftMonitor.from_document(reference.values, document, name)
+        if false_warnings not in (None, monitor.false_warnings):
+            raise UsageError(
+                f"{name}: states {monitor.false_warnings:g} as the probability of false warnings, "
+                "which cannot change while a stream is watched; leave it out, or begin anew"
+            )
+        return monitor
 
     def _drift_reference(self) -> DriftReference:
         self._require_fitted()

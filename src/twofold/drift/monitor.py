@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
+from twofold.drift.document import BetsDocument, MonitorDocument, numbers_digest
 from twofold.drift.pace import PaceOfChange, pace_of_change
 from twofold.drift.regions import fit_regions
 from twofold.drift.wealth import Wealth
@@ -121,6 +122,7 @@ class DriftMonitor:
         if reference.ndim != 2 or not np.isfinite(reference).all():
             raise ConfigError("drift compares finite numbers, one row an image")
         self.false_warnings, self.n_features = false_warnings, reference.shape[1]
+        self._reference, self._allowed = reference, allowed
         self._each = false_warnings / 4
         self._tests: dict[DriftKind, _Test] = {
             "anomalies": _Test(reference[:, :1], 0.0, self._each, upper_only=True),
@@ -174,6 +176,49 @@ class DriftMonitor:
         """
         return {kind: test.course / np.log(10.0) for kind, test in self._tests.items()}
 
+    def document(self) -> bytes | None:
+        """All that it knows, as JSON of at most some megabytes; None before the first image.
+
+        :meth:`from_document` goes on with it as if nothing had come between, to the last bit.
+        """
+        seen = self._tests["domain"].wealth.seen
+        if not seen:
+            return None
+        return MonitorDocument(
+            format="twofold drift 1",
+            reference=numbers_digest(self._reference),
+            false_warnings=self.false_warnings,
+            allowed=self._allowed,
+            seen=seen,
+            recent=_rows(self._recent),
+            anomalies=self._tests["anomalies"].document(),
+            domain=self._tests["domain"].document(),
+        ).text()
+
+    @classmethod
+    def from_document(cls, reference: Array, document: bytes, name: str = "the document") -> Self:
+        """Go on where :meth:`document` ended.
+
+        Args:
+            reference: the same as of the monitor that wrote it.
+            document: of :meth:`document`; anything else is an error.
+            name: of the document, for errors.
+
+        Raises:
+            ConfigError: it is none, or is about another fit.
+            NotEnoughImagesError: as for a new monitor.
+        """
+        found = MonitorDocument.parsed(document, name)
+        if found.reference != numbers_digest(reference):
+            raise ConfigError(f"{name}: is about images that another model has seen; begin anew")
+        monitor = cls(reference, false_warnings=found.false_warnings, allowed=found.allowed)
+        monitor._recent = np.array(found.recent)
+        if monitor._recent.shape[1:] != (monitor.n_features,):
+            raise ConfigError(f"{name}: holds other numbers of images than the model")
+        monitor._tests["anomalies"].restore(found.anomalies, found.seen, name)
+        monitor._tests["domain"].restore(found.domain, found.seen, name)
+        return monitor
+
     def _change(self, test: _Test) -> PaceOfChange:
         """Since when, by the region that says most."""
         found = pace_of_change(test.moved(self._recent))
@@ -204,6 +249,30 @@ class _Test:
         if self.warned_at is None and len(over):
             self.warned_at = before + int(over[0]) + 1
 
+    def document(self) -> BetsDocument:
+        """What it knows."""
+        return BetsDocument(
+            log_bets=_rows(self.wealth.log_bets),
+            most=self.most,
+            warned_at=self.warned_at,
+            course=tuple(self.course.tolist()),
+        )
+
+    def restore(self, found: BetsDocument, seen: int, name: str) -> None:
+        """Know that instead.
+
+        Raises:
+            ConfigError: it is of other regions.
+        """
+        bets = self.wealth.log_bets
+        if len(found.log_bets) != len(bets) or {len(row) for row in found.log_bets} != {
+            bets.shape[1]
+        }:
+            raise ConfigError(f"{name}: was written by another version; begin anew")
+        self.wealth = Wealth(np.array(found.log_bets), seen)
+        self.most, self.warned_at = found.most, found.warned_at
+        self.course = np.array(found.course)
+
     def moved(self, values: Array) -> Array:
         """How far images lie from those of the fit in what changed most, float64 (t,).
 
@@ -218,3 +287,7 @@ class _Test:
         if np.isfinite(self.regions.low[region]) and np.isfinite(self.regions.high[region]):
             known, new = np.abs(known), np.abs(new)
         return np.asarray(new - known.mean())
+
+
+def _rows(array: Array) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in array.tolist())
