@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.cases import Parse, Run, one_line
+from tests.cli.conftest import write_images
 
 from twofold.marks import MarksFile
 
@@ -105,3 +106,33 @@ def test_wrong_use_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:
         first.write_bytes(content)
     one_line(changed, code=2, word="has changed since it was marked")
     assert not (tmp_path / "m2").exists()
+
+
+@pytest.mark.slow
+def test_a_target_that_has_changed_takes_the_place_of_the_old_one(
+    world: Path, run: Run, as_object: Parse, tmp_path: Path
+) -> None:
+    """The line has changed back to what the source shows: nothing odd there for the new model."""
+    now, out = tmp_path / "now", tmp_path / "again"
+    write_images(now, n=40, tint=0, seed=12)
+    before = (world / "model" / "detector.json").read_bytes()
+    done = run("refit", world / "model", "--target", now, "--out", out, "--json")
+    assert done.exit_code == 0, done.stderr
+    told = as_object(done.stdout)
+    assert told["evidence"]["n_target"] == 40
+    assert told["threshold"]["value"] != as_object(before.decode())["threshold"]["value"]
+    assert (world / "model" / "detector.json").read_bytes() == before
+    fitted = run(
+        *("fit", "--source", world / "source", "--target", now, "--out", tmp_path / "anew"),
+        "--json",
+    )
+    assert as_object(fitted.stdout) | {"model": str(out)} == told
+    seen = as_object(run("score", out, now, "--json").stdout)["images"]
+    assert sum(row["anomalous"] for row in seen) <= 4
+    old = as_object(run("score", world / "model", now, "--json").stdout)["images"]
+    assert sum(row["anomalous"] for row in old) >= 30
+
+
+def test_marks_or_a_target_are_needed(world: Path, run: Run, tmp_path: Path) -> None:
+    done = run("refit", world / "model", "--out", tmp_path / "again")
+    one_line(done, code=2, word="give --marks FILE to learn from marks, or --target DIR")

@@ -194,6 +194,24 @@ def test_the_rate_holds_on_fresh_normals(before: Detector, crowded: toy.World) -
     assert alarms < 0.2
 
 
+def test_a_new_target_takes_the_place_of_the_old_one(
+    make: Make, write: Write, world: toy.World, tmp_path: Path
+) -> None:
+    write(tmp_path / "source", world.source)
+    half = len(world.pool) // 2
+    detector = make(false_alarm_rate=0.1).fit(tmp_path / "source", world.pool[:half])
+    detector.save(tmp_path / "m", embed_weights=True)
+    loaded = Detector.load(tmp_path / "m").set_params(engine="torch")
+    after = loaded.refit_to(world.pool[half:])
+    fresh = make(false_alarm_rate=0.1).fit(tmp_path / "source", world.pool[half:])
+    assert same(after.decision_function(world.test), fresh.decision_function(world.test))
+    assert after.threshold_ == fresh.threshold_
+    assert after.evidence_.n_target == len(world.pool) - half
+    assert not same(after.decision_function(world.test), loaded.decision_function(world.test))
+    with pytest.raises(UsageError, match="give source"):
+        make().fit(world.source, world.pool).refit_to(world.pool)
+
+
 def test_methods_of_the_source_learn_too(make: Make, crowded: toy.World) -> None:
     with pytest.warns(UserWarning, match="rests on source"):
         detector = make("frozen_source").fit(crowded.source, crowded.pool)

@@ -1,10 +1,10 @@
-"""``refit``: a detector that has learned from marks."""
+"""``refit``: a detector that has learned from marks, or that follows its target."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +20,14 @@ from twofold.cli.work import (
     Strict,
     Weights,
     load_detector,
+    tell_fit,
 )
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from twofold.detector import Changes, Detector
     from twofold.marks import MarksFile, Standing
 
@@ -36,10 +40,11 @@ _MOST_NAMES = 10
 @command
 def refit(
     model: Annotated[str, typer.Argument(help="Model folder.")],
-    marks: Annotated[
-        Path, typer.Option(help="Marks of `twofold review`, or any CSV with image and mark.")
-    ],
     out: Annotated[str, typer.Option(help="Model folder to write; MODEL stays as it is.")],
+    marks: Annotated[
+        Path | None,
+        typer.Option(help="Marks of `twofold review`, or any CSV with image and mark."),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(help="Normal images.", show_default="those of the fit, where they lay"),
@@ -47,7 +52,8 @@ def refit(
     target: Annotated[
         str | None,
         typer.Option(
-            help="Unlabelled images beside the reviewed ones.",
+            help="With marks: unlabelled images beside the reviewed ones. Without: the target as "
+            "it is now, in place of the old one.",
             show_default="those of the fit, where they lay",
         ),
     ] = None,
@@ -57,35 +63,71 @@ def refit(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a detector again with what marks say, and save it as another one."""
+    """Fit a detector again, with what marks say or to a target that has changed."""
     from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
-    from twofold.marks import MarksFile  # noqa: PLC0415 - imports scipy
 
     check_parents("--out", out)
     if check_destination(out).resolve() == Path(model).resolve():
         raise UsageError(f"--out {out}: the old model stays, so give another folder")
-    file = MarksFile(marks)
-    standing = file.standing()
-    names = _names(file, standing)
-    paths = [_found(name, marks) for name in names]
-    _check_unchanged(file, standing, dict(zip(names, paths, strict=True)))
-    for one in standing.disagreements:
-        say(f"note: {one.image}: reviewers disagree, so it counts as not marked")
+    if marks is None and target is None:
+        raise UsageError("give --marks FILE to learn from marks, or --target DIR for a new target")
+    reviewed = None if marks is None else _Reviewed.read(marks)
     with progress_bar() as progress:
         detector = load_detector(model, weights, strict, progress)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            other = detector.refit(
-                paths,
-                standing.array(names),
-                source=source,
-                target=target,
-                strata=None if file.document is None else file.document.design.strata,
-            )
+            if reviewed is None:
+                assert target is not None
+                other = detector.refit_to(target, source=source)
+            else:
+                other = detector.refit(
+                    reviewed.paths,
+                    reviewed.marks,
+                    source=source,
+                    target=target,
+                    strata=reviewed.strata,
+                )
         other.save(out, embed_weights=embed_weights, references=not no_references)
     for note in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
         say(f"note: {note}")
-    _tell(detector, other, model, out, as_json=as_json)
+    if reviewed is None:
+        tell_fit(other, out, as_json=as_json)
+    else:
+        _tell(detector, other, model, out, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Reviewed:
+    """What a file of marks says of images on disk.
+
+    Attributes:
+        paths: of all images that were reviewed.
+        marks: float64 (n,), of these.
+        strata: int64 (n,), of the design; None without one.
+    """
+
+    paths: list[str]
+    marks: NDArray[np.float64]
+    strata: NDArray[np.int64] | None
+
+    @classmethod
+    def read(cls, marks: Path) -> _Reviewed:
+        """Find the images, and refuse those that have changed since.
+
+        Raises:
+            UsageError: naming the first image that is gone or another one now.
+        """
+        from twofold.marks import MarksFile  # noqa: PLC0415 - imports scipy
+
+        file = MarksFile(marks)
+        standing = file.standing()
+        names = _names(file, standing)
+        paths = [_found(name, marks) for name in names]
+        _check_unchanged(file, standing, dict(zip(names, paths, strict=True)))
+        for one in standing.disagreements:
+            say(f"note: {one.image}: reviewers disagree, so it counts as not marked")
+        strata = None if file.document is None else file.document.design.strata
+        return cls(paths, standing.array(names), strata)
 
 
 def _names(file: MarksFile, standing: Standing) -> list[str]:

@@ -38,6 +38,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_detector",
+    "tell_fit",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -169,10 +170,10 @@ def fit(
             groups=groups,
         )
     detector.save(out, embed_weights=embed_weights, references=not no_references)
-    _tell_fit(detector, out, as_json=as_json)
+    tell_fit(detector, out, as_json=as_json)
 
 
-def _tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
+def tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
     """What was skipped, and what came out."""
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:

@@ -1,4 +1,4 @@
-"""A detector that learns from marks."""
+"""A detector that is fitted again: with marks, or to a target that has changed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PLAIN = frozenset({"target_pool", "source_reference"})
 
 @dataclass(frozen=True)
 class FittedOn:
-    """Where the images of a fit lay, for a later fit with marks.
+    """Where the images of a fit lay, for a later one.
 
     Attributes:
         source: a folder, glob, file or manifest; None of images that were given otherwise.
@@ -59,7 +59,7 @@ def _place(images: Any) -> str | None:
 
 
 class Learning(Drifting):
-    """Makes another detector from marks.
+    """Makes another detector of this one.
 
     Attributes:
         fitted_on_: where the images of the fit lay.
@@ -146,22 +146,56 @@ class Learning(Drifting):
         other.drift_reference_ = drift_reference(data.source, distinct, refitted.scores)
         return other
 
+    def refit_to(self, target: ImageInput, *, source: ImageInput | None = None) -> Self:
+        """A detector for the target as it is now; this one stays as it is.
+
+        The same method with the same options, encoder, rate and random state is fitted to the
+        source of this fit and to the new target, which takes the place of the old one. All that a
+        fit settles is settled anew. A correction that marks taught (:meth:`refit`) is about the old
+        target and is left behind.
+
+        Args:
+            target: unlabelled images of the target as it is now.
+            source: normal images; None takes those of the fit, from where they lay.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UsageError: the source is not known, or the method needs other images besides.
+            TwofoldError: the images cannot be used.
+        """
+        self._require_fitted()
+        known = self._known_source(source)
+        other = type(self)(**self.get_params())  # type: ignore[attr-defined]
+        other.strict, other.progress = self.strict, self.progress
+        other._loaded = self._loaded  # type: ignore[attr-defined]
+        other.fit(known, target)  # type: ignore[attr-defined]
+        return other
+
     def _fit_sets(
         self, source: ImageInput | None, target: ImageInput | None, reviewed: ImageSet
     ) -> tuple[ImageInput, ImageSet]:
         """The source, and the pool: the target of the fit and then the reviewed images."""
+        known = self._known_source(source)
+        far = self.fitted_on_.target if target is None else target
+        return known, reviewed if far is None else find_images(far).joined(reviewed)
+
+    def _known_source(self, source: ImageInput | None) -> ImageInput:
+        """The images given, or those of the fit.
+
+        Raises:
+            UsageError: they are not known, or the method needs others besides.
+        """
         more = self.method_.config.wanted(self.method_.needs) - _PLAIN
         if more or self.method_.config.selection_encoder() is not None:
             needed = min(more) if more else "a second encoder"
             raise UsageError(
                 f"method {self.method_.id} with these options needs {needed}, so it cannot be "
-                "fitted again from marks: use auto"
+                "fitted again from a model: use auto"
             )
         known = self.fitted_on_.source if source is None else source
         if known is None:
             raise UsageError("the source of the fit is not known: give source")
-        far = self.fitted_on_.target if target is None else target
-        return known, reviewed if far is None else find_images(far).joined(reviewed)
+        return known
 
     def _learned(
         self,
