@@ -18,7 +18,7 @@ from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import BATCH
 from twofold.encoders.pixels import preprocess
-from twofold.encoders.runners import MAX_STREAMS
+from twofold.encoders.settings import MAX_STREAMS
 from twofold.images import ImageSet, find_images
 
 

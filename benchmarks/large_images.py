@@ -31,7 +31,7 @@ from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
 from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import BATCH
-from twofold.encoders.runners import n_streams
+from twofold.encoders.settings import n_streams
 from twofold.images import ImageSet
 
 WIDTH, HEIGHT = 5472, 3648

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from tests.cli.cases import one_line
 from typer.testing import Result
 
 from twofold import __version__
 from twofold.defaults import DEFAULT_ENCODER
+from twofold.encoders.encoder import Encoder
+from twofold.encoders.measuring import Measured
+from twofold.encoders.settings import EngineSettings
 from twofold.errors import WeightsError
 from twofold.method_table import METHODS
 from twofold.methods import Need
@@ -88,3 +92,24 @@ def test_doctor_reports_an_unusable_cache(
     result = run("doctor")
     assert result.exit_code == 1
     assert "set TWOFOLD_CACHE" in result.stderr.splitlines()[-1]
+
+
+def test_doctor_measures_and_forgets(
+    run: Run, as_object: Parse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path))
+    monkeypatch.setattr("twofold.cli.info._speed", lambda name: 1.0)
+    fast, usual = EngineSettings(1, 8, measured=True), EngineSettings.usual()
+
+    def measured(encoder: Encoder, progress: Callable[[int, int], None]) -> Measured:
+        progress(1, 1)
+        return Measured(fast, {fast: 20.0, usual: 10.04})
+
+    monkeypatch.setattr("twofold.encoders.measuring.measure", measured)
+    content = as_object(run("doctor", "--measure", "--json").stdout)
+    assert content["settings"] == {"streams": 1, "group": 8, "measured": True}
+    assert content["measured"][0] == {"streams": 1, "group": 8, "images_per_second": 20.0}
+    assert "20.0 images/s  1 at a time, 8 a call" in run("doctor", "--measure").stdout
+    assert as_object(run("doctor", "--json").stdout)["settings"]["measured"]
+    assert not as_object(run("doctor", "--forget", "--json").stdout)["settings"]["measured"]
+    one_line(run("doctor", "--measure", "--forget"), code=2, word="not both")

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from twofold.encoders import engine as engines
 from twofold.encoders.encoder import Encoder
-from twofold.encoders.engine import GROUP, Engine, make_engine
+from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import BATCH, EngineKind, output_names
 from twofold.encoders.runners import OpenVinoRunner
+from twofold.encoders.settings import GROUP
 from twofold.errors import ConfigError
 
 RandomBatch = Callable[..., NDArray[np.uint8]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated, Any
@@ -12,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from twofold import __version__
-from twofold.cli.output import command, print_json
+from twofold.cli.output import command, print_json, progress_bar
 from twofold.deferred import installed_version
-from twofold.errors import TwofoldError
+from twofold.errors import TwofoldError, UsageError
 
 __all__ = ["Json", "doctor", "methods", "table"]
 
@@ -66,22 +67,67 @@ def _in_words(row: dict[str, Any]) -> str:
 
 
 @command
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Try how many calls and images at a time are fastest here, half a minute in which "
+            "nothing else should run, and keep that in the cache.",
+        ),
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget what was measured: use the usual settings.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check this installation: versions, devices, weights, cache, speed."""
-    report = _examine()
+    if measure and forget:
+        raise UsageError("give --measure or --forget, not both")
+    rates = _measure() if measure else None
+    if forget:
+        from twofold.encoders.settings import forget_settings  # noqa: PLC0415
+
+        forget_settings()
+    report = _examine() | ({} if rates is None else {"measured": rates})
     if as_json:
         print_json(report)
     else:
+        for row in report.pop("measured", ()):
+            typer.echo(
+                f"{row['images_per_second']:>10.1f} images/s  {row['streams']} at a time, "
+                f"{row['group']} a call"
+            )
         for name, value in report.items():
             typer.echo(f"{name:>22}  {value}")
     if report["problems"]:
         raise TwofoldError("; ".join(report["problems"]))
 
 
+def _measure() -> list[dict[str, Any]]:
+    """Try settings and keep the best; images per second of each."""
+    from twofold.defaults import DEFAULT_ENCODER  # noqa: PLC0415
+    from twofold.encoders.encoder import load_encoder  # noqa: PLC0415
+    from twofold.encoders.measuring import measure  # noqa: PLC0415
+    from twofold.encoders.settings import keep_settings  # noqa: PLC0415
+
+    with progress_bar() as progress:
+        found = measure(
+            load_encoder(DEFAULT_ENCODER),
+            progress=lambda done, total: progress("measure", done, total),
+        )
+    keep_settings(found.settings)
+    return [
+        {"streams": one.streams, "group": one.group, "images_per_second": round(rate, 1)}
+        for one, rate in found.rates.items()
+    ]
+
+
 def _examine() -> dict[str, Any]:
     from twofold.defaults import DEFAULT_ENCODER  # noqa: PLC0415
     from twofold.encoders.cache import cache_folder, default_cache  # noqa: PLC0415
     from twofold.encoders.cuda import has_cuda  # noqa: PLC0415
+    from twofold.encoders.settings import EngineSettings  # noqa: PLC0415
 
     problems: list[str] = []
     cache = default_cache()
@@ -103,6 +149,7 @@ def _examine() -> dict[str, Any]:
         "cache_bytes": 0 if cache is None else cache.size(),
         "default_encoder": DEFAULT_ENCODER,
         "images_per_second": speed,
+        "settings": asdict(EngineSettings.here()),
         "problems": problems,
     }
 

@@ -22,7 +22,7 @@ from twofold.encoders.inference import Engines, Inference
 from twofold.encoders.originals import Originals
 from twofold.encoders.outputs import BATCH, EngineKind
 from twofold.encoders.pixels import LAZY_OUTPUTS, on_demand
-from twofold.encoders.runners import n_streams
+from twofold.encoders.settings import n_streams
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet, Problem
 

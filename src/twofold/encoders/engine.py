@@ -21,7 +21,8 @@ from twofold.encoders.outputs import (
     output_specification,
     resolve_engine,
 )
-from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner, n_streams
+from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner
+from twofold.encoders.settings import EngineSettings
 from twofold.encoders.sides import split_side
 from twofold.encoders.tiled import TiledEngine, is_large
 from twofold.errors import ConfigError, MissingExtraError
@@ -32,12 +33,8 @@ if TYPE_CHECKING:
 else:
     modules = deferred("twofold.encoders.modules")
 
-__all__ = ["GROUP", "Engine", "make_engine", "whole_engine"]
+__all__ = ["Engine", "make_engine", "openvino_model", "whole_engine"]
 
-GROUP = 4
-"""Images of a call where there are many.
-
-Measured on two cores, Lite0: with one image a call each takes 8% longer, with 2 or 8 as long."""
 # From so many images on, what groups save is more than the second that compiling them takes.
 _GROUPS_FROM = 512
 
@@ -119,12 +116,8 @@ class _OpenVinoEngine:
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
         self.outputs = outputs
         self._shape = (*encoder.spec.preprocessing.shape, 3)
-        graph = _exported(encoder, outputs)
-        self._model = (
-            _converted(encoder, outputs)
-            if graph is None
-            else graph.model(encoder.spec.preprocessing.shape, outputs)
-        )
+        self._model = openvino_model(encoder, outputs)
+        self._settings = EngineSettings.here()
         self._one = self._runner(self._model, 1)
         self._lock = threading.Lock()
         self._n_seen = 0
@@ -133,18 +126,18 @@ class _OpenVinoEngine:
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See :class:`Engine`."""
-        group = self._grouped(len(images))
-        n_grouped = 0 if group is None else len(images) // GROUP * GROUP
+        group, size = self._grouped(len(images)), self._settings.group
+        n_grouped = 0 if group is None else len(images) // size * size
         parts = []
-        for start in range(0, n_grouped, GROUP):
+        for start in range(0, n_grouped, size):
             assert group is not None
-            parts.append(group(images[start : start + GROUP]))
+            parts.append(group(images[start : start + size]))
         parts += [self._one(images[row : row + 1]) for row in range(n_grouped, len(images))]
         return _joined(parts)
 
     def _grouped(self, n: int) -> Runner | None:
         """What runs groups, if it is time for it and it gives the same bits."""
-        if n < GROUP:
+        if n < self._settings.group or self._settings.group == 1:
             return None
         with self._lock:
             self._n_seen += n
@@ -155,19 +148,20 @@ class _OpenVinoEngine:
         return self._group
 
     def _same_in_groups(self) -> Runner | None:
-        model = self._model.clone()
+        model, size = self._model.clone(), self._settings.group
         try:
-            model.reshape([GROUP, *self._shape])
-            group = self._runner(model, GROUP)
+            model.reshape([size, *self._shape])
+            group = self._runner(model, size)
         except RuntimeError:  # a network that was traced with one image may hold that number
             return None
-        noise = np.random.default_rng(0).integers(0, 256, (GROUP, *self._shape), dtype=np.uint8)
-        alone = _joined([self._one(noise[row : row + 1]) for row in range(GROUP)])
+        noise = np.random.default_rng(0).integers(0, 256, (size, *self._shape), dtype=np.uint8)
+        alone = _joined([self._one(noise[row : row + 1]) for row in range(size)])
         same = all(map(np.array_equal, group(noise), alone))
         return group if same else None
 
     def _runner(self, model: Any, n: int) -> Runner:
-        return OpenVinoRunner(model, np.zeros((n, *self._shape), dtype=np.uint8), n_streams())
+        sample = np.zeros((n, *self._shape), dtype=np.uint8)
+        return OpenVinoRunner(model, sample, self._settings.streams)
 
 
 def _exported(encoder: Encoder, outputs: Sequence[str]) -> ExportedGraph | None:
@@ -187,8 +181,15 @@ def _exported(encoder: Encoder, outputs: Sequence[str]) -> ExportedGraph | None:
     return None
 
 
-def _converted(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
-    """The network as an OpenVINO model, from the cache folder if it is there."""
+def openvino_model(encoder: Encoder, outputs: tuple[str, ...]) -> Any:
+    """The network as an OpenVINO model of one image, from the cache folder if it is there.
+
+    Raises:
+        MissingExtraError: it has to be converted, and there is no PyTorch.
+    """
+    graph = _exported(encoder, outputs)
+    if graph is not None:
+        return graph.model(encoder.spec.preprocessing.shape, outputs)
     what = [output_specification(encoder, output) for output in outputs]
     key = conversion_digest(what, encoder.spec.preprocessing.shape)
     return load_or_convert(key, lambda: to_openvino(encoder, outputs))

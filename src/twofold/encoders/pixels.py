@@ -15,7 +15,7 @@ from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import make_engine
 from twofold.encoders.outputs import EngineKind, batch_of
 from twofold.encoders.resizing import resize
-from twofold.encoders.runners import n_streams
+from twofold.encoders.settings import n_streams
 from twofold.encoders.spec import Preprocessing
 from twofold.errors import ImageError, ImageSourceError
 from twofold.images import ImageSet

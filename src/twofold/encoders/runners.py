@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import queue
 import threading
 from contextlib import suppress
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 else:
     torch = deferred("torch")
 
-__all__ = ["MAX_STREAMS", "OpenVinoRunner", "Runner", "TorchRunner", "n_streams"]
-
-# Each stream holds its own activations; beyond eight, memory grows faster than throughput.
-MAX_STREAMS = 8
+__all__ = ["OpenVinoRunner", "Runner", "TorchRunner"]
 
 
 class Runner(Protocol):
@@ -38,11 +34,6 @@ class Runner(Protocol):
     def release(self) -> None:
         """Give back what memory calls take, until the next one."""
         ...  # pragma: no cover
-
-
-def n_streams() -> int:
-    """Calls that run side by side, one per core: no barrier holds up a decoding thread."""
-    return min(os.cpu_count() or 1, MAX_STREAMS)
 
 
 class OpenVinoRunner:
