@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_parents
+from twofold.cli.devices import run_in_processes
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
 from twofold.defaults import (
@@ -19,6 +20,7 @@ from twofold.defaults import (
     DEFAULT_METHOD,
     DEFAULT_RANDOM_STATE,
 )
+from twofold.launched import is_first_process, n_processes
 from twofold.words import percent
 
 if TYPE_CHECKING:
@@ -133,6 +135,12 @@ def fit(
     ] = DEFAULT_CALIBRATION,
     bit_depth: BitDepth = None,
     mask: Mask = None,
+    devices: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Processes that train one network together, one a GPU where there are any."
+        ),
+    ] = 1,
     embed_weights: EmbedWeights = False,
     no_references: NoReferences = False,
     strict: Strict = False,
@@ -140,6 +148,8 @@ def fit(
 ) -> None:
     """Fit a detector for the target and save it."""
     options = parse_options(option or [])
+    if devices > 1 and n_processes() == 1:
+        raise typer.Exit(run_in_processes(devices))
     from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
 
     check_parents("--out", out)
@@ -169,8 +179,9 @@ def fit(
             source_anomalies=source_anomalies,
             groups=groups,
         )
-    detector.save(out, embed_weights=embed_weights, references=not no_references)
-    tell_fit(detector, out, as_json=as_json)
+    if is_first_process():
+        detector.save(out, embed_weights=embed_weights, references=not no_references)
+        tell_fit(detector, out, as_json=as_json)
 
 
 def tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:

@@ -1,22 +1,22 @@
-"""The optimisation loop, on Lightning Fabric: device, precision, clipping, monitoring."""
+"""The optimisation loop, on Lightning Fabric: devices, precision, clipping, monitoring."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from twofold.encoders.backbone import Suffix, freeze_batch_norm
 from twofold.encoders.spec import Trainable
 from twofold.errors import CollapseError
+from twofold.training.processes import Spread, make_fabric
 
 __all__ = [
     "UNBOUNDED_GRADIENT",
@@ -24,9 +24,8 @@ __all__ = [
     "StepLoss",
     "TrainingConfig",
     "TrainingLog",
-    "check_collapse",
-    "forward_all",
     "local_generator",
+    "make_sgd",
     "optimise",
 ]
 
@@ -57,8 +56,6 @@ StepLoss = Callable[[nn.Module, Step], Tensor]
 UNBOUNDED_GRADIENT = 1e9
 """A ``gradient_clip`` for systems whose release has none: it acts on nothing but gradients whose
 length leaves the range of floats, which it sets to zero, so that one such step ends no training."""
-# Images per forward pass without gradients; activations of the last stage take a few MB.
-_FORWARD_BATCH = 64
 
 
 class TrainingConfig(BaseModel):
@@ -129,6 +126,9 @@ def optimise(
 ) -> TrainingLog:
     """Minimise ``step_loss`` with SGD (Nesterov) and gradient clipping, in place.
 
+    In several processes (:mod:`twofold.training.processes`) each runs a part of every batch; all of
+    them end with the weights that one process would have, but for rounding.
+
     The last step's weights are kept, there is no selection. Normalisation layers follow
     ``config.batch_norm``; those of an ``alignment`` part, which is new, always learn.
 
@@ -148,14 +148,18 @@ def optimise(
 
     Raises:
         CollapseError: the loss stopped being finite.
+        ConfigError: normalisation follows batches, and there are several processes.
     """
     total = max(config.epochs * steps_per_epoch, config.min_steps)
     if config.max_steps is not None:
         total = min(total, config.max_steps)
-    fabric = _fabric(config)
+    # Fabric announces devices and advises on loaders that this loop does not have.
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    fabric = make_fabric(config.accelerator, config.precision)
     _to_training(module, config)
     made = make_sgd(module, config) if make_optimiser is None else make_optimiser(module)
-    wrapped, optimiser = fabric.setup(module, made)
+    prepared, optimiser = fabric.setup(module, made)
+    wrapped = prepared if fabric.world_size == 1 else Spread(prepared, fabric)
     base_rates = [float(group["lr"]) for group in optimiser.param_groups]
     losses: list[float] = []
     for index in range(total):
@@ -210,12 +214,6 @@ def _to_training(module: nn.Module, config: TrainingConfig) -> None:
                 freeze_batch_norm(part)
 
 
-def _fabric(config: TrainingConfig) -> Fabric:
-    # Fabric announces devices and advises on loaders that this loop does not have.
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    return Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
-
-
 def make_sgd(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum; what is not part of an encoder learns faster.
 
@@ -245,72 +243,3 @@ def make_sgd(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer
         nesterov=config.momentum > 0,
         fused=True,  # One pass over the parameters instead of five.
     )
-
-
-def forward_all(module: nn.Module, activations: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Features of every row without gradients, in fixed-size batches.
-
-    A fixed batch shape (the last one padded) keeps a row's bits independent of its neighbours.
-
-    Args:
-        module: on any device; run in evaluation mode, and left in the mode it was found in.
-        activations: (n, ...) float32.
-
-    Returns:
-        float64 (n, d).
-    """
-    parameter = next(module.parameters(), None)
-    device = "cpu" if parameter is None else parameter.device
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    try:
-        # Not in the generator: one that an exception leaves suspended would keep the mode on.
-        with torch.inference_mode():
-            rows = [
-                module(batch)[:size].double().cpu().numpy()
-                for batch, size in _padded_batches(activations, device)
-            ]
-    finally:
-        for child, training in modes:
-            child.training = training
-    return np.concatenate(rows) if rows else np.empty((0, 0))
-
-
-def _padded_batches(activations: NDArray[np.float32], device: Any) -> Iterator[tuple[Tensor, int]]:
-    for start in range(0, len(activations), _FORWARD_BATCH):
-        chunk = activations[start : start + _FORWARD_BATCH]
-        batch = np.zeros((_FORWARD_BATCH, *activations.shape[1:]), dtype=np.float32)
-        batch[: len(chunk)] = chunk
-        yield as_batch(batch, device), len(chunk)
-
-
-def as_batch(values: NDArray[np.float32], device: Any = "cpu") -> Tensor:
-    """Rows as a tensor; maps in channels-last layout, which trains twice as fast on a CPU."""
-    tensor = torch.from_numpy(np.ascontiguousarray(values)).to(device)
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-
-
-def check_collapse(
-    before: NDArray[np.float64], after: NDArray[np.float64], *, least: float = 1e-4
-) -> None:
-    """Refuse a network whose features have lost their variance.
-
-    Deep SVDD's global minimum maps everything to the centre; a run on its way there can still rank
-    by rounding noise, so a good metric proves nothing.
-
-    Args:
-        before: (n, d) features of some images before training.
-        after: (n, d') features of the same images after it.
-        least: smallest allowed ratio of total variance. 1e-4 means distances shrunk a hundredfold.
-
-    Raises:
-        CollapseError: below that, or not finite.
-    """
-    if not np.isfinite(after).all():
-        raise CollapseError("training diverged: features are not finite; lower learning_rate")
-    start, end = float(before.var(axis=0).sum()), float(after.var(axis=0).sum())
-    if end < least * start:
-        raise CollapseError(
-            f"training collapsed: the features kept {end / max(start, 1e-300):.1e} of their "
-            "variance; train fewer epochs or lower learning_rate"
-        )

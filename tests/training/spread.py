@@ -1,0 +1,44 @@
+"""Fits of trained methods; run by `torchrun`, in processes that train together."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tests.support import toy
+from tests.training.cases import world
+
+from twofold.launched import is_first_process, n_processes
+
+__all__ = ["CASES", "results"]
+
+_FEW = {"epochs": 2, "trainable": "last_stage"}
+CASES: dict[str, dict[str, Any]] = {
+    name: {"recipe": "as_printed", "training": _FEW}
+    for name in ("paper", "paper_mmd", "paper_grl", "align_all", "source_only")
+}
+
+
+def results() -> dict[str, NDArray[np.float64]]:
+    """Scores of test images by each."""
+    with toy.registered(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            name: toy.fitting(name, world(), **options).model.score(world().test)
+            for name, options in CASES.items()
+        }
+
+
+def main() -> None:
+    """Write what all processes have found into the file that the command line names."""
+    found = results()
+    if is_first_process():
+        arrays: dict[str, Any] = {"processes": n_processes(), **found}
+        np.savez(sys.argv[1], **arrays)
+
+
+if __name__ == "__main__":
+    main()
