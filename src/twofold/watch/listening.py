@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twofold.errors import MissingExtraError
@@ -17,13 +18,14 @@ Heard = Callable[[str | None, bool], None]
 class Ears:
     """Listens until it is closed."""
 
-    def __init__(self, observer: Any) -> None:
-        self._observer = observer
+    def __init__(self, observer: Any, folder: str) -> None:
+        self._observer, self._folder = observer, folder
+        self._identity = _identity(folder)
 
     @property
     def alive(self) -> bool:
-        """Whether it still hears: it ends where the folder goes away."""
-        return bool(self._observer.is_alive() and self._observer.emitters)
+        """Whether it hears of the folder: not once another one has taken its place."""
+        return self._observer.is_alive() and _identity(self._folder) in {self._identity, None}
 
     def close(self) -> None:
         """Listen no more."""
@@ -65,4 +67,12 @@ def listen(folder: str, heard: Heard) -> Ears:
     observer = Observer()
     observer.schedule(Handler(), folder, recursive=True, event_filter=wanted)
     observer.start()
-    return Ears(observer)
+    return Ears(observer, folder)
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

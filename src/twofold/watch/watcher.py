@@ -160,7 +160,7 @@ class Watcher:
 
     def _look(self, now: float) -> None:
         """Look at the whole folder."""
-        if self._ears is not None and not self._ears.alive:  # the folder was away
+        if self._ears is not None and not self._ears.alive:
             self._ears.close()
             self._ears = None
             self._listen()
