@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.cases import Parse, Run, one_line
+from tests.support.bad_files import write_bad_files
 
 from twofold.detector.scores import ROW_FIELDS
 
@@ -21,6 +22,7 @@ from twofold.detector.scores import ROW_FIELDS
 def folder(world: Path, tmp_path: Path) -> Path:
     shutil.copytree(world / "mixed", tmp_path / "in")
     shutil.copy(world / "anomalous" / "000.png", tmp_path / "in" / "spot.png")
+    write_bad_files(tmp_path / "in")
     return tmp_path / "in"
 
 
@@ -39,11 +41,14 @@ def test_rows_are_those_of_score(
     quick = ("--once", "--settle", "0", "--out", out)
     result = run("watch", world / "model", folder, *quick)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == f"{out}: 5 images scored, 1 anomalous, 1 unusable; 5 rows in all\n"
+    assert result.stdout == f"{out}: 16 images scored, 1 anomalous, 12 unusable; 16 rows in all\n"
     assert f"unusable {folder / 'damaged.png'}: " in result.stderr
+    link = folder / "dangling.png"
+    assert f"left out {link}: a link, which is not followed" in result.stderr
+    link.unlink()
     scored = as_object(run("score", world / "model", folder, "--json").stdout)["images"]
     found = {row["image"]: row for row in rows(out)}
-    assert len(found) == len(scored) == 5
+    assert len(found) == len(scored) == 16
     for one in scored:
         row = found[one["image"]]
         assert row["problem"] == (one["problem"] or "")
@@ -60,7 +65,7 @@ def test_rows_are_those_of_score(
         "scored": 0,
         "anomalous": 0,
         "unusable": 0,
-        "results": 5,
+        "results": 16,
         "still_written": 0,
         "messages_waiting": None,
         "drift": "none",
@@ -119,10 +124,10 @@ def test_a_process_ends_when_it_is_asked(
         text=True,
     )
     end = time.monotonic() + 100
-    while not (out.exists() and len(rows(out)) == 5) and time.monotonic() < end:
+    while not (out.exists() and len(rows(out)) == 16) and time.monotonic() < end:
         time.sleep(0.1)
         assert process.poll() is None
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    assert stdout.startswith(f"{out}: 5 images scored")
+    assert stdout.startswith(f"{out}: 16 images scored")

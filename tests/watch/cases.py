@@ -108,6 +108,7 @@ def watching(
     detector = as_detector(Stub() if stub is None else stub)
     say = (lambda text: None) if said is None else said.append
     with open_watcher(detector, model, folder, find_out(str(out)), given, say=say) as watcher:
+        watcher._journal._database.execute("PRAGMA synchronous = OFF")  # no waiting for the disk
         yield watcher
 
 

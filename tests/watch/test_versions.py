@@ -80,6 +80,17 @@ def test_a_folder_that_cannot_be_read_is_left_out_with_the_reason(
     assert gone == Ignored("", "cannot be read: No such file or directory")
 
 
+def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "outside/deep/a.png")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "sub").symlink_to(tmp_path / "outside")
+    for folder in (str(tmp_path / "in"), f"{tmp_path / 'in'}/"):
+        found = find_version(folder, "sub/deep/a.png")
+        assert found == Ignored("sub/deep/a.png", "in a linked folder, which is not followed")
+    (tmp_path / "link").symlink_to(tmp_path / "outside")  # the watched folder itself may be one
+    assert isinstance(find_version(str(tmp_path / "link"), "deep/a.png"), Version)
+
+
 def test_nothing_is_found_where_nothing_or_a_folder_is(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
     assert find_version(str(tmp_path), "a.png") is None

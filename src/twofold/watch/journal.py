@@ -190,10 +190,12 @@ class Journal:
             last = rows[-1][0]
             yield np.frombuffer(b"".join(row[1] for row in rows), dtype="<f8").reshape(-1, width)
 
-    def moves(self) -> list[Move]:
-        """The files that are still to be moved."""
+    def moves(self, after: int = 0) -> list[Move]:
+        """The files that are still to be moved, of results behind the one of that number."""
         rows = self._all(
-            "SELECT id, mtime_ns, path, size, verdict, destination FROM moves ORDER BY id"
+            "SELECT id, mtime_ns, path, size, verdict, destination FROM moves WHERE id > ? "
+            "ORDER BY id",
+            after,
         )
         return [
             Move(

@@ -30,13 +30,14 @@ class Mover:
 
     def __init__(self, folder: Path, journal: Journal, say: Callable[[str], None]) -> None:
         self._folder, self._journal, self._say = folder, journal, say
-        self._failed: set[int] = set()
+        self._tried = 0
 
     def finish(self) -> None:
         """Do what is due."""
-        due = [move for move in self._journal.moves() if move.id not in self._failed]
+        due = self._journal.moves(self._tried)
         if not due:
             return
+        self._tried = due[-1].id
         taken: set[str] = set()
         planned: list[Move] = []
         for move in due:
@@ -63,7 +64,6 @@ class Mover:
             else:
                 place(source, destination)
         except OSError as error:
-            self._failed.add(move.id)
             reason = error.strerror or str(error)
             self._say(
                 f"not moved: {display_name(str(source))}: {reason}; tried again at the next start"

@@ -71,14 +71,20 @@ def _is_unfinished(name: str) -> bool:
 def find_version(folder: str, path: str) -> Version | Ignored | None:
     """What lies at a path now; None where nothing does.
 
-    Links are not followed: what someone else can put into the folder must not name files
-    elsewhere.
+    Links are not followed, nor are links in place of the folders above the file: what someone
+    else can put into the folder must not name files elsewhere.
 
     Raises:
         OSError: it cannot be told, as of a network folder that is away.
     """
+    full = os.path.join(folder, path)  # noqa: PTH118 - a million files
     try:
-        status = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - a million files
+        above = os.path.dirname(full)  # noqa: PTH120
+        while len(above) > len(folder):
+            if os.path.islink(above):  # noqa: PTH114
+                return Ignored(path, "in a linked folder, which is not followed")
+            above = os.path.dirname(above)  # noqa: PTH120
+        status = os.lstat(full)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISREG(status.st_mode):
