@@ -47,9 +47,13 @@ class Stub:
         width = 0 if self.reference is None else 1
         return found, np.repeat(scores[:, None] / 255, width, axis=1)
 
-    def drift_monitor(self) -> DriftMonitor:
+    def drift_monitor(
+        self, *, document: bytes | None = None, name: str = "the document"
+    ) -> DriftMonitor:
         if self.reference is None:
             raise UsageError("this model does not know what its target was like")
+        if document is not None:
+            return DriftMonitor.from_document(self.reference, document, name)
         return DriftMonitor(self.reference)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from twofold.detector import Detector
 from twofold.drift import Drift, DriftMonitor
-from twofold.errors import NotEnoughImagesError, UsageError
+from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
 from twofold.watch.journal import Journal, Result
 
 __all__ = ["DriftWatch"]
@@ -15,6 +15,10 @@ _WHAT = {
     "anomalies": "more images are odd than at the fit",
     "domain": "the domain has moved",
 }
+# Images whose numbers are gone through again at a start, at most: a second or so. What is known
+# of all before them is kept as a whole.
+_KEEP_EVERY = 10_000
+_DOCUMENT = "drift"
 
 
 class DriftWatch:
@@ -22,19 +26,30 @@ class DriftWatch:
 
     Args:
         detector: fitted; a model that does not know what its target was like watches nothing.
-        journal: with the numbers of the images scored before, which are gone through again.
+        journal: that keeps what is known, and the numbers of the images since.
+
+    Attributes:
+        note: what a user should know: why nothing is watched, or why it begins anew.
     """
 
     def __init__(self, detector: Detector, journal: Journal) -> None:
+        self._journal = journal
         self._monitor: DriftMonitor | None = None
+        self._fresh, self.note = 0, ""
+        kept = journal.setting(_DOCUMENT)
         try:
-            self._monitor = detector.drift_monitor()
+            try:
+                document = None if kept is None else kept.encode()
+                self._monitor = detector.drift_monitor(document=document, name="the journal")
+            except ConfigError as error:
+                self.note = f"drift is watched anew: {error}"
+                self._monitor = detector.drift_monitor()
         except (UsageError, NotEnoughImagesError) as error:
-            self.unavailable: str | None = str(error)
+            self.note = f"drift is not watched: {error}"
             return
-        self.unavailable = None
         for numbers in journal.drift_numbers(self._monitor.n_features):
             self._monitor.update(numbers)
+            self._fresh += len(numbers)
         self._warned = set(self._monitor.current().warnings)
 
     def current(self) -> Drift | None:
@@ -47,6 +62,7 @@ class DriftWatch:
         if self._monitor is None or not numbers:
             return []
         found = self._monitor.update(np.stack(numbers))
+        self._fresh += len(numbers)
         fresh = [kind for kind in found.warnings if kind not in self._warned]
         self._warned.update(fresh)
         return [
@@ -54,3 +70,12 @@ class DriftWatch:
             f"{found.warnings[kind].change.since + 1:,}). {found.advice()}"
             for kind in fresh
         ]
+
+    def keep(self) -> None:
+        """Keep what is known as a whole once many images have come; all are in the journal."""
+        if self._monitor is None or self._fresh < _KEEP_EVERY:
+            return
+        document = self._monitor.document()
+        if document is not None:
+            self._journal.keep_drift(_DOCUMENT, document.decode())
+            self._fresh = 0

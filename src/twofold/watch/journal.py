@@ -182,13 +182,22 @@ class Journal:
         return int(self._all("SELECT coalesce(max(id), 0) FROM results")[0][0])
 
     def drift_numbers(self, width: int, n: int = 10_000) -> Iterator[NDArray[np.float64]]:
-        """What drift has looked at, in order, float64 (t, width) each, t at most ``n``."""
+        """What drift has looked at since :meth:`keep_drift`, in order.
+
+        Float64 (t, width) each, t at most ``n``.
+        """
         last = 0
         while rows := self._all(
             "SELECT id, numbers FROM drift WHERE id > ? ORDER BY id LIMIT ?", last, n
         ):
             last = rows[-1][0]
             yield np.frombuffer(b"".join(row[1] for row in rows), dtype="<f8").reshape(-1, width)
+
+    def keep_drift(self, name: str, value: str) -> None:
+        """Keep, in place of the numbers of all images so far, what drift knows of them."""
+        with self._transaction() as database:
+            database.execute("REPLACE INTO settings VALUES (?, ?)", (name, value))
+            database.execute("DELETE FROM drift")
 
     def moves(self, after: int = 0) -> list[Move]:
         """The files that are still to be moved, of results behind the one of that number."""

@@ -104,8 +104,8 @@ class Watcher:
             there = [one for one in scan(str(self._folder)) if isinstance(one, Version)]
             self._journal.pass_over(there)
         self._journal.keep({"begun": "yes"})
-        if self._drift.unavailable is not None:
-            self._say(f"note: drift is not watched: {self._drift.unavailable}")
+        if self._drift.note:
+            self._say(f"note: {self._drift.note}")
         if self._sender is not None:
             self._sender.start()
         self._detector.warm_up()
@@ -195,6 +195,7 @@ class Watcher:
                 else lambda rows: self._bodies(rows, warnings),
             )
             self._catch_up()
+            self._drift.keep()
         for result in found.results:
             self._arrivals.done(result.version)
         for version in found.changed:
