@@ -9,8 +9,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from tests.cli.cases import HEADER, Parse, Run, one_line, rows_of
+from tests.support.missing import hide
 
+from twofold.detector.scores import ROW_FIELDS
 from twofold.spreadsheet import read_cell
 
 
@@ -38,6 +41,20 @@ def test_a_csv_is_written_and_described(world: Path, run: Run, tmp_path: Path) -
     assert result.stdout.startswith(f"{out}: 12 images scored, ")
     assert out.read_text(encoding="utf-8") == run("score", world / "model", world / "normal").stdout
     assert [path.name for path in out.parent.iterdir()] == ["scores.csv"]
+
+
+def test_parquet_is_written_where_the_name_says_so(
+    world: Path, run: Run, as_object: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "new" / "scores.parquet"
+    result = run("score", world / "model", world / "mixed", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    found = parquet.read_table(out)
+    assert found.column_names == list(ROW_FIELDS)
+    rows = as_object(run("score", world / "model", world / "mixed", "--json").stdout)["images"]
+    assert [{name: row[name] for name in HEADER} for row in found.to_pylist()] == rows
+    hide(monkeypatch, "pyarrow")
+    one_line(run("score", "no model", "no images", "--out", out), code=1, word="twofold[parquet]")
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_text(

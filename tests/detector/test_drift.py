@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,43 @@ def test_wrong_use(make: Make, fitted: Detector, world: toy.World) -> None:
         fitted.drift(world.test, false_warnings=0.0)
     with pytest.raises(ImageSourceError):
         fitted.drift([])
+
+
+def test_following_gives_the_scores_and_what_drift_looks_at(
+    fitted: Detector,
+    later: toy.World,
+    tmp_path: Path,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A portion at a time it is the same test, and the cache stays as it is."""
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "cache"))
+    paths: list[str | Path] = list(write(tmp_path / "new", later.pool[:30]))
+    bad = tmp_path / "new" / "bad.png"
+    bad.write_bytes(b"no image")
+    paths.insert(10, bad)
+    monitor = fitted.drift_monitor()
+    for part in (paths[:7], paths[7:]):
+        result, numbers = fitted.follow(part)
+        assert np.isnan(numbers[~result.usable]).all()
+        monitor.update(numbers[result.usable])
+    assert not (tmp_path / "cache").exists()
+    result, numbers = fitted.follow(paths)
+    assert [problem.path for problem in result.problems] == [str(bad)]
+    with pytest.warns(UserWarning, match="no score"):
+        expected = fitted.drift(paths, monitor=(whole := fitted.drift_monitor()))
+    assert monitor.current() == expected
+    np.testing.assert_allclose(numbers[result.usable], whole.recent(), rtol=1e-6)
+    np.testing.assert_allclose(
+        result.scores[result.usable], fitted.score(paths).scores[result.usable], rtol=1e-6
+    )
+
+
+def test_a_model_without_a_reference_is_followed_too(fitted: Detector, later: toy.World) -> None:
+    plain = copy.copy(fitted)
+    plain.drift_reference_ = None
+    result, numbers = plain.follow(later.pool[:5])
+    assert numbers.shape == (5, 0)
+    np.testing.assert_array_equal(result.scores, fitted.follow(later.pool[:5])[0].scores)
+    with pytest.raises(NotFittedError):
+        Detector().follow(later.pool[:5])

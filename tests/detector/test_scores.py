@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.missing import hide
 
 from twofold.detector import Scores
-from twofold.errors import ConfigError
+from twofold.detector.scores import ROW_FIELDS
+from twofold.errors import ConfigError, MissingExtraError
 from twofold.images import Problem
 from twofold.thresholds import Calibration, benjamini_hochberg, benjamini_yekutieli, p_values
 
@@ -120,3 +122,20 @@ def test_groups_in_the_calibration_ask_for_the_procedure_for_any_dependence() ->
     expected = benjamini_yekutieli(p_values(scores, grouped), 0.2)
     assert as_list(found.anomalous == 1) == as_list(expected)
     assert expected.sum() < benjamini_hochberg(p_values(scores, grouped), 0.2).sum()
+
+
+def test_tables_of_each_library_hold_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged([1.0, float("nan"), 1e300, -0.1])
+    arrow, polars, pandas = found.to_arrow(), found.to_polars(), found.to_pandas()
+    assert arrow.to_pylist() == polars.to_dicts() == found.rows()
+    assert arrow.column_names == polars.columns == list(pandas.columns) == list(ROW_FIELDS)
+    assert [str(field.type) for field in arrow.schema] == [
+        *("string", "double", "double", "double", "int8", "string")
+    ]
+    assert judged([]).to_arrow().schema == arrow.schema
+    assert judged([]).to_polars().schema == polars.schema
+    for library, make in (("pyarrow", found.to_arrow), ("polars", found.to_polars)):
+        with monkeypatch.context() as patch:
+            hide(patch, library)
+            with pytest.raises(MissingExtraError, match="pip install"):
+                make()

@@ -120,7 +120,7 @@ def run_shell(example: Example, page: Path) -> None:
 LONG = {
     *("README.md", "adding.md", "benchmark.md", "cli.md", "evidence.md", "export.md", "eyes.md"),
     *("local.md", "marks.md", "model-format.md", "refit.md", "report.md", "review.md"),
-    "thresholds.md",
+    *("dataframes.md", "thresholds.md", "watch.md"),
 }
 
 

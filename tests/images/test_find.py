@@ -206,41 +206,6 @@ def test_array_and_image_set_pass_through() -> None:
     assert find_images(images) is images
 
 
-class Series:
-    """Like a column of pandas or polars, neither of which the tests need."""
-
-    __module__ = "pandas.core.series"
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.values)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: int) -> Any:
-        raise KeyError(index)  # a filtered column keeps its old labels
-
-
-class DataFrame:
-    __module__ = "polars.dataframe.frame"
-
-    @property
-    def columns(self) -> list[str]:
-        return ["path"]
-
-
-def test_columns_of_tables(tmp_path: Path) -> None:
-    paths = [str(tmp_path / "b.png"), str(tmp_path / "a.png")]
-    assert find_images(Series(paths)).names == tuple(paths)
-    with pytest.raises(ImageSourceError, match=r"^float in place of a path.*element 1 of the list"):
-        find_images(Series([paths[0], float("nan")]))
-    with pytest.raises(ImageSourceError, match=r"^a DataFrame: give its column of paths"):
-        find_images(DataFrame())  # type: ignore[arg-type]
-
-
 def test_paths_in_every_container(tmp_path: Path) -> None:
     for name in ("b.png", "a.png", "c.png"):
         (tmp_path / name).write_bytes(b"x")

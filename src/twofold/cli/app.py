@@ -23,6 +23,7 @@ from twofold.cli import (
     review,
     score,
     tables,
+    watch,
     work,
 )
 
@@ -62,6 +63,7 @@ app.command()(review.review)
 app.command()(refit.refit)
 app.command()(certify.certify)
 app.command()(drift.drift)
+app.command()(watch.watch)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(info.methods)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
-from twofold.errors import TwofoldError, UsageError
+from twofold.errors import MissingExtraError, TwofoldError, UsageError
 from twofold.files import write_whole
 from twofold.spreadsheet import csv_text
 
@@ -31,7 +32,9 @@ _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
 def score(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
-    out: Annotated[str | None, typer.Option(help="CSV file; stdout when left out.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="CSV or .parquet file; CSV on stdout when left out.")
+    ] = None,
     false_alarm_rate: FalseAlarmRate = None,
     false_discovery_rate: Annotated[
         float | None,
@@ -58,6 +61,8 @@ def score(
 ) -> None:
     """Score images: image,score,percentile,anomalous,problem."""
     check_file("--out", out)
+    if _is_parquet(out):
+        _require_pyarrow()
     check_folder("--maps", maps)
     check_file("--regions", regions)
     if region_rate is not None and regions is None:
@@ -132,7 +137,8 @@ def _tell(model: str, result: Scores, out: str | None, *, as_json: bool) -> None
     """The scores, where they were asked for."""
     rows = _rows(result)
     if out is not None:
-        write_whole(Path(out), _csv(rows).encode())
+        content = _parquet(result) if _is_parquet(out) else _csv(rows).encode()
+        write_whole(Path(out), content)
     if as_json:
         print_json({"model": model, "out": out, "images": rows})
     elif out is None:
@@ -141,6 +147,29 @@ def _tell(model: str, result: Scores, out: str | None, *, as_json: bool) -> None
         n = int(result.usable.sum())
         flagged = int((result.anomalous == 1).sum())
         typer.echo(f"{out}: {n} images scored, {flagged} anomalous, {len(rows) - n} unusable")
+
+
+def _is_parquet(out: str | None) -> bool:
+    return out is not None and out.lower().endswith((".parquet", ".pq"))
+
+
+def _require_pyarrow() -> None:
+    """Before the work."""
+    try:
+        import pyarrow  # noqa: F401, PLC0415 - an optional dependency
+    except ImportError:
+        raise MissingExtraError(
+            "no Parquet without pyarrow: pip install 'twofold[parquet]'"
+        ) from None
+
+
+def _parquet(result: Scores) -> bytes:
+    """All that is told of the images, as Parquet."""
+    from pyarrow import parquet  # noqa: PLC0415 - an optional dependency
+
+    stream = BytesIO()
+    parquet.write_table(result.to_arrow(), stream)
+    return stream.getvalue()
 
 
 def _rows(result: Scores) -> list[dict[str, Any]]:

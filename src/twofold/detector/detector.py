@@ -135,7 +135,7 @@ class Detector(Showing, Learning, Estimator):
             source_anomalies: source images known to be anomalous; only for methods that declare it.
             groups: (n,) of numbers or texts, one per target image as given, equal for images that
                 are no independent draws: of one part, lot or video; or the name of the column that
-                holds them, where the target is a manifest. Copies are found anyway.
+                holds them, where the target is a manifest or data frame. Copies are found anyway.
 
         Raises:
             TwofoldError: the images, options or weights cannot be used; the message says why.

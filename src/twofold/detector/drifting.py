@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.deferred import deferred
 from twofold.detector.portions import Portion
-from twofold.detector.scores import warn_of
+from twofold.detector.scores import Scores, warn_of
 from twofold.detector.scoring import Scoring
 from twofold.errors import UsageError
 from twofold.images import ImageInput, ImageSet
@@ -67,14 +68,37 @@ class Drifting(Scoring):
         reference = self._drift_reference()
         watching = self.drift_monitor(false_warnings) if monitor is None else monitor
         seen: list[NDArray[np.float64]] = []
-
-        def look(found: ImageSet, portion: Portion) -> None:
-            del found
-            vectors = densities.power_normalise(portion.encoded["pooled"])
-            seen.append(reference.numbers(portion.scores, vectors))
-
-        warn_of(self.examine(images, look, with_maps=False))
+        warn_of(self.examine(images, _numbers_into(seen, reference), with_maps=False))
         return watching.update(np.concatenate(seen))
+
+    def follow(self, images: ImageInput) -> tuple[Scores, NDArray[np.float64]]:
+        """Scores of images that come once, and what :meth:`drift_monitor` looks at in each.
+
+        As :meth:`score` at the detector's own rate, without the cache: nothing is looked up in it
+        and nothing stored, since images of a stream are not scored twice.
+
+        Args:
+            images: in the order in which they came.
+
+        Returns:
+            The scores; and float64 (n, f), the numbers of each image that
+            :meth:`twofold.drift.DriftMonitor.update` takes, NaN where the image is unusable. f is
+            0 for a model that does not know what its target was like.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ImageSourceError: there are no images, or one is unusable and ``strict`` is set.
+        """
+        self._require_fitted()
+        reference = self.drift_reference_
+        seen: list[NDArray[np.float64]] = []
+        look = _leave if reference is None else _numbers_into(seen, reference)
+        result = self.examine(images, look, with_maps=False, cached=False)
+        width = 0 if reference is None else reference.values.shape[1]
+        numbers = np.full((len(result.names), width), np.nan)
+        if seen:
+            numbers[result.usable] = np.concatenate(seen)
+        return result, numbers
 
     def drift_monitor(
         self,
@@ -118,3 +142,21 @@ class Drifting(Scoring):
                 "version, with target images"
             )
         return self.drift_reference_
+
+
+def _numbers_into(
+    seen: list[NDArray[np.float64]], reference: DriftReference
+) -> Callable[[ImageSet, Portion], None]:
+    """What gathers the numbers that drift looks at, a portion of images at a time."""
+
+    def look(found: ImageSet, portion: Portion) -> None:
+        del found
+        vectors = densities.power_normalise(portion.encoded["pooled"])
+        seen.append(reference.numbers(portion.scores, vectors))
+
+    return look
+
+
+def _leave(found: ImageSet, portion: Portion) -> None:
+    """Look at nothing."""
+    del found, portion

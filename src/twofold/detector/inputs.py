@@ -23,6 +23,7 @@ from twofold.images import (
     survey,
 )
 from twofold.images.manifest import read_column
+from twofold.images.tables import is_table, table_column
 from twofold.methods import FitData, Method, MethodConfig, first_by_name
 from twofold.threads import one_thread
 from twofold.thresholds import find_groups
@@ -138,14 +139,13 @@ def _whole_groups(
 
     Raises:
         ConfigError: there is no target, or not one group for each of its images.
-        ImageSourceError: a column is named, and the target is no manifest that has it.
+        ImageSourceError: a column is named, and the target is no manifest or data frame
+            that has it.
     """
     if groups is None:
         return None
     if isinstance(groups, str):
-        if not isinstance(given, str | os.PathLike):
-            raise ConfigError(f"groups={groups!r} names a column: give the target as a manifest")
-        groups = read_column(os.fspath(given), groups)
+        groups = _column(given, groups)
     names = list(np.asarray(groups, dtype=object).ravel())
     if np.ndim(groups) != 1 or target is None or len(names) != len(target):
         found = 0 if target is None else len(target)
@@ -154,6 +154,17 @@ def _whole_groups(
     known = [("", row) if _is_blank(name) else (str(name), -1) for row, name in enumerate(names)]
     numbers = {name: number for number, name in enumerate(sorted(set(known)))}
     return np.array([numbers[name] for name in known], dtype=np.int64)
+
+
+def _column(given: ImageInput | None, name: str) -> list[Any]:
+    """A column of the manifest or data frame that the target is given as."""
+    if is_table(given):
+        return table_column(given, name)
+    if not isinstance(given, str | os.PathLike):
+        raise ConfigError(
+            f"groups={name!r} names a column: give the target as a manifest or data frame"
+        )
+    return list(read_column(os.fspath(given), name))
 
 
 def _is_blank(entry: object) -> bool:

@@ -21,6 +21,8 @@ from twofold.thresholds import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 __all__ = ["ROW_FIELDS", "Scores", "warn_of"]
 
@@ -141,6 +143,43 @@ class Scores:
                 "problem": [row["problem"] for row in self.rows()],
             }
         ).assign(anomalous=lambda frame: frame["anomalous"].mask(unusable))
+
+    def to_arrow(self) -> pa.Table:
+        """A row each image, in the order given, as a table of Arrow.
+
+        Columns: ``image`` (string); ``score``, ``percentile`` and ``p_value`` (double) and
+        ``anomalous`` (int8, 1 or 0), null where the image is unusable; ``problem`` (string), the
+        reason, else null.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        except ImportError:
+            raise MissingExtraError(
+                "no Arrow and no Parquet without pyarrow: pip install 'twofold[parquet]'"
+            ) from None
+        kinds = (pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.int8(), pa.string())
+        schema = pa.schema(list(zip(ROW_FIELDS, kinds, strict=True)))
+        return pa.Table.from_pylist(self.rows(), schema=schema)
+
+    def to_polars(self) -> pl.DataFrame:
+        """A row each image, in the order given, as a data frame of polars.
+
+        Columns as of :meth:`to_arrow`: ``String``, ``Float64`` and ``Int8``.
+
+        Raises:
+            MissingExtraError: polars is not installed.
+        """
+        try:
+            import polars as pl  # noqa: PLC0415 - an optional dependency
+        except ImportError:
+            raise MissingExtraError(
+                "no data frame of polars without polars: pip install polars"
+            ) from None
+        kinds = (pl.String, pl.Float64, pl.Float64, pl.Float64, pl.Int8, pl.String)
+        return pl.DataFrame(self.rows(), schema=dict(zip(ROW_FIELDS, kinds, strict=True)))
 
 
 def warn_of(result: Scores, *, stacklevel: int = 3) -> None:

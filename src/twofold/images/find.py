@@ -24,6 +24,7 @@ from twofold.images.memory import (
     tensor_items,
 )
 from twofold.images.paths import find_paths
+from twofold.images.tables import column_values, is_table, table_paths
 
 __all__ = ["ImageInput", "OneImage", "find_images"]
 
@@ -33,10 +34,9 @@ OneImage: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tens
 ImageInput: TypeAlias = OneImage | Iterable[OneImage] | ImageDataset | ImageSet
 """All that `find_images` takes."""
 
-_COLUMNS = ("pandas", "polars")
 _EXPECTED = (
-    "give a folder, file, glob, manifest, list of paths, PIL images or arrays, an array, a tensor "
-    "or a data set"
+    "give a folder, file, glob, manifest, list of paths, PIL images or arrays, an array, a tensor, "
+    "a data frame or a data set"
 )
 
 
@@ -55,10 +55,12 @@ def find_images(images: ImageInput) -> ImageSet:
       image, (h, w), (h, w, 1), (h, w, 3) or (h, w, 4): uint8, uint16 or floats from 0 to 1;
     - a tensor of shape n x 3 x h x w, n x 1 x h x w, 3 x h x w or 1 x h x w, alike;
     - a PIL image;
+    - a table: a data frame of pandas or polars, a table or record batch of Arrow, with a column of
+      paths as a manifest has; relative to the working folder;
     - a list, tuple, generator or other iterable of paths, PIL images, arrays and tensors of one
-      image each, also mixed; a set of paths, which is sorted; an array of paths; a column (Series)
-      of pandas or polars. A file listed by name is kept even if it does not exist or is no image:
-      it then fails when it is loaded. Folders, globs and manifests may be listed too;
+      image each, also mixed; a set of paths, which is sorted; an array of paths; a column of
+      pandas, polars or Arrow. A file listed by name is kept even if it does not exist or is no
+      image: it then fails when it is loaded. Folders, globs and manifests may be listed too;
     - a data set of PyTorch, or anything else with a length and items by number: a path, PIL image,
       array or tensor, or a tuple that starts with one. An item is read when it is needed, one at
       a time;
@@ -73,6 +75,8 @@ def find_images(images: ImageInput) -> ImageSet:
         return ImageSet.from_paths(find_paths(_path(images)))
     if is_numeric(images):
         return ImageSet.from_array(np.asarray(images))
+    if is_table(images):
+        return ImageSet.from_paths(table_paths(images))
     return ImageSet(_in_memory(images))
 
 
@@ -90,10 +94,9 @@ def _in_memory(images: Any) -> tuple[Item, ...]:
 def _listed(images: Any) -> list[Any] | None:
     """Return the elements of whatever is a list; None for what is read item by item."""
     kind = type(images).__name__
-    if type(images).__module__.split(".")[0] in _COLUMNS:
-        if hasattr(type(images), "columns") or not isinstance(images, Iterable):
-            raise ImageSourceError(f"a {kind}: give its column of paths, as frame['path']")
-        return list(images)
+    values = column_values(images)
+    if values is not None:
+        return values
     if isinstance(images, np.ndarray):
         if images.ndim != 1:
             raise ImageSourceError(

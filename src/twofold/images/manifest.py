@@ -14,7 +14,7 @@ from twofold.images.sniff import as_text, find_delimiter, split_first_line
 
 # ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
 
-__all__ = ["is_manifest", "read_column", "read_manifest"]
+__all__ = ["find_column", "is_manifest", "read_column", "read_manifest"]
 
 _PARQUET: Final = (".parquet", ".pq")
 _LIST: Final = ".txt"
@@ -115,7 +115,7 @@ def _has_column(header: str) -> bool:
 def _csv_rows(text: str, delimiter: str, shown: str, name: str | None) -> Rows:
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader, [])
-    column = _column(header, shown, name)
+    column = find_column(header, shown, name)
     rows: Rows = []
     try:
         for row in reader:
@@ -140,7 +140,7 @@ def _parquet_rows(content: bytes, shown: str, name: str | None) -> Rows:
         raise MissingExtraError(message) from None
     try:
         file = parquet.ParquetFile(BytesIO(content))
-        column = _column(file.schema_arrow.names, shown, name)
+        column = find_column(file.schema_arrow.names, shown, name)
         values = file.read().column(column).to_pylist()
     except ImageSourceError:
         raise
@@ -165,7 +165,11 @@ def _is_wanted(names: Sequence[str]) -> bool:
     return _place(names) is not None
 
 
-def _column(names: Sequence[str], shown: str, wanted: str | None) -> int:
+def find_column(names: Sequence[str], shown: str, wanted: str | None) -> int:
+    """Return where a column stands: of the paths, or of the name that is wanted.
+
+    Raises ImageSourceError, about what is `shown`, if it is not among the `names`.
+    """
     plain = [_plain(name) for name in names]
     found = ", ".join(name.strip() for name in names) or "nothing"
     if wanted is not None:
