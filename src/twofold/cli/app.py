@@ -22,6 +22,7 @@ from twofold.cli import (
     report,
     review,
     score,
+    serve,
     tables,
     work,
 )
@@ -63,6 +64,7 @@ app.command()(refit.refit)
 app.command()(certify.certify)
 app.command()(drift.drift)
 app.command()(export.export)
+app.command()(serve.serve)
 app.command()(check.check)
 app.command()(info.methods)
 app.add_typer(encoders.app, name="encoders")

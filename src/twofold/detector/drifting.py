@@ -64,14 +64,13 @@ class Drifting(Scoring):
         """
         if monitor is not None and false_warnings is not None:
             raise UsageError("give monitor or false_warnings, not both: a monitor has its own")
-        reference = self._drift_reference()
+        self._drift_reference()
         watching = self.drift_monitor(false_warnings) if monitor is None else monitor
         seen: list[NDArray[np.float64]] = []
 
         def look(found: ImageSet, portion: Portion) -> None:
             del found
-            vectors = densities.power_normalise(portion.encoded["pooled"])
-            seen.append(reference.numbers(portion.scores, vectors))
+            seen.append(self.drift_numbers(portion))
 
         warn_of(self.examine(images, look, with_maps=False))
         return watching.update(np.concatenate(seen))
@@ -85,6 +84,20 @@ class Drifting(Scoring):
         reference = self._drift_reference()
         rate = DEFAULT_FALSE_WARNINGS if false_warnings is None else false_warnings
         return drift.DriftMonitor(reference.values, false_warnings=rate)
+
+    def drift_numbers(self, portion: Portion) -> NDArray[np.float64]:
+        """What a monitor of :meth:`drift_monitor` takes of images, float64 (m, f), in their order.
+
+        For who examines images for another reason, too (:meth:`examine`).
+
+        Args:
+            portion: of images that are examined.
+
+        Raises:
+            UsageError: the model does not know what its target was like.
+        """
+        vectors = densities.power_normalise(portion.encoded["pooled"])
+        return self._drift_reference().numbers(portion.scores, vectors)
 
     def _drift_reference(self) -> DriftReference:
         self._require_fitted()
