@@ -20,13 +20,13 @@ from twofold.serve import model as model_module
 from twofold.serve import server as server_module
 from twofold.serve.limits import Limits
 from twofold.serve.patient import patient
+from twofold.serve.seeing import see
 
 
 @contextmanager
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Scoring that begins and then waits: events for `begun` and `go`."""
     begun, go = threading.Event(), threading.Event()
-    see = model_module.see
 
     def waiting(*arguments: object, **more: object) -> object:
         begun.set()

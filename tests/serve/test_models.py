@@ -17,12 +17,11 @@ from tests.support.serve import QUICK, Served, loader, serving
 from twofold import Detector
 from twofold.errors import BundleError, TwofoldError
 from twofold.images import ImageSet
-from twofold.serve import models as models_module
 from twofold.serve.access import Access
 from twofold.serve.limits import Limits
 from twofold.serve.logs import Log
 from twofold.serve.metrics import Metrics
-from twofold.serve.model import Model, Source
+from twofold.serve.model import Model, Source, fingerprint
 from twofold.serve.models import Models
 from twofold.serve.server import ServeServer, Service
 from twofold.serve.uploads import RefusedError
@@ -38,7 +37,7 @@ def other(toy_world: toy.World) -> Detector:
         weights="random",
         engine="torch",
     )
-    with pytest.warns(UserWarning):  # its threshold is calibrated on the source
+    with pytest.warns(UserWarning, match="source"):  # of which its threshold speaks
         return found.fit(toy_world.source, toy_world.pool)
 
 
@@ -116,7 +115,7 @@ def test_read_again_without_a_lost_request(
         found = state["next"]
         if isinstance(found, Exception):
             raise found
-        sha256 = models_module.fingerprint(source.path)
+        sha256 = fingerprint(source.path)
         return Model(source, found, sha256, limits, metrics)
 
     with (

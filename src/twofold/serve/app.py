@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from typing import Annotated, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from twofold import __version__
 from twofold.errors import TwofoldError
@@ -28,9 +26,10 @@ from twofold.serve.schemas import (
     ScoreAnswer,
     errors,
 )
+from twofold.serve.scoring import Scorer
 from twofold.serve.seeing import Job, MapKind, RegionsOf
-from twofold.serve.uploads import Budget, RefusedError, Upload, read_body, split
-from twofold.web.asgi import App, joined
+from twofold.serve.uploads import RefusedError
+from twofold.web.asgi import App
 
 try:
     from fastapi import FastAPI, Query, Request
@@ -42,90 +41,10 @@ except ImportError as error:
 __all__ = ["make_app"]
 
 Row = dict[str, Any]
-# Bodies above it are taken apart beside the event loop.
-_LARGE: Final = 1_000_000
 
 Name = Annotated[
     str | None, Query(description="Of a model; the first where it is left out.", max_length=64)
 ]
-
-
-class _Service:
-    """What the addresses share."""
-
-    def __init__(self, models: Models, limits: Limits, metrics: Metrics) -> None:
-        self.models, self.limits, self.metrics = models, limits, metrics
-        self.budget = Budget(limits.receiving_bytes)
-
-    async def score(self, request: Request, name: str | None, make: Callable[[bytes], Job]) -> Row:
-        """Read the files of a request and have them judged.
-
-        Raises:
-            RefusedError, QueueFullError, TwofoldError: they cannot be.
-        """
-        headers = joined(request.scope["headers"])
-        self.models.require_room(name, 1)  # before anything is sent in vain
-        begun = False
-        try:
-            with self.budget.share() as share:
-                async with asyncio.timeout(self.limits.timeout):
-                    body = await read_body(request.receive, headers, self.limits, share)
-                    uploads = await self._split(headers.get("content-type", ""), body)
-                    del body
-                    _note(request, files=len(uploads), bytes=share.taken)
-                    begun = True
-                    jobs = [make(upload.content) for upload in uploads]
-                    model, futures = await self.models.submit(name, jobs)
-                    rows = await _done(request, futures)
-        except TimeoutError:
-            if not begun:
-                raise RefusedError(408, "slow", "The body did not come in time.") from None
-            text = "The images were not judged in time."
-            raise RefusedError(503, "late", text, 5) from None
-        _note(request, model=model.source.name)
-        return {
-            "model": model.source.name,
-            "sha256": model.sha256,
-            "threshold": model.detector.threshold_.value,
-            "results": _named(uploads, rows),
-        }
-
-    async def _split(self, content_type: str, body: bytes) -> list[Upload]:
-        if len(body) < _LARGE:
-            return split(content_type, body, self.limits.files)
-        return await asyncio.to_thread(split, content_type, body, self.limits.files)
-
-
-def _named(uploads: Sequence[Upload], rows: Sequence[Row]) -> list[Row]:
-    return [{"image": one.name, **row} for one, row in zip(uploads, rows, strict=True)]
-
-
-def _note(request: Request, **about: Any) -> None:
-    """Have the log tell more of a request."""
-    request.scope["state"].setdefault("about", {}).update(about)
-
-
-async def _done(request: Request, futures: Sequence[Future[Row]]) -> list[Row]:
-    """Wait for images; those that have not been begun are left off when nobody waits any more."""
-    results = asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait((results, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not results.done():
-            raise RefusedError(400, "gone", "The client has gone.")
-        return list(results.result())
-    finally:
-        gone.cancel()
-        results.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
-        if results.done() and not results.cancelled():
-            results.exception()  # so that nobody is told of it a second time
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def make_app(
@@ -155,7 +74,7 @@ def make_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    service = _Service(models, limits, metrics)
+    service = Scorer(models, limits, metrics)
     _add_errors(app, metrics)
     _add_health(app, service)
     _add_score(app, service)
@@ -228,7 +147,7 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
         app.add_exception_handler(kind, wrong)
 
 
-def _add_health(app: FastAPI, service: _Service) -> None:
+def _add_health(app: FastAPI, service: Scorer) -> None:
     @app.get("/healthz", response_model=Health, summary="Whether the process answers")
     async def healthz() -> Row:
         return {"status": "ok"}
@@ -256,7 +175,7 @@ def _add_health(app: FastAPI, service: _Service) -> None:
         return Response(text, media_type=MEDIA_TYPE)
 
 
-def _add_score(app: FastAPI, service: _Service) -> None:
+def _add_score(app: FastAPI, service: Scorer) -> None:
     @app.post(
         "/v1/score",
         response_model=ScoreAnswer,
@@ -279,7 +198,7 @@ def _add_score(app: FastAPI, service: _Service) -> None:
         return JSONResponse(await service.score(request, model, make))
 
 
-def _add_models(app: FastAPI, service: _Service) -> None:
+def _add_models(app: FastAPI, service: Scorer) -> None:
     models = service.models
 
     @app.get(
@@ -318,7 +237,7 @@ def _add_models(app: FastAPI, service: _Service) -> None:
 
 
 def _add_reload(
-    app: FastAPI, service: _Service, access: Access, reloaded: Callable[[], None]
+    app: FastAPI, service: Scorer, access: Access, reloaded: Callable[[], None]
 ) -> None:
     @app.post(
         "/v1/reload",
