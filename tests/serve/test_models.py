@@ -25,7 +25,7 @@ from twofold.serve.model import Model, Source, fingerprint
 from twofold.serve.models import Models
 from twofold.serve.server import ServeServer, Service
 from twofold.serve.uploads import RefusedError
-from twofold.web.server import listen
+from twofold.web.listening import listen
 
 
 @pytest.fixture(scope="session")

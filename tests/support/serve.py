@@ -25,7 +25,7 @@ from twofold.serve.logs import Log
 from twofold.serve.metrics import Metrics
 from twofold.serve.model import Loader, Model, Source
 from twofold.serve.server import ServeServer, Service
-from twofold.web.server import listen
+from twofold.web.listening import listen
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 QUICK = Limits(threads=2, timeout=20.0)

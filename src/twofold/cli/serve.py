@@ -74,7 +74,8 @@ def serve(
     """Serve models over HTTP: scores, regions and maps of images, and a page to drop them on."""
     from twofold.serve.access import Access, read_tokens  # noqa: PLC0415 - needs the extra
     from twofold.serve.limits import MEGABYTE  # noqa: PLC0415
-    from twofold.web.server import listen  # noqa: PLC0415
+    from twofold.serve.server import BACKLOG, Service  # noqa: PLC0415
+    from twofold.web.listening import listen  # noqa: PLC0415
 
     if not 0 < false_warnings < 1:
         raise UsageError("--false-warnings must lie between 0 and 1")
@@ -82,8 +83,6 @@ def serve(
     limits = _limits(max_upload, max_pixels, max_files, queue, timeout, workers)
     tokens = () if token_file is None else read_tokens(token_file)
     Access(host, port, tokens)  # refused before anything listens
-    from twofold.serve.server import BACKLOG, Service  # noqa: PLC0415
-
     listening = listen(host, port, BACKLOG, hint="name another one")
     access = Access(host, listening.getsockname()[1], tokens)
     bound = None if max_memory is None else int(max_memory * MEGABYTE)

@@ -11,7 +11,8 @@ from twofold.review.guard import Access
 from twofold.review.session import Session
 
 try:
-    from twofold.web.server import QuietServer, listen, settings
+    from twofold.web.listening import listen
+    from twofold.web.server import QuietServer, settings
 except ImportError as error:
     raise missing_extra(error) from None
 

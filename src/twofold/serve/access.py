@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from twofold.errors import UsageError
-from twofold.web.server import is_loopback
+from twofold.web.listening import is_loopback
 
 __all__ = ["OPEN_PATHS", "Access", "check_name", "read_tokens"]
 
