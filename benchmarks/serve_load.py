@@ -4,9 +4,9 @@ Usage: python benchmarks/serve_load.py MODEL IMAGES [--seconds 60] [--clients 1 
        [--requests 10000] [--flood 1000] [--options "--queue 128"] [--out FILE.json]
 
 Starts the service in a process of its own and asks it for IMAGES, one a request, over connections
-that stay open. Before and after each load a resident detector scores the same files in this
-process, so that other work on the machine hits both alike; clients run here and take their share of
-the cores. Each score must be the detector's own. Who is told 429 waits a fifth of a second and asks
+that stay open. A resident detector scores the same files in this process, in turns of some seconds
+with the clients, so that other work on the machine hits both alike; clients run here and take their
+share of the cores. Each score must be the detector's own. Who is told 429 waits a fifth of a second and asks
 again. Then so many requests in a row, while memory, files and threads of the service are looked at;
 then a flood: a third of the clients sends half a head, a third half a body, a third something
 broken or far too large, and a good client goes on meanwhile. Prints one JSON object.
@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ from twofold import Detector
 from twofold.detector.portions import Portion
 from twofold.images import ImageSet, find_images
 
-SECONDS_OF_ITS_OWN = 10.0  # for the resident detector, before and after each load
+OWN_TURN, TURN = 5.0, 10.0  # seconds of the resident detector, and of the clients
 PAUSE = 0.2  # of a client that was told to come back
 SAMPLES = 20
 
@@ -105,7 +105,7 @@ class Work:
     def own_rate(self) -> float:
         """Images a second of the detector itself, many at once."""
         start, done = time.perf_counter(), 0
-        while (wall := time.perf_counter() - start) < SECONDS_OF_ITS_OWN:
+        while (wall := time.perf_counter() - start) < OWN_TURN:
             some = self.paths[:64]
             done += len(self.detector.examine(some, ignore, with_maps=False, cached=False).scores)
         return done / wall
@@ -114,8 +114,8 @@ class Work:
 class Asking:
     """A client with a connection that stays open."""
 
-    def __init__(self, port: int, work: Work, tally: Tally) -> None:
-        self._port, self._work, self._tally = port, work, tally
+    def __init__(self, port: int, work: Work, tally: Tally, first: int = 0) -> None:
+        self._work, self._tally, self._first = work, tally, first
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def once(self, number: int) -> None:
@@ -138,13 +138,17 @@ class Asking:
         if answer.status == 429:
             time.sleep(PAUSE)
 
-    def until(self, end: float, first: int) -> None:
-        """Ask for one image after the other."""
-        number = first
-        while time.perf_counter() < end:
-            self.once(number)
-            number += 1
-        self._connection.close()
+    def until(self, end: float) -> Callable[[], None]:
+        """What asks for one image after the other, until a time."""
+
+        def ask() -> None:
+            number = self._first
+            while time.perf_counter() < end:
+                self.once(number)
+                number += 1
+            self._connection.close()
+
+        return ask
 
 
 @contextmanager
@@ -187,29 +191,35 @@ def counted(port: int) -> float:
 
 
 def load(port: int, work: Work, clients: int, seconds: float) -> dict[str, Any]:
-    """So many clients for so long, beside the detector's own rate."""
-    before, own = counted(port), [work.own_rate()]
-    tally, start = Tally(), time.perf_counter()
-    threads = [
-        threading.Thread(target=Asking(port, work, tally).until, args=(start + seconds, 37 * n))
-        for n in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    wall = time.perf_counter() - start
-    judged = counted(port) - before
-    own.append(work.own_rate())
+    """So many clients for so long, in turns with the detector itself."""
+    before, own, tally, wall = counted(port), [work.own_rate()], Tally(), 0.0
+    while wall < seconds:
+        start = time.perf_counter()
+        end = start + min(TURN, seconds - wall)
+        together(
+            Asking(port, work, tally, 37 * number + round(wall)).until(end)
+            for number in range(clients)
+        )
+        wall += time.perf_counter() - start
+        own.append(work.own_rate())
     found = tally.described(wall)
-    mean = sum(own) / 2
+    mean = sum(own) / len(own)
     return {
         "clients": clients,
         **found,
         "own_images_per_second": [round(rate, 2) for rate in own],
         "share_of_own": round(found["images_per_second"] / mean, 3),
-        "judged_and_not_answered": judged - tally.statuses["200"],
+        "judged_and_not_answered": counted(port) - before - tally.statuses["200"],
     }
+
+
+def together(works: Iterable[Callable[[], None]]) -> None:
+    """Each in a thread of its own, until all are done."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def state_of(pid: int) -> dict[str, int]:
@@ -237,11 +247,7 @@ def level(pid: int, port: int, work: Work, requests: int) -> dict[str, Any]:
                     return
                 asking.once(number)
 
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together([ask] * 8)
         states.append(state_of(pid))
     return {"requests": requests, "statuses": dict(tally.statuses), "states": states}
 
@@ -269,7 +275,7 @@ def flood(pid: int, port: int, work: Work, clients: int) -> dict[str, Any]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, clients + 500)), hard))
     before, tally, start = state_of(pid), Tally(), time.perf_counter()
-    good = threading.Thread(target=Asking(port, work, tally).until, args=(start + 45.0, 0))
+    good = threading.Thread(target=Asking(port, work, tally).until(start + 45.0))
     good.start()
     opened = [bad_client(number, port) for number in range(clients)]
     during, answers = state_of(pid), Counter[str]()

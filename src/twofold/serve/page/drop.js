@@ -111,6 +111,7 @@ async function take(files) {
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   try {
     await learnThreshold();
+    describe(await ask("v1/model")); // drift has moved on
   } catch (error) {
     fail(error.message);
   }
