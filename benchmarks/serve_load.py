@@ -6,10 +6,10 @@ Usage: python benchmarks/serve_load.py MODEL IMAGES [--seconds 60] [--clients 1 
 Starts the service in a process of its own and asks it for IMAGES, one a request, over connections
 that stay open. A resident detector scores the same files in this process, in turns of some seconds
 with the clients, so that other work on the machine hits both alike; clients run here and take their
-share of the cores. Each score must be the detector's own. Who is told 429 waits a fifth of a second and asks
-again. Then so many requests in a row, while memory, files and threads of the service are looked at;
-then a flood: a third of the clients sends half a head, a third half a body, a third something
-broken or far too large, and a good client goes on meanwhile. Prints one JSON object.
+share of the cores. Each score must be the detector's own. Who is told 429 waits a fifth of a second
+and asks again. Then a flood: a third of the clients sends half a head, a third half a body, a third
+something broken or far too large, and a good client goes on meanwhile. Then so many requests in a
+row, while memory, files and threads of the service are looked at. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -17,25 +17,20 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import resource
-import shlex
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from peers.machine import machine
+from serve_process import counted, served, state_of
 
 from twofold import Detector
 from twofold.detector.portions import Portion
@@ -151,45 +146,6 @@ class Asking:
         return ask
 
 
-@contextmanager
-def served(model: str, options: str) -> Iterator[tuple[int, int]]:
-    """Process id and port of a service that is ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "twofold", "serve", model, "--port", str(port)]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*command, *shlex.split(options)], stderr=log)
-        try:
-            wait_until_ready(port, process)
-            yield process.pid, port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until the models have been read."""
-    while process.poll() is None:
-        with suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.2)
-    raise SystemExit("the service ended")
-
-
-def counted(port: int) -> float:
-    """Images that the service says to have judged."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", "/metrics")
-    lines = connection.getresponse().read().decode().splitlines()
-    return sum(
-        float(line.split()[-1]) for line in lines if line.startswith("twofold_images_total{")
-    )
-
-
 def load(port: int, work: Work, clients: int, seconds: float) -> dict[str, Any]:
     """So many clients for so long, in turns with the detector itself."""
     before, own, tally, wall = counted(port), [work.own_rate()], Tally(), 0.0
@@ -220,15 +176,6 @@ def together(works: Iterable[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def state_of(pid: int) -> dict[str, int]:
-    """Memory, files and threads of a process."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    lines = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
-    memory = int(lines["VmRSS"].split()[0]) // 1024
-    return {"memory_mb": memory, "files": files, "threads": int(lines["Threads"])}
 
 
 def level(pid: int, port: int, work: Work, requests: int) -> dict[str, Any]:
