@@ -36,7 +36,9 @@ from twofold import Detector
 from twofold.detector.portions import Portion
 from twofold.images import ImageSet, find_images
 
-OWN_TURN, TURN = 5.0, 10.0  # seconds of the resident detector, and of the clients
+# Seconds of the resident detector, and of the clients: long beside the end of a turn, at which
+# clients wait for their last answers and the cores fall idle.
+OWN_TURN, TURN = 10.0, 30.0
 PAUSE = 0.2  # of a client that was told to come back
 SAMPLES = 20
 
