@@ -22,8 +22,8 @@ from tests.support.review import Client
 
 from twofold.detector import Detector
 from twofold.marks import MarksFile, design_path
-from twofold.review.pictures import map_picture
 from twofold.review.server import ReviewServer
+from twofold.web.pictures import map_picture
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=[\w-]{43}")
 

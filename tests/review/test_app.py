@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.review.conftest import Served
 from tests.support.review import HOSTILE, Client
 
 from twofold.marks import MarksFile
+from twofold.review.app import _TYPES
 from twofold.spreadsheet import read_cell
 
 
@@ -238,3 +240,12 @@ def test_a_full_disk_is_said_and_the_mark_not_counted(
         answer = served.client.mark(first)
     assert answer.status == 507
     assert b"No space left on device" in answer.body
+
+
+def test_every_file_of_the_page_is_served() -> None:
+    names = {entry.name for entry in (files("twofold.review") / "page").iterdir()}
+    assert names == {*_TYPES, "review.html"}
+    page = (files("twofold.review") / "page" / "review.html").read_text(encoding="utf-8")
+    assert "http" not in page.replace("https://www.w3.org", "")
+    assert " style=" not in page
+    assert "<script>" not in page

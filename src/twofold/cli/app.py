@@ -22,6 +22,7 @@ from twofold.cli import (
     report,
     review,
     score,
+    serve,
     tables,
     watch,
     work,
@@ -65,6 +66,7 @@ app.command()(certify.certify)
 app.command()(drift.drift)
 app.command()(watch.watch)
 app.command()(export.export)
+app.command()(serve.serve)
 app.command()(check.check)
 app.command()(info.methods)
 app.add_typer(encoders.app, name="encoders")

@@ -65,10 +65,10 @@ class Drifting(Scoring):
         """
         if monitor is not None and false_warnings is not None:
             raise UsageError("give monitor or false_warnings, not both: a monitor has its own")
-        reference = self._drift_reference()
+        self._drift_reference()
         watching = self.drift_monitor(false_warnings) if monitor is None else monitor
         seen: list[NDArray[np.float64]] = []
-        warn_of(self.examine(images, _numbers_into(seen, reference), with_maps=False))
+        warn_of(self.examine(images, self._numbers_into(seen), with_maps=False))
         return watching.update(np.concatenate(seen))
 
     def follow(self, images: ImageInput) -> tuple[Scores, NDArray[np.float64]]:
@@ -92,7 +92,7 @@ class Drifting(Scoring):
         self._require_fitted()
         reference = self.drift_reference_
         seen: list[NDArray[np.float64]] = []
-        look = _leave if reference is None else _numbers_into(seen, reference)
+        look = _leave if reference is None else self._numbers_into(seen)
         result = self.examine(images, look, with_maps=False, cached=False)
         width = 0 if reference is None else reference.values.shape[1]
         numbers = np.full((len(result.names), width), np.nan)
@@ -134,6 +134,29 @@ class Drifting(Scoring):
             )
         return monitor
 
+    def drift_numbers(self, portion: Portion) -> NDArray[np.float64]:
+        """What a monitor of :meth:`drift_monitor` takes of images, float64 (m, f), in their order.
+
+        For who examines images for another reason, too (:meth:`examine`).
+
+        Args:
+            portion: of images that are examined.
+
+        Raises:
+            UsageError: the model does not know what its target was like.
+        """
+        vectors = densities.power_normalise(portion.encoded["pooled"])
+        return self._drift_reference().numbers(portion.scores, vectors)
+
+    def _numbers_into(self, seen: list[NDArray[np.float64]]) -> Callable[[ImageSet, Portion], None]:
+        """What gathers the numbers that drift looks at, a portion of images at a time."""
+
+        def look(found: ImageSet, portion: Portion) -> None:
+            del found
+            seen.append(self.drift_numbers(portion))
+
+        return look
+
     def _drift_reference(self) -> DriftReference:
         self._require_fitted()
         if self.drift_reference_ is None:
@@ -142,19 +165,6 @@ class Drifting(Scoring):
                 "version, with target images"
             )
         return self.drift_reference_
-
-
-def _numbers_into(
-    seen: list[NDArray[np.float64]], reference: DriftReference
-) -> Callable[[ImageSet, Portion], None]:
-    """What gathers the numbers that drift looks at, a portion of images at a time."""
-
-    def look(found: ImageSet, portion: Portion) -> None:
-        del found
-        vectors = densities.power_normalise(portion.encoded["pooled"])
-        seen.append(reference.numbers(portion.scores, vectors))
-
-    return look
 
 
 def _leave(found: ImageSet, portion: Portion) -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twofold.detector.maps import ImageMap
 from twofold.errors import ConfigError
 from twofold.eyes import RegionScale, Spot, find_spots
 from twofold.images import Problem
 from twofold.spreadsheet import csv_text
 
-__all__ = ["ImageRegions", "Region", "check_region_rate", "coco", "image_regions", "regions_csv"]
+__all__ = [
+    "ImageRegions",
+    "Region",
+    "check_region_rate",
+    "coco",
+    "grid_regions",
+    "image_regions",
+    "regions_csv",
+]
 
 _FIELDS = ("image", "x", "y", "width", "height", "area", "peak", "anomalous", "problem")
 
@@ -79,12 +90,23 @@ def image_regions(item: ImageMap, scale: RegionScale, rate: float) -> ImageRegio
     """
     if item.image is None or item.grid is None:
         return ImageRegions(item.row, item.name, problem=item.problem)
-    threshold, size = scale.threshold(rate), item.image.size
-    places = (item.grid.shape[1], item.grid.shape[0])
-    found = tuple(
-        _region(spot, size, places, threshold) for spot in find_spots(item.grid, scale.level)
-    )
-    return ImageRegions(item.row, item.name, size, found)
+    size = item.image.size
+    return ImageRegions(item.row, item.name, size, grid_regions(item.grid, size, scale, rate))
+
+
+def grid_regions(
+    grid: NDArray[np.float64], size: tuple[int, int], scale: RegionScale, rate: float
+) -> tuple[Region, ...]:
+    """The regions of a map as the method makes it, the oddest first.
+
+    Args:
+        grid: float64 (g, h), larger = more anomalous.
+        size: width and height of the image in pixels.
+        scale: of the maps of normal images.
+        rate: false regions an image that are called anomalous, on average.
+    """
+    threshold, places = scale.threshold(rate), (grid.shape[1], grid.shape[0])
+    return tuple(_region(spot, size, places, threshold) for spot in find_spots(grid, scale.level))
 
 
 def _region(spot: Spot, size: tuple[int, int], places: tuple[int, int], threshold: float) -> Region:

@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.detector.scoring import Scoring
@@ -50,12 +51,21 @@ class Resident(Scoring):
         self._judge(encoded.names, scores, (), self.threshold_)
         return self
 
-    def _noise(self) -> ImageSet:
-        """One image, once it has been decoded from files."""
+    def example(self) -> NDArray[np.uint8]:
+        """Noise of a size that can be scored, uint8 (h, w, 3); always the same.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._require_fitted()
         mask = self.sight_.one_mask()
         height, width = self.method_.encoder.spec.preprocessing.shape
         shape = (round(_LARGER * height), round(_LARGER * width)) if mask is None else mask.shape
-        pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+    def _noise(self) -> ImageSet:
+        """One image, once it has been decoded from files."""
+        pixels, mask = self.example(), self.sight_.one_mask()
         for kind in _FORMATS:
             file = BytesIO()
             Image.fromarray(pixels).save(file, format=kind)

@@ -178,7 +178,8 @@ class Scoring(Locating):
             images: to judge.
             each: called with the images as found and each portion of them, in order.
             with_maps: make maps, if the method has any.
-            cached: look up vectors in the cache, and store them there.
+            cached: look into the cache and keep what is encoded there; off, nothing of the images
+                stays anywhere.
 
         Raises:
             NotFittedError: before ``fit``.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.images.depth import check_bit_depth
-from twofold.images.loaded import FileItem, Header, Item, LoadedImage
+from twofold.images.loaded import ContentItem, FileItem, Header, Item, LoadedImage
 from twofold.images.masks import Masks
 from twofold.images.memory import DatasetItem, array_items
 
@@ -35,8 +35,8 @@ class Problem:
 class ImageSet:
     """An ordered, immutable collection of named images, none of them decoded yet.
 
-    Build one with `find_images`, `from_paths` or `from_array`. Every method may be called from
-    several threads at once.
+    Build one with `find_images`, `from_paths`, `from_contents` or `from_array`. Every
+    method may be called from several threads at once.
 
     Attributes:
         bit_depth: with which integers of more than 8 bits a channel are read, 9 to 16; None if
@@ -53,6 +53,14 @@ class ImageSet:
     def from_paths(cls, paths: Iterable[str | os.PathLike[str]]) -> ImageSet:
         """Collect image files in the order given; none is looked at before it is loaded."""
         return cls(tuple(FileItem(os.fspath(path)) for path in paths))
+
+    @classmethod
+    def from_contents(cls, contents: Iterable[bytes]) -> ImageSet:
+        """Collect image files by their content, in the order given: they need not be on a disk.
+
+        What is checked is what is checked of files. Their names are "file[0]", "file[1]" and so on.
+        """
+        return cls(tuple(ContentItem(f"file[{i}]", one) for i, one in enumerate(contents)))
 
     @classmethod
     def from_array(cls, array: NDArray[Any]) -> ImageSet:

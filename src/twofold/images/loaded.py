@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +38,7 @@ from twofold.images.reading import display_name, open_file, read_file
 
 _JPEG = b"\xff\xd8"
 
-__all__ = ["FileItem", "Header", "Item", "LoadedImage"]
+__all__ = ["ContentItem", "FileItem", "Header", "Item", "LoadedImage"]
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,22 @@ class FileItem:
         """Read the header of the file."""
         with open_file(self.path) as file:
             return file_header(file)
+
+
+@dataclass(frozen=True, eq=False)
+class ContentItem:
+    """The content of an image file that came from elsewhere, such as over a network."""
+
+    name: str
+    content: bytes
+
+    def load(self) -> LoadedImage:
+        """Take it as it is."""
+        return LoadedImage(self.content)
+
+    def header(self) -> Header:
+        """Read the header of the file."""
+        return file_header(BytesIO(self.content))
 
 
 def file_header(file: Any) -> Header:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from twofold.detector import Detector
 from twofold.detector.references import Reference, References, picture_of
 from twofold.errors import ImageError
-from twofold.report.ladder import ladder, near
+from twofold.report.ladder import Step, ladder, near
 from twofold.report.likeness import flat_map, nearest
 from twofold.report.looking import Look
 from twofold.report.pictures import as_text, draw
@@ -108,13 +108,14 @@ def _maps(look: Look, order: Sequence[int]) -> Json:
 
 
 def thresholds(detector: Detector, n_images: int) -> Json:
-    """Calibration scores, and thresholds at the rates that they can keep.
+    """Calibration scores, and thresholds at the rates that they can keep, the model's own too.
 
     Args:
         detector: fitted.
         n_images: usable new images.
     """
     calibration, threshold = detector.calibration_, detector.threshold_
+    own = Step.of(calibration, threshold, n_images)
     kept, _ = calibration.kept_for(threshold.requested_rate)
     scores, weights = calibration.scores, calibration.weights
     if len(scores) > _MOST_CALIBRATION:
@@ -128,6 +129,7 @@ def thresholds(detector: Detector, n_images: int) -> Json:
         "calibration": [_number(value, 6) for value in scores],
         "weights": [_number(value, 4) for value in weights],
         "presumedUpTo": float(kept.scores[-1]),
+        "own": [own.rate, own.value, own.expected, own.low, own.high],
         "steps": [
             [step.rate, step.value, round(step.expected, 2), step.low, step.high, int(step.mark)]
             for step in ladder(calibration, n_images)

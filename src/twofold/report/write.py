@@ -100,7 +100,7 @@ def _parts(
     """All that the template is given."""
     result, threshold, evidence = seen.scores, detector.threshold_, detector.evidence_
     step = Step.of(detector.calibration_, threshold, int(result.usable.sum()))
-    data = _data(detector, seen, path.resolve().parent, labels, step)
+    data = _data(detector, seen, path.resolve().parent, labels)
     measured = None if labels is None else measure(result.scores, labels, threshold.value)
     return {
         "answer": _answer(detector, seen, step, labelled=measured is not None),
@@ -127,18 +127,17 @@ def _data(
     seen: Look,
     folder: Path,
     labels: NDArray[np.int64] | None,
-    own: Step,
 ) -> dict[str, Any]:
     """What the scripts of the page read; pictures take what room the rest leaves."""
     limits = content.thresholds(detector, int(seen.scores.usable.sum()))
     data: dict[str, Any] = {
-        "threshold": limits | {"own": [own.rate, own.value, own.expected, own.low, own.high]},
+        "threshold": limits,
         "places": content.places(seen, detector.references_),
         "labels": None if labels is None else labels.tolist(),
         **content.normals(seen, detector.references_),
     }
     spent = len(data_text(data))
-    return data | content.gallery(seen, folder, own.value - limits["near"], spent)
+    return data | content.gallery(seen, folder, limits["value"] - limits["near"], spent)
 
 
 def _answer(detector: Detector, seen: Look, step: Step, *, labelled: bool) -> Answer:

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from twofold.errors import ImageError, TwofoldError
 from twofold.review import missing_extra
 from twofold.review.gallery import Gallery
-from twofold.review.guard import Access, App, Guard
-from twofold.review.pictures import Picture
+from twofold.review.guard import Access, Guard
 from twofold.review.session import Session
+from twofold.web.asgi import App
+from twofold.web.pictures import Picture
 
 try:
     from fastapi import FastAPI, Path, Request

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from twofold.errors import ImageError
 from twofold.images import ImageSet, LoadedImage
-from twofold.review.pictures import (
+from twofold.web.pictures import (
     SCREEN_SIDE,
     Picture,
     map_picture,

@@ -9,18 +9,24 @@ only scripts of the own page can send.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Final
+
+from twofold.web.asgi import (
+    PAGE_HEADERS,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    hardened,
+    joined,
+    send_text,
+)
 
 __all__ = ["MAX_BODY", "OWN_HEADER", "Access", "Guard", "Refusal", "refusal"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OWN_HEADER: Final = "x-twofold-review"
 """Pages of other origins cannot send it: they would have to ask first, and nobody answers."""
@@ -35,13 +41,7 @@ _HEADERS: Final = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    # Images of a plant have no place in the browser's cache on the disk.
-    "cache-control": "no-store",
+    **PAGE_HEADERS,
 }
 """Sent with every answer, refusals too."""
 
@@ -158,23 +158,16 @@ class Guard:
         """Answer one request."""
         if scope["type"] != "http":  # no other kind is served
             return
-        found = refusal(scope["method"], scope["path"], _joined(scope["headers"]), self._access)
+        send = hardened(send, _HEADERS)
+        found = refusal(scope["method"], scope["path"], joined(scope["headers"]), self._access)
         if found is not None:
-            await _answer(found, _hardened(send))
+            await send_text(send, found.status, found.reason)
             return
         body = await _bounded(receive)
         if body is None:
-            await _answer(Refusal(413, f"A request may have {MAX_BODY} bytes."), _hardened(send))
+            await send_text(send, 413, f"A request may have {MAX_BODY} bytes.")
             return
-        await self._app(scope, _replayed(body, receive), _hardened(send))
-
-
-def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in pairs:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        joined[key] = f"{joined[key]},{text}" if key in joined else text
-    return joined
+        await self._app(scope, _replayed(body, receive), send)
 
 
 async def _bounded(receive: Receive) -> bytes | None:
@@ -204,21 +197,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
-
-
-def _hardened(send: Send) -> Send:
-    async def harden(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *own]}
-        await send(message)
-
-    return harden
-
-
-async def _answer(found: Refusal, send: Send) -> None:
-    text = found.reason.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    headers.append((b"content-length", str(len(text)).encode()))
-    await send({"type": "http.response.start", "status": found.status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})

@@ -21,6 +21,7 @@ SCRIPTS = (
     "viewer.js",
     "threshold.js",
     "places.js",
+    "keys.js",
     "main.js",
 )
 STYLE = "style.css"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-from importlib.resources import files
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from twofold.detector.maps import draw_overlay
-from twofold.review import pictures
-from twofold.review.app import _TYPES
-from twofold.review.pictures import map_picture, original_picture, screen_picture
+from twofold.web import pictures
+from twofold.web.pictures import map_picture, original_picture, screen_picture
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -81,12 +79,3 @@ def test_a_map_without_a_colour_says_so() -> None:
     picture = map_picture((64, 48), np.full((4, 4), 0.9), 1.0, 5.0)
     assert picture.clear
     assert not np.asarray(opened(picture))[..., 3].any()
-
-
-def test_every_file_of_the_page_is_served() -> None:
-    names = {entry.name for entry in (files("twofold.review") / "page").iterdir()}
-    assert names == {*_TYPES, "review.html"}
-    page = (files("twofold.review") / "page" / "review.html").read_text(encoding="utf-8")
-    assert "http" not in page.replace("https://www.w3.org", "")
-    assert " style=" not in page
-    assert "<script>" not in page

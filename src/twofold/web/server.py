@@ -1,0 +1,56 @@
+"""A server that ends at a signal in good order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from twofold.web.asgi import App
+
+__all__ = ["QuietServer", "settings"]
+
+
+def settings(app: App, **more: Any) -> uvicorn.Config:
+    """How uvicorn serves an application of ours: quietly, plain HTTP and nothing else.
+
+    Args:
+        app: behind its own checks.
+        more: settings of uvicorn; they go before these.
+    """
+    own: dict[str, Any] = {
+        "log_config": None,
+        "log_level": "error",
+        "access_log": False,  # it would show tokens in addresses
+        "server_header": False,
+        "proxy_headers": False,  # nobody's word is taken for who asks
+        "lifespan": "off",
+        "ws": "none",
+        "http": "h11",
+    }
+    return uvicorn.Config(app, **(own | more))
+
+
+class QuietServer(uvicorn.Server):
+    """Ends at a signal without raising it again, so that the command can say what was done."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM for a wish to end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def end(*_: Any) -> None:
+            self.should_exit = True
+
+        before = {kind: signal.signal(kind, end) for kind in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)

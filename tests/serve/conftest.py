@@ -1,0 +1,59 @@
+"""A detector on the toy encoder, and a service that answers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import toy
+from tests.support.serve import TOKEN, Served, loader, png, serving
+
+from twofold import Detector
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _toys() -> Iterator[None]:
+    """The encoder `toy` is there, and no cache, for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch, toy.registered():
+        patch.setenv("TWOFOLD_CACHE", "off")
+        yield
+
+
+@pytest.fixture(scope="session")
+def toy_world(_toys: None) -> toy.World:
+    return toy.make_world()
+
+
+@pytest.fixture(scope="session")
+def detector(toy_world: toy.World) -> Detector:
+    """Do not fit it again."""
+    # At a high rate, so that some of these images are anomalous and some are not.
+    found = Detector(
+        encoder=toy.ENCODER,
+        false_alarm_rate=0.3,
+        weights="random",
+        engine="torch",
+        options={"effort": "fast"},
+    )
+    return found.fit(toy_world.source, toy_world.pool)
+
+
+@pytest.fixture(scope="session")
+def pngs(toy_world: toy.World) -> list[bytes]:
+    """Test images as files."""
+    return [png(pixels) for pixels in toy_world.test]
+
+
+@pytest.fixture(scope="session")
+def served(detector: Detector) -> Iterator[Served]:
+    """A service on this machine, without a token; of use for tests that change nothing."""
+    with serving(loader({"default": detector})) as found:
+        yield found
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(f"# of the tests\n{TOKEN}\n")
+    return path
