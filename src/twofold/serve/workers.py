@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Final
 
 from twofold.errors import TwofoldError
+from twofold.serve import missing_extra
 from twofold.serve.logs import Log
 
 if TYPE_CHECKING:
@@ -143,8 +144,10 @@ class Workers:
 
     def _forget(self, process: BaseProcess) -> None:
         """Take an ended worker's gauges out of the sums."""
-        from prometheus_client import multiprocess  # noqa: PLC0415 - after the folder is set
-
+        try:
+            from prometheus_client import multiprocess  # noqa: PLC0415 - after the folder is set
+        except ImportError as error:
+            raise missing_extra(error) from None
         multiprocess.mark_process_dead(process.pid, os.environ[SHARED_FOLDER])  # type: ignore[no-untyped-call]
 
     def _send(self, kind: signal.Signals) -> None:

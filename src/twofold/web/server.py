@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-
 from twofold.web.asgi import App
+
+try:
+    import uvicorn
+except ImportError:  # whoever imports this says which extra brings it
+    raise
 
 __all__ = ["QuietServer", "settings"]
 
