@@ -123,11 +123,16 @@ def test_a_process_ends_when_it_is_asked(
         stdout=subprocess.PIPE,
         text=True,
     )
-    end = time.monotonic() + 100
-    while not (out.exists() and len(rows(out)) == 16) and time.monotonic() < end:
-        time.sleep(0.1)
-        assert process.poll() is None
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    try:
+        end = time.monotonic() + 100
+        while not (out.exists() and out.read_bytes().count(b"\n") == 17):
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 0, stderr
     assert stdout.startswith(f"{out}: 16 images scored")
