@@ -176,7 +176,7 @@ class Scores:
             import polars as pl  # noqa: PLC0415 - an optional dependency
         except ImportError:
             raise MissingExtraError(
-                "no data frame of polars without polars: pip install polars"
+                "no data frame of polars without polars: pip install 'twofold[polars]'"
             ) from None
         kinds = (pl.String, pl.Float64, pl.Float64, pl.Float64, pl.Int8, pl.String)
         return pl.DataFrame(self.rows(), schema=dict(zip(ROW_FIELDS, kinds, strict=True)))
