@@ -15,6 +15,7 @@ from twofold.cli import (
     check,
     demo,
     drift,
+    embed,
     encoders,
     export,
     info,
@@ -62,6 +63,7 @@ app.command()(review.review)
 app.command()(refit.refit)
 app.command()(certify.certify)
 app.command()(drift.drift)
+app.command()(embed.embed)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(info.methods)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_parents
+from twofold.cli.on_ray import Address, EngineName, Workers, check_engine, connected
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
 from twofold.defaults import (
@@ -132,12 +133,16 @@ def fit(
     ] = DEFAULT_CALIBRATION,
     bit_depth: BitDepth = None,
     mask: Mask = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
     embed_weights: EmbedWeights = False,
     no_references: NoReferences = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Fit a detector for the target and save it."""
+    ray = check_engine(engine, {"--address": address is not None, "--workers": workers is not None})
     options = parse_options(option or [])
     from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
 
@@ -161,6 +166,11 @@ def fit(
             strict=strict,
             progress=progress,
         )
+        if ray:
+            from twofold.cluster import fill_cache  # noqa: PLC0415 - slow to import
+
+            with connected(address):
+                fill_cache(detector, source, target, workers=workers, progress=progress)
         detector.fit(
             source,
             target,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import queue
 import threading
 from contextlib import suppress
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from twofold.deferred import deferred
 from twofold.encoders.converted import import_openvino
 from twofold.encoders.spec import Preprocessing
+from twofold.threads import cores, limited
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class Runner(Protocol):
 
 def n_streams() -> int:
     """Calls that run side by side, one per core: no barrier holds up a decoding thread."""
-    return min(os.cpu_count() or 1, MAX_STREAMS)
+    return min(cores(), MAX_STREAMS)
 
 
 class OpenVinoRunner:
@@ -56,13 +56,15 @@ class OpenVinoRunner:
 
     def __init__(self, model: Any, sample: NDArray[Any], streams: int) -> None:
         ov = import_openvino()
-        settings = {
+        settings: dict[str, Any] = {
             # Without it, a CPU with bfloat16 units would silently use them.
             "INFERENCE_PRECISION_HINT": "f32",
             "NUM_STREAMS": streams,
             # Bound to one core each, streams would wait for whatever else runs on it.
             "ENABLE_CPU_PINNING": False,
         }
+        if limited():  # else its streams share all cores of the machine
+            settings["INFERENCE_NUM_THREADS"] = max(streams, cores())
         compiled = ov.Core().compile_model(model, "CPU", settings)
         self._compiled, self._n_outputs = compiled, len(compiled.outputs)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
