@@ -14,9 +14,11 @@ from twofold.cluster.plan import MANIFEST, Summary
 from twofold.cluster.running import run_on_ray
 from twofold.cluster.scoring import ScoreJob
 from twofold.cluster.session import ray_session
+from twofold.cluster.streams import Coreset, vector_coreset, vector_moments
 
 __all__ = [
     "MANIFEST",
+    "Coreset",
     "EmbedJob",
     "ScoreJob",
     "Summary",
@@ -24,4 +26,6 @@ __all__ = [
     "fill_cache",
     "ray_session",
     "run_on_ray",
+    "vector_coreset",
+    "vector_moments",
 ]

@@ -8,12 +8,13 @@ underscore are left out by what reads the folder as one table (pyarrow, DuckDB, 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from twofold import __version__
 from twofold.canonical import canonical_json
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 else:
     filelock = deferred("filelock")
 
-__all__ = ["LOG", "MANIFEST", "Part", "Plan", "Summary", "done_parts", "open_folder"]
+__all__ = [
+    "LOG",
+    "MANIFEST",
+    "Part",
+    "Plan",
+    "Summary",
+    "done_parts",
+    "finish",
+    "open_folder",
+    "open_log",
+]
 
 MANIFEST: Final = "_manifest.json"
 LOG: Final = "_parts.jsonl"
@@ -221,6 +232,16 @@ def done_parts(out: Path, plan: Plan) -> dict[int, Part]:
         if 0 <= part.shard < plan.n_shards:
             found[part.shard] = part
     return {number: part for number, part in found.items() if _is_there(out, part)}
+
+
+def open_log(out: Path) -> BinaryIO:
+    """The record of parts, to be gone on with on a line of its own."""
+    log = (out / LOG).open("a+b")
+    if log.tell():
+        log.seek(-1, os.SEEK_END)
+        if log.read(1) != b"\n":
+            log.write(b"\n")
+    return log
 
 
 def _is_there(out: Path, part: Part) -> bool:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twofold.cluster.plan import LOG, Part, Plan, Summary, finish, open_folder
+from twofold.cluster.plan import Part, Plan, Summary, finish, open_folder, open_log
 from twofold.cluster.session import workers_that_fit
 from twofold.cluster.sources import Shard, Source
 from twofold.cluster.work import Done, Job, ShardWorker
@@ -74,7 +74,7 @@ def run_on_ray(
         fit = min(workers_that_fit(worker_cpus), workers or plan.n_shards)
         todo = (shard for shard in plan.shards() if shard.number not in parts)
         worker = (job, str(folder), str(Path.cwd()), worker_cpus)
-        with (folder / LOG).open("ab") as log:
+        with open_log(folder) as log:
             for result in _results(todo, worker, worker_cpus, fit):
                 log.write(result.part.line())
                 log.flush()
