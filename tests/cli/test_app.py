@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 COMMANDS = {
     *("fit", "score", "report", "evaluate", "check", "methods", "encoders", "doctor", "demo"),
-    *("bench", "certify", "drift", "export", "refit", "review", "tables"),
+    *("bench", "certify", "drift", "embed", "export", "refit", "review", "tables"),
 }
 
 

@@ -66,6 +66,15 @@ def test_each_image_has_a_row_with_its_vector_or_a_reason(
     assert [path.name for path in out.parent.iterdir()] == ["vectors.parquet"]
 
 
+def test_images_of_which_none_can_be_used(job: EmbedJob, mixed: Path, tmp_path: Path) -> None:
+    bad = [str(mixed / "005x.png"), str(tmp_path / "gone.png")]
+    found = embed_to_file(job, find_sources(bad), tmp_path / "vectors.parquet")
+    assert (found.n_images, found.n_unusable) == (2, 2)
+    table = parquet.read_table(tmp_path / "vectors.parquet")
+    assert table["vector"].null_count == 2
+    assert table["problem"].to_pylist() == ["empty file", "no such file"]
+
+
 def test_a_strict_job_leaves_no_file(mixed: Path, tmp_path: Path) -> None:
     strict = make(strict=True)
     with pytest.raises(ImageSourceError, match="empty file"):

@@ -118,7 +118,8 @@ def run_shell(example: Example, page: Path) -> None:
 
 # Ten seconds to half a minute each: their commands go through fits, benchmarks and the demo.
 LONG = {
-    *("README.md", "adding.md", "benchmark.md", "cli.md", "evidence.md", "export.md", "eyes.md"),
+    *("README.md", "adding.md", "benchmark.md", "cli.md", "cluster.md", "evidence.md"),
+    *("export.md", "eyes.md"),
     *("local.md", "marks.md", "model-format.md", "refit.md", "report.md", "review.md"),
     "thresholds.md",
 }

@@ -120,7 +120,8 @@ class EmbedJob:
         good = np.zeros(n, dtype=bool)
         good[found.kept] = True
         values = np.zeros((n, self.dim), dtype=np.float32)
-        values[found.kept] = vectors
+        if len(found):  # of none, nobody knows the shape
+            values[found.kept] = vectors
         reasons: list[str | None] = [None] * n
         bad = np.flatnonzero(~good)
         for row, problem in zip(bad, found.problems, strict=True):
