@@ -82,7 +82,7 @@ def test_an_error_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"rows_a_shard": 0}, {"worker_cpus": 0}, {"workers": 0}], ids=str
 )
-def test_impossible_numbers(tmp_path: Path, wrong: dict[str, int]) -> None:
+def test_impossible_numbers(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="from 1"):
         run_on_ray(Lengths(), [PATHS], tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()

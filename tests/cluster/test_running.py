@@ -40,16 +40,16 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
 ]
 
 
 @pytest.fixture(scope="class")
-def small_cluster() -> Iterator[None]:
+def small_cluster(cache: Path) -> Iterator[None]:
     """Of this machine alone."""
-    with ray_session(cpus=2):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWOFOLD_CACHE", str(cache))  # for its workers
+        with ray_session(cpus=2):
+            yield
 
 
 def local_rows(model: Path, images: object) -> list[dict[str, object]]:
