@@ -15,7 +15,8 @@ Stages, one after the other:
 - `schedule`: `--planned` made-up rows by workers that look at nothing and write their scores: what
   is left is planning, handing out, writing and recording.
 
-Each stage reports wall seconds and images a second; those on Ray also whether every image is in the
+Each stage reports wall seconds, images a second and processor seconds (`cpu`; on Ray those of its
+own processes and of workers that died, too), those on Ray also whether every image is in the
 results once and has the score of `local`, bit by bit and at most how far off.
 Prints one JSON object. Other work on the machine changes all figures: `load` is the load average.
 """
@@ -32,6 +33,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,16 @@ def descendants(pid: int) -> dict[int, str]:
     while more := {p: names[p] for p, q in parents.items() if q in found and p not in found}:
         found |= more
     return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process, of those below it, and of those of theirs that have ended."""
+    ticks = 0
+    for one in descendants(pid):
+        with suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class WorkerKiller:
@@ -170,19 +182,20 @@ def fitted_model(folder: Path, n: int, method: str, fitted: int) -> tuple[Path, 
     return folder / "model", tuple(names[i % len(names)] for i in range(n))
 
 
-def timed(n: int, start: float) -> Row:
-    """Wall seconds since, images a second, and how busy the machine is."""
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "images_a_second": n / seconds, "load": os.getloadavg()[0]}
+def timed(n: int, start: float, cpu: float) -> Row:
+    """Wall and processor seconds since, images a second, and how busy the machine is."""
+    seconds, used = time.perf_counter() - start, cpu_seconds(os.getpid()) - cpu
+    rate, load = n / seconds, os.getloadavg()[0]
+    return {"seconds": seconds, "cpu": used, "images_a_second": rate, "load": load}
 
 
 def score_locally(model: Path, names: tuple[str, ...]) -> tuple[Row, NDArray[np.float64]]:
     """In this process."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), cpu_seconds(os.getpid())
     detector = Detector.load(model)
     detector.cached = False
     scores = detector.score(list(names)).scores
-    return timed(len(names), start), scores
+    return timed(len(names), start, cpu), scores
 
 
 def score_on_ray(
@@ -195,7 +208,7 @@ def score_on_ray(
     start_too: bool = True,
 ) -> Row:
     """By workers of one core each."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), cpu_seconds(os.getpid())
     first: list[tuple[float, int]] = []
 
     def progress(what: str, done: int, total: int) -> None:
@@ -207,7 +220,7 @@ def score_on_ray(
     job, rows = ScoreJob.of(str(model)), min(1000, max(1, len(names) // 20))
     with ray_session():
         run_on_ray(job, [Paths(names)], out, rows_a_shard=rows, workers=workers, progress=progress)
-        end = timed(len(names), start)
+        end = timed(len(names), start, cpu)
     when, done = first[0]
     end["seconds_to_first"] = when - start
     end["seconds_to_end_of_ray"] = time.perf_counter() - start
