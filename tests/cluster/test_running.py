@@ -111,6 +111,18 @@ class TestOnOneMachine:
         with pytest.raises(UsageError, match="--worker-cpus 64"):
             run_on_ray(job, sources, tmp_path / "other", worker_cpus=64)
 
+    def test_the_short_version_of_the_simulation(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        import ray_scale
+        from ray import cloudpickle
+
+        cloudpickle.register_pickle_by_value(ray_scale)  # workers cannot import it
+        found = ray_scale.schedule(20_000, 1000, tmp_path)
+        assert (found["shards"], found["first_resumed"], found["again_resumed"]) == (20, 0, 20)
+        assert found["each_row_once"]
+
     def test_vectors_and_their_moments(self, mixed: Path, tmp_path: Path) -> None:
         job, out = EmbedJob.of("efficientnet_lite0"), tmp_path / "out"
         found = run_on_ray(job, find_sources(mixed), out, rows_a_shard=6)
