@@ -11,7 +11,8 @@ Stages, one after the other:
 - `local`: `Detector.score` of all of them in this process, with all cores;
 - `ray`: the same by `run_on_ray` with a worker a core, the start of Ray included;
 - `killed`: the same, and a worker is killed (signal 9) after a third and after two thirds;
-- `one` and `two`: a quarter of the images by one and by two workers of one core, without the start;
+- `one` and `two`: a quarter of the images by one and by two workers of one core; the rate is that of
+  the last two thirds, when all workers have started;
 - `schedule`: `--planned` made-up rows by workers that look at nothing and write their scores: what
   is left is planning, handing out, writing and recording.
 
@@ -212,7 +213,7 @@ def score_on_ray(
     first: list[tuple[float, int]] = []
 
     def progress(what: str, done: int, total: int) -> None:
-        if done and not first:
+        if done and (not first or (len(first) == 1 and 3 * done >= total)):
             first.append((time.perf_counter(), done))
         if killer is not None:
             killer(what, done, total)
@@ -221,8 +222,8 @@ def score_on_ray(
     with ray_session():
         run_on_ray(job, [Paths(names)], out, rows_a_shard=rows, workers=workers, progress=progress)
         end = timed(len(names), start, cpu)
-    when, done = first[0]
-    end["seconds_to_first"] = when - start
+    end["seconds_to_first"] = first[0][0] - start
+    when, done = first[-1]
     end["seconds_to_end_of_ray"] = time.perf_counter() - start
     if not start_too:
         end["images_a_second"] = (len(names) - done) / (start + end["seconds"] - when)
