@@ -11,8 +11,8 @@ Stages, one after the other:
 - `local`: `Detector.score` of all of them in this process, with all cores;
 - `ray`: the same by `run_on_ray` with a worker a core, the start of Ray included;
 - `killed`: the same, and a worker is killed (signal 9) after a third and after two thirds;
-- `one` and `two`: a quarter of the images by one and by two workers of one core; the rate is that of
-  the last two thirds, when all workers have started;
+- `one` and `two`: a quarter of the images by one and by two workers of one core; the rate is that
+  of the last two thirds, when all workers have started;
 - `schedule`: `--planned` made-up rows by workers that look at nothing and write their scores: what
   is left is planning, handing out, writing and recording.
 
