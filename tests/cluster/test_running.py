@@ -35,11 +35,13 @@ from twofold.errors import UsageError
 from twofold.files import file_sha256
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-# What Ray leaves open when it starts and ends its own processes.
+# What Ray leaves open when it ends its own processes, and says about its own settings.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
 ]
 
 

@@ -126,14 +126,17 @@ LONG = {
 }
 
 
-# What Ray leaves open when it ends its own processes.
-LEFT_OPEN = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+# What Ray leaves open when it ends its own processes, and says about its own settings.
+OF_RAY = (
+    *("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    *("ignore::DeprecationWarning:ray.*", "ignore::FutureWarning:ray.*"),
+)
 
 
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
     """The marks of a page."""
     marks = [pytest.mark.slow] if name in LONG else []
-    return marks + [pytest.mark.filterwarnings(w) for w in LEFT_OPEN if name == "cluster.md"]
+    return marks + [pytest.mark.filterwarnings(w) for w in OF_RAY if name == "cluster.md"]
 
 
 @pytest.mark.parametrize(
