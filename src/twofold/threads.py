@@ -20,12 +20,37 @@ from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["PerProcess", "in_parts", "one_thread"]
+__all__ = ["PerProcess", "cores", "in_parts", "limited", "one_thread", "use_cores"]
 
 T = TypeVar("T")
 
 # More threads than that wait for memory: the parts' products are small.
 _MOST_THREADS = 8
+
+
+_given: list[int] = []
+
+
+def use_cores(n: int) -> None:
+    """Start no more than n threads side by side from now on: this process has a share of a machine.
+
+    For processes that several start on one machine, before they load a network. What is compiled
+    already keeps its threads.
+
+    Args:
+        n: >= 1.
+    """
+    _given[:] = [max(1, n)]
+
+
+def cores() -> int:
+    """Threads that this process may start side by side: the machine's cores, or its share."""
+    return min([os.cpu_count() or 1, *_given])
+
+
+def limited() -> bool:
+    """Whether :func:`use_cores` was called."""
+    return bool(_given)
 
 
 class _Libraries:
@@ -131,7 +156,7 @@ def in_parts(n: int, size: int, work: Callable[[slice], T]) -> list[T]:
         work: called with each slice; must write nothing that another part reads.
     """
     parts = [slice(start, min(start + size, n)) for start in range(0, n, size)]
-    threads = min(len(parts), os.cpu_count() or 1, _MOST_THREADS)
+    threads = min(len(parts), cores(), _MOST_THREADS)
     with one_thread():
         if threads < 2:
             return [work(part) for part in parts]

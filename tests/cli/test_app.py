@@ -21,7 +21,8 @@ Run = Callable[..., Result]
 
 COMMANDS = {
     *("fit", "score", "report", "evaluate", "check", "methods", "encoders", "doctor", "demo"),
-    *("bench", "certify", "drift", "export", "refit", "review", "serve", "tables", "watch"),
+    *("bench", "certify", "drift", "embed", "export", "refit", "review", "serve", "tables"),
+    "watch",
 }
 
 

@@ -129,6 +129,21 @@ def test_with_a_mask(detector: Detector, world: toy.World) -> None:
     assert (detector.decision_function(world.test[:2]) != plain).any()
 
 
+def test_without_the_cache(
+    detector: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = detector.decision_function(world.test[:3])
+    monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path / "cache"))
+    detector._frozen, detector.cached = {}, False
+    np.testing.assert_array_equal(detector.decision_function(world.test[:3]), expected)
+    settle()
+    assert not list(tmp_path.rglob("*.sqlite"))
+    detector._frozen, detector.cached = {}, True
+    np.testing.assert_array_equal(detector.decision_function(world.test[:3]), expected)
+    settle()
+    assert list(tmp_path.rglob("*.sqlite"))
+
+
 @pytest.mark.parametrize("name", ["padim", "target_only", "source_only"])
 @pytest.mark.slow
 def test_every_kind_of_method_warms_up(

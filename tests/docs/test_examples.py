@@ -17,7 +17,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 
 from twofold.benchmark.datasets import DATASETS
 from twofold.cli.app import app
+from twofold.cluster import ray_session
 from twofold.encoders import inference
 from twofold.encoders.registry import ENCODERS
 from twofold.method_table import METHODS
@@ -118,21 +119,40 @@ def run_shell(example: Example, page: Path) -> None:
 
 # Ten seconds to half a minute each: their commands go through fits, benchmarks and the demo.
 LONG = {
-    *("README.md", "adding.md", "benchmark.md", "cli.md", "evidence.md", "export.md", "eyes.md"),
+    *("README.md", "adding.md", "benchmark.md", "cli.md", "cluster.md", "evidence.md"),
+    *("export.md", "eyes.md"),
     *("local.md", "marks.md", "model-format.md", "refit.md", "report.md", "review.md"),
     *("dataframes.md", "thresholds.md", "watch.md"),
 }
 
 
+# What Ray leaves open when it ends its own processes, and says about its own settings.
+OF_RAY = (
+    *("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    *("ignore::DeprecationWarning:ray.*", "ignore::FutureWarning:ray.*"),
+)
+
+
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    """The marks of a page."""
+    marks = [pytest.mark.slow] if name in LONG else []
+    return marks + [pytest.mark.filterwarnings(w) for w in OF_RAY if name == "cluster.md"]
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+        pytest.param(page, id=page.name, marks=marks_of(page.name))
         for page in PAGES
         if examples(page.read_text(encoding="utf-8"))
     ],
 )
 def test_the_examples_of_a_page_run(page: Path, plant: Path) -> None:
+    with ray_session(cpus=2) if page.name == "cluster.md" else nullcontext():
+        run_page(page, plant)
+
+
+def run_page(page: Path, plant: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}
     for example in examples(page.read_text(encoding="utf-8")):
         if example.language != "python":

@@ -15,6 +15,7 @@ from twofold.cli import (
     check,
     demo,
     drift,
+    embed,
     encoders,
     export,
     info,
@@ -65,6 +66,7 @@ app.command()(refit.refit)
 app.command()(certify.certify)
 app.command()(drift.drift)
 app.command()(watch.watch)
+app.command()(embed.embed)
 app.command()(export.export)
 app.command()(serve.serve)
 app.command()(check.check)

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twofold.cli.destinations import check_file, check_folder
+from twofold.cli.on_ray import (
+    Address,
+    EngineName,
+    RowsAShard,
+    WorkerCpus,
+    Workers,
+    as_row,
+    check_engine,
+    connected,
+    tell,
+)
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.errors import MissingExtraError, TwofoldError, UsageError
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
+_ROWS = 1000
 
 
 @command
@@ -33,7 +45,10 @@ def score(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     images: Annotated[list[str], typer.Argument(help="Folders, files, globs or manifests.")],
     out: Annotated[
-        str | None, typer.Option(help="CSV or .parquet file; CSV on stdout when left out.")
+        str | None,
+        typer.Option(
+            help="CSV or .parquet file, CSV on stdout when left out; with --engine ray a folder."
+        ),
     ] = None,
     false_alarm_rate: FalseAlarmRate = None,
     false_discovery_rate: Annotated[
@@ -54,12 +69,26 @@ def score(
             show_default="the rate of the model",
         ),
     ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    worker_cpus: WorkerCpus = 1,
+    rows_a_shard: RowsAShard = _ROWS,
     weights: Weights = None,
     mask: Mask = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Score images: image,score,percentile,anomalous,problem."""
+    if check_engine(engine, {"--address": address is not None, "--workers": workers is not None}):
+        _refuse(
+            {"--maps": maps, "--regions": regions, "--false-discovery-rate": false_discovery_rate}
+        )
+        given = _OnRay(address, workers, worker_cpus, rows_a_shard)
+        _score_on_ray(
+            model, images, out, given, (weights, mask, false_alarm_rate, strict), as_json=as_json
+        )
+        return
     check_file("--out", out)
     if _is_parquet(out):
         _require_pyarrow()
@@ -83,6 +112,62 @@ def score(
     places.finish(result)
     _tell(model, result, out, as_json=as_json)
     if not result.usable.any():
+        raise TwofoldError("none of the images can be used")
+
+
+@dataclass(frozen=True)
+class _OnRay:
+    """Which workers."""
+
+    address: str | None
+    workers: int | None
+    worker_cpus: int
+    rows_a_shard: int
+
+
+def _refuse(options: dict[str, object]) -> None:
+    """Raise UsageError for what no shard can know or write for itself."""
+    for option, given in options.items():
+        if given is not None:
+            raise UsageError(f"{option} needs --engine local")
+
+
+def _score_on_ray(
+    model: str,
+    images: list[str],
+    out: str | None,
+    given: _OnRay,
+    options: tuple[str | None, str | None, float | None, bool],
+    *,
+    as_json: bool,
+) -> None:
+    """Scores as a folder of Parquet, by the workers of a cluster."""
+    if out is None:
+        raise UsageError("--engine ray needs --out FOLDER")
+    check_folder("--out", out)
+    from twofold.cluster import ScoreJob, run_on_ray  # noqa: PLC0415 - slow to import
+    from twofold.cluster.sources import find_sources  # noqa: PLC0415
+
+    weights, mask, rate, strict = options
+    job = ScoreJob.of(model, weights=weights, mask=mask, false_alarm_rate=rate, strict=strict)
+    sources = find_sources(images)
+    with progress_bar() as progress, connected(given.address):
+        found = run_on_ray(
+            *(job, sources, out),
+            rows_a_shard=given.rows_a_shard,
+            worker_cpus=given.worker_cpus,
+            workers=given.workers,
+            progress=progress,
+        )
+    tell(found)
+    if as_json:
+        print_json({"model": model, **as_row(found)})
+    else:
+        n = found.n_images - found.n_unusable
+        typer.echo(
+            f"{out}: {n} images scored, {found.n_anomalous} anomalous, {found.n_unusable} unusable"
+        )
+    if found.n_unusable == found.n_images:
         raise TwofoldError("none of the images can be used")
 
 

@@ -11,6 +11,7 @@ import typer
 
 from twofold.cli.destinations import check_parents
 from twofold.cli.devices import run_in_processes
+from twofold.cli.on_ray import Address, EngineName, Workers, check_engine, connected
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
 from twofold.defaults import (
@@ -141,12 +142,16 @@ def fit(
             min=1, help="Processes that train one network together, one a GPU where there are any."
         ),
     ] = 1,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
     embed_weights: EmbedWeights = False,
     no_references: NoReferences = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Fit a detector for the target and save it."""
+    ray = check_engine(engine, {"--address": address is not None, "--workers": workers is not None})
     options = parse_options(option or [])
     if devices > 1 and n_processes() == 1:
         raise typer.Exit(run_in_processes(devices))
@@ -172,6 +177,11 @@ def fit(
             strict=strict,
             progress=progress,
         )
+        if ray:
+            from twofold.cluster import fill_cache  # noqa: PLC0415 - slow to import
+
+            with connected(address):
+                fill_cache(detector, source, target, workers=workers, progress=progress)
         detector.fit(
             source,
             target,

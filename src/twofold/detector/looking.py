@@ -51,10 +51,13 @@ class Looking:
     Attributes:
         method_: the fitted method.
         sight_: bit depth and masks of the images.
+        cached: whether vectors are looked for and kept in the embedding cache; set it to False
+            before the first image for images that are seen once.
     """
 
     method_: Method
     sight_: Sight
+    cached: bool = True
 
     def __init__(
         self, *, strict: bool, engine: EngineKind, progress: DetectorProgress | None
@@ -128,7 +131,8 @@ class Looking:
         key = (encoder.fingerprint, outputs, self.engine)
         frozen = self._frozen.get(key)
         if frozen is None:
-            fresh = FrozenEncoder(encoder, outputs, cache=default_cache(), engine=self.engine)
+            cache = default_cache() if self.cached else None
+            fresh = FrozenEncoder(encoder, outputs, cache=cache, engine=self.engine)
             # Threads that come at once get the same one.
             frozen = self._frozen.setdefault(key, fresh)
         return frozen

@@ -132,6 +132,15 @@ class FrozenEncoder:
         found = self._cached(images, range(len(images)), strict=False).values()
         return sum(not item.problem for item in found)
 
+    def store(self, digests: Sequence[str], arrays: Sequence[NDArray[np.float32]]) -> None:
+        """Put into the cache what another process has encoded with the same outputs and engine.
+
+        Args:
+            digests: of the images.
+            arrays: (n, ...) of each output that is kept, in the order of the outputs.
+        """
+        self._save(dict(zip(digests, zip(*arrays, strict=True), strict=True)))
+
     def _encode_portion(
         self, images: ImageSet, rows: range, strict: bool, progress: Callable[[int], None] | None
     ) -> list[_Item]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twofold.deferred import deferred
 from twofold.encoders.converted import import_openvino
 from twofold.encoders.spec import Preprocessing
+from twofold.threads import cores, limited
 
 if TYPE_CHECKING:
     import torch
@@ -47,13 +48,15 @@ class OpenVinoRunner:
 
     def __init__(self, model: Any, sample: NDArray[Any], streams: int) -> None:
         ov = import_openvino()
-        settings = {
+        settings: dict[str, Any] = {
             # Without it, a CPU with bfloat16 units would silently use them.
             "INFERENCE_PRECISION_HINT": "f32",
             "NUM_STREAMS": streams,
             # Bound to one core each, streams would wait for whatever else runs on it.
             "ENABLE_CPU_PINNING": False,
         }
+        if limited():  # else its streams share all cores of the machine
+            settings["INFERENCE_NUM_THREADS"] = max(streams, cores())
         compiled = ov.Core().compile_model(model, "CPU", settings)
         self._compiled, self._n_outputs = compiled, len(compiled.outputs)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from twofold.deferred import installed_version
 from twofold.encoders.cache import cache_folder
 from twofold.errors import UsageError
 from twofold.files import write_whole
+from twofold.threads import cores, limited
 
 __all__ = [
     "GROUP",
@@ -52,12 +53,16 @@ class EngineSettings:
     @classmethod
     def usual(cls) -> EngineSettings:
         """A stream a core: no barrier holds up a decoding thread."""
-        return cls(min(os.cpu_count() or 1, MAX_STREAMS), GROUP)
+        return cls(min(cores(), MAX_STREAMS), GROUP)
 
     @classmethod
     def here(cls) -> EngineSettings:
         """What was measured on this machine (:func:`keep_settings`), or the usual ones."""
-        return _kept(cache_folder()) or cls.usual()
+        kept = _kept(cache_folder())
+        if kept is None:
+            return cls.usual()
+        # A process with a share of the machine keeps to it.
+        return replace(kept, streams=min(kept.streams, cores())) if limited() else kept
 
 
 def n_streams() -> int:

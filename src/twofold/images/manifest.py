@@ -14,7 +14,14 @@ from twofold.images.sniff import as_text, find_delimiter, split_first_line
 
 # ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
 
-__all__ = ["find_column", "is_manifest", "read_column", "read_manifest"]
+__all__ = [
+    "column_place",
+    "find_column",
+    "is_manifest",
+    "read_column",
+    "read_manifest",
+    "resolve_listed",
+]
 
 _PARQUET: Final = (".parquet", ".pq")
 _LIST: Final = ".txt"
@@ -44,7 +51,7 @@ def read_manifest(path: str) -> list[str]:
         if not isinstance(value, str) or not value.strip():
             raise ImageSourceError(f"{shown}, {place}: the path is blank or not text")
     folder = os.path.dirname(path)
-    return [_resolve(folder, str(value)) for _, value in rows]
+    return [resolve_listed(folder, str(value)) for _, value in rows]
 
 
 def read_column(path: str, name: str) -> list[str]:
@@ -73,7 +80,8 @@ def _rows(path: str, name: str | None) -> tuple[str, Rows]:
     return shown, rows
 
 
-def _resolve(folder: str, value: str) -> str:
+def resolve_listed(folder: str, value: str) -> str:
+    """Return the path that a manifest in a folder means; see `read_manifest`."""
     forms = [value]
     if value.startswith("'"):  # as this library writes a name that a spreadsheet would calculate
         forms.append(value[1:])
@@ -154,7 +162,7 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def _place(names: Sequence[str]) -> int | None:
+def column_place(names: Sequence[str]) -> int | None:
     """Return where the column of paths stands; case, blanks and signs in names do not count."""
     plain = [_plain(name) for name in names]
     wanted = (_plain(column) for column in _COLUMNS)
@@ -162,7 +170,7 @@ def _place(names: Sequence[str]) -> int | None:
 
 
 def _is_wanted(names: Sequence[str]) -> bool:
-    return _place(names) is not None
+    return column_place(names) is not None
 
 
 def find_column(names: Sequence[str], shown: str, wanted: str | None) -> int:
@@ -176,7 +184,7 @@ def find_column(names: Sequence[str], shown: str, wanted: str | None) -> int:
         if _plain(wanted) not in plain:
             raise ImageSourceError(f"{shown}: no column named {wanted!r} (found: {found})")
         return plain.index(_plain(wanted))
-    place = _place(names)
+    place = column_place(names)
     if place is None:
         others = ", ".join(_COLUMNS[1:])
         raise ImageSourceError(

@@ -292,6 +292,20 @@ def test_a_subset_by_mask(
     assert len(whole.problems) == 1
 
 
+def test_what_another_process_has_encoded_is_found(
+    reference: EncodedImages, photos: tuple[Path, ...], tiny: Encoder, tmp_path: Path
+) -> None:
+    outputs = ("pooled", "stride8")
+    frozen = FrozenEncoder(tiny, outputs, cache=EmbeddingCache(tmp_path))
+    frozen.store(reference.digests[:3], [reference[name][:3] * 2 for name in outputs])
+    frozen.store((), [reference[name][:0] for name in outputs])
+    images = ImageSet.from_paths(photos[:5])
+    assert frozen.look_up(images) == 3
+    found = frozen.encode(images.subset([0, 1, 2]))
+    for name in outputs:  # what was stored, not what the network would say
+        np.testing.assert_array_equal(found[name], reference[name][:3] * 2)
+
+
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [(100, 60), (9, 200), (32, 32), (31, 33), (1000, 700)], ids=str)
 def test_resizing_agrees_with_pillow(
