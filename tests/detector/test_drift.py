@@ -156,12 +156,15 @@ def test_following_gives_the_scores_and_what_drift_looks_at(
     bad.write_bytes(b"no image")
     paths.insert(10, bad)
     monitor = fitted.drift_monitor()
+    once = copy.copy(fitted)
+    once.cached = False
     for part in (paths[:7], paths[7:]):
-        result, numbers = fitted.follow(part)
+        result, numbers = once.follow(part)
         assert np.isnan(numbers[~result.usable]).all()
         monitor.update(numbers[result.usable])
     assert not (tmp_path / "cache").exists()
-    result, numbers = fitted.follow(paths)
+    result, numbers = once.follow(paths)
+    assert not (tmp_path / "cache").exists()
     assert [problem.path for problem in result.problems] == [str(bad)]
     with pytest.warns(UserWarning, match="no score"):
         expected = fitted.drift(paths, monitor=(whole := fitted.drift_monitor()))

@@ -82,7 +82,8 @@ def watch(
     )
     with progress_bar() as progress:
         detector = load_detector(model, weights, strict=False, progress=progress, mask=mask)
-    detector.progress = None
+    # What comes is seen once, and nothing of it stays.
+    detector.progress, detector.cached = None, False
     if false_alarm_rate is not None:
         detector.set_false_alarm_rate(false_alarm_rate)
     settings = {

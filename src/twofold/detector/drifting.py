@@ -72,10 +72,10 @@ class Drifting(Scoring):
         return watching.update(np.concatenate(seen))
 
     def follow(self, images: ImageInput) -> tuple[Scores, NDArray[np.float64]]:
-        """Scores of images that come once, and what :meth:`drift_monitor` looks at in each.
+        """Scores of images of a stream, and what :meth:`drift_monitor` looks at in each.
 
-        As :meth:`score` at the detector's own rate, without the cache: nothing is looked up in it
-        and nothing stored, since images of a stream are not scored twice.
+        As :meth:`score` at the detector's own rate. Such images are seldom scored twice: with
+        ``cached`` False nothing of them is kept.
 
         Args:
             images: in the order in which they came.
@@ -93,7 +93,7 @@ class Drifting(Scoring):
         reference = self.drift_reference_
         seen: list[NDArray[np.float64]] = []
         look = _leave if reference is None else self._numbers_into(seen)
-        result = self.examine(images, look, with_maps=False, cached=False)
+        result = self.examine(images, look, with_maps=False)
         width = 0 if reference is None else reference.values.shape[1]
         numbers = np.full((len(result.names), width), np.nan)
         if seen:

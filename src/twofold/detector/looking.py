@@ -51,8 +51,8 @@ class Looking:
     Attributes:
         method_: the fitted method.
         sight_: bit depth and masks of the images.
-        cached: whether vectors are looked for and kept in the embedding cache; set it to False
-            before the first image for images that are seen once.
+        cached: whether vectors are looked for and kept in the embedding cache; set it to False for
+            images that are seen once.
     """
 
     method_: Method
@@ -65,7 +65,7 @@ class Looking:
         self.strict = strict
         self.engine = engine
         self.progress = progress
-        self._frozen: dict[tuple[str, tuple[str, ...], EngineKind], FrozenEncoder] = {}
+        self._frozen: dict[tuple[str, tuple[str, ...], EngineKind, bool], FrozenEncoder] = {}
 
     @property
     def bit_depth_(self) -> int | None:
@@ -128,7 +128,7 @@ class Looking:
 
     def _frozen_encoder(self, encoder: Encoder, outputs: tuple[str, ...]) -> FrozenEncoder:
         """The one for these outputs; kept, as compiling takes seconds, and shared by threads."""
-        key = (encoder.fingerprint, outputs, self.engine)
+        key = (encoder.fingerprint, outputs, self.engine, self.cached)
         frozen = self._frozen.get(key)
         if frozen is None:
             cache = default_cache() if self.cached else None

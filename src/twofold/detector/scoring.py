@@ -170,7 +170,6 @@ class Scoring(Locating):
         each: Callable[[ImageSet, Portion], None],
         *,
         with_maps: bool = True,
-        cached: bool = True,
     ) -> Scores:
         """Like :meth:`score` at the detector's own rate, and hands on what was seen.
 
@@ -178,8 +177,6 @@ class Scoring(Locating):
             images: to judge.
             each: called with the images as found and each portion of them, in order.
             with_maps: make maps, if the method has any.
-            cached: look into the cache and keep what is encoded there; off, nothing of the images
-                stays anywhere.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -189,8 +186,7 @@ class Scoring(Locating):
         found, with_maps = self._find(images), with_maps and self.method_.config.has_maps()
         scores = np.full(len(found), np.nan)
         problems: list[Problem] = []
-        reader = self._reader(self.method_, "pooled")
-        for rows, encoded in (reader if cached else reader.uncached()).chunks(found):
+        for rows, encoded in self._reader(self.method_, "pooled").chunks(found):
             portion = Portion(
                 rows[encoded.kept],
                 encoded,

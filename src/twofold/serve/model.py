@@ -112,6 +112,7 @@ class Model:
         before = resident_bytes()
         sha256 = fingerprint(source.path)
         detector = Detector.load(source.path, weights=source.weights)
+        detector.cached = False  # nothing of an image stays on the disk
         warm_up(detector)
         found = cls(source, detector, sha256, limits, metrics)
         on_disk = sum(file.stat().st_size for file in source.path.iterdir() if file.is_file())

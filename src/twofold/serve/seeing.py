@@ -97,7 +97,7 @@ def see(
             if each is not None:
                 each(portion)
 
-    scores = detector.examine(images.subset(small), look, with_maps=False, cached=False)
+    scores = detector.examine(images.subset(small), look, with_maps=False)
     for index, (place, row) in enumerate(zip(small, scores.rows(), strict=True)):
         del row["image"]
         rows[place] = row | _shown(detector, jobs[place], row, sizes[place], grids.get(index))
