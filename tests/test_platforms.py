@@ -72,10 +72,15 @@ def imported(source: str) -> Iterator[tuple[str, str]]:
             yield name, place
 
 
-def undeclared(source: str) -> list[str]:
+# What a package imports in functions only, after a door that says what is missing.
+BEHIND_A_DOOR = {"cluster": {"pyarrow", "ray"}}
+
+
+def undeclared(source: str, package: str = "") -> list[str]:
     """Return the imports of ``source`` that fail after a plain ``pip install twofold``."""
     found = list(imported(source))
     guarded = {name for name, place in found if place == "guarded"}
+    guarded |= BEHIND_A_DOOR.get(package, set())
     return sorted(
         name
         for name, place in found
@@ -89,7 +94,8 @@ def undeclared(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_each_import_is_a_declared_dependency(path: Path) -> None:
-    assert not undeclared(path.read_text(encoding="utf-8"))
+    package = path.relative_to(PACKAGE).parts[0]
+    assert not undeclared(path.read_text(encoding="utf-8"), package)
 
 
 @pytest.mark.parametrize(

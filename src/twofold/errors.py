@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "NotEnoughImagesError",
     "NotFittedError",
+    "RemoteError",
     "TwofoldError",
     "UsageError",
     "WeightsError",
@@ -68,6 +69,10 @@ class ImageError(TwofoldError):
 
 class NotEnoughImagesError(TwofoldError):
     """Too few usable images for what was asked; the message says how many are needed."""
+
+
+class RemoteError(TwofoldError):
+    """A file at an address cannot be had; the message is the reason."""
 
 
 class WeightsError(TwofoldError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.serve import TOKEN, Served, loader, png, serving
 from twofold import Detector
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _toys() -> Iterator[None]:
     """The encoder `toy` is there, and no cache, for these tests alone."""
     with pytest.MonkeyPatch.context() as patch, toy.registered():
@@ -20,14 +21,24 @@ def _toys() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def toy_world(_toys: None) -> toy.World:
+    return _world()
+
+
+@pytest.fixture(scope="module")
+def detector(_toys: None) -> Detector:
+    """Do not fit it again."""
+    return _fitted()
+
+
+@lru_cache(maxsize=1)
+def _world() -> toy.World:
     return toy.make_world()
 
 
-@pytest.fixture(scope="session")
-def detector(toy_world: toy.World) -> Detector:
-    """Do not fit it again."""
+@lru_cache(maxsize=1)
+def _fitted() -> Detector:
     # At a high rate, so that some of these images are anomalous and some are not.
     found = Detector(
         encoder=toy.ENCODER,
@@ -36,16 +47,16 @@ def detector(toy_world: toy.World) -> Detector:
         engine="torch",
         options={"effort": "fast"},
     )
-    return found.fit(toy_world.source, toy_world.pool)
+    return found.fit(_world().source, _world().pool)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pngs(toy_world: toy.World) -> list[bytes]:
     """Test images as files."""
     return [png(pixels) for pixels in toy_world.test]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(detector: Detector) -> Iterator[Served]:
     """A service on this machine, without a token; of use for tests that change nothing."""
     with serving(loader({"default": detector})) as found:

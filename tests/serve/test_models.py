@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support import toy
+from tests.support import loops, toy
 from tests.support.serve import QUICK, Served, loader, serving
 
 from twofold import Detector
@@ -28,7 +28,7 @@ from twofold.serve.uploads import RefusedError
 from twofold.web.listening import listen
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def other(toy_world: toy.World) -> Detector:
     """Fitted to the source, so that its scores are others."""
     found = Detector(
@@ -95,7 +95,7 @@ def test_a_bound_of_memory_drops_what_was_not_asked_for_longest(
             await models.get("../a")
         models.close()
 
-    asyncio.run(run())
+    loops.run(run())
     assert log.getvalue().count("dropped") == 3
 
 

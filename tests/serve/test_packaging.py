@@ -21,6 +21,10 @@ FOLDER = Path(__file__).parents[2] / "packaging" / "serve"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
 UNIT = (FOLDER / "twofold-serve.service").read_text(encoding="utf-8")
 NGINX = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
+# The environment need not be on the path.
+HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which(
+    "hadolint"
+)
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
@@ -56,10 +60,10 @@ def test_the_image_has_no_more_than_the_package() -> None:
     assert "." not in " ".join(copied).split()
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="needs hadolint")
+@pytest.mark.skipif(HADOLINT is None, reason="needs hadolint")
 def test_the_linter_has_nothing_to_say() -> None:
     found = subprocess.run(
-        ["hadolint", str(FOLDER / "Dockerfile")], capture_output=True, text=True, check=False
+        [str(HADOLINT), str(FOLDER / "Dockerfile")], capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout) == (0, "")
 

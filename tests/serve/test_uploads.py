@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import loops
 from tests.support.serve import multipart
 
 from twofold.serve.limits import Limits
@@ -33,7 +33,7 @@ def read(parts: Sequence[bytes], headers: dict[str, str], budget: Budget | None 
         with own.share() as share:
             return await read_body(receive, headers, LIMITS, share)
 
-    return asyncio.run(run())
+    return loops.run(run())
 
 
 def test_a_body_in_parts() -> None:

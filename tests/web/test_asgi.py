@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from tests.support import loops
 
 from twofold.web.asgi import PAGE_HEADERS, Message, hardened, joined, send_text
 
@@ -22,7 +22,7 @@ def test_an_answer_has_safe_headers_and_keeps_its_own() -> None:
         safe = hardened(send, PAGE_HEADERS)
         await send_text(safe, 418, "größe", headers={"cache-control": "max-age=1"})
 
-    asyncio.run(run())
+    loops.run(run())
     start, body = sent
     headers = dict(start["headers"])
     assert start["status"] == 418

@@ -30,9 +30,11 @@ from twofold.errors import BundleError
 from twofold.files import temporary_beside
 
 __all__ = [
+    "HEADER",
     "SCHEMA_VERSION",
     "Bundle",
     "check_destination",
+    "listed_files",
     "model_digest",
     "read_bundle",
     "write_bundle",
@@ -91,6 +93,18 @@ def model_digest(path: str | Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise BundleError(f"{show(file)}: {error.strerror}; give a model folder") from error
+
+
+def listed_files(path: str | Path) -> dict[str, int]:
+    """The files that the ``detector.json`` of a folder lists, and their bytes; none is opened.
+
+    Raises ``BundleError`` if it is not that of a model.
+    """
+    file = Path(path) / HEADER
+    document = _document.checked_document(file, _files.read_regular(file, None))
+    return {
+        name: one.size for name, one in _document.checked_files(file, document["files"]).items()
+    }
 
 
 def check_destination(path: str | Path) -> Path:

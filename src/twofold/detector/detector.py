@@ -29,9 +29,10 @@ from twofold.methods import FitData, Method, parse_config
 from twofold.thresholds import Rule
 
 if TYPE_CHECKING:
-    from twofold.detector import file, fitting, inputs
+    from twofold.detector import far_model, file, fitting, inputs
     from twofold.detector.inputs import FitImages
 else:
+    far_model = deferred("twofold.detector.far_model")
     file = deferred("twofold.detector.file")
     fitting = deferred("twofold.detector.fitting")
     inputs = deferred("twofold.detector.inputs")
@@ -277,7 +278,7 @@ class Detector(Showing, Learning, Estimator):
         """Read a model folder; the training data is not needed.
 
         Args:
-            path: the folder.
+            path: the folder; or its address, as s3://bucket/line_b.twofold.
             weights: a local file with the encoder's weights, where they are not embedded.
 
         Raises:
@@ -285,7 +286,8 @@ class Detector(Showing, Learning, Estimator):
             WeightsError: the encoder's weights are missing or are not those of the fit.
         """
         check_parameters({"weights": weights})
-        content = file.read_detector(path, weights)
+        with far_model.model_folder(path) as folder:
+            content = file.read_detector(folder, weights)
         method = content.method
         detector = cls(
             method=method.id,

@@ -55,6 +55,8 @@ class FittedOn:
 
 
 def _place(images: Any) -> str | None:
+    if isinstance(images, str) and "://" in images:
+        return images
     return os.path.abspath(images) if isinstance(images, str | Path) else None  # noqa: PTH100
 
 

@@ -16,6 +16,7 @@ from twofold.images.depth import check_bit_depth
 from twofold.images.loaded import ContentItem, FileItem, Header, Item, LoadedImage
 from twofold.images.masks import Masks
 from twofold.images.memory import DatasetItem, array_items
+from twofold.images.remote import file_items
 
 __all__ = ["ImageSet", "Problem"]
 
@@ -52,7 +53,7 @@ class ImageSet:
     @classmethod
     def from_paths(cls, paths: Iterable[str | os.PathLike[str]]) -> ImageSet:
         """Collect image files in the order given; none is looked at before it is loaded."""
-        return cls(tuple(FileItem(os.fspath(path)) for path in paths))
+        return cls(file_items(os.fspath(path) for path in paths))
 
     @classmethod
     def from_contents(cls, contents: Iterable[bytes]) -> ImageSet:

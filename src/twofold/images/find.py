@@ -13,7 +13,7 @@ from PIL import Image
 
 from twofold.errors import ImageSourceError
 from twofold.images.collection import ImageSet
-from twofold.images.loaded import FileItem, Item
+from twofold.images.loaded import Item
 from twofold.images.memory import (
     ImageDataset,
     Tensor,
@@ -24,6 +24,7 @@ from twofold.images.memory import (
     tensor_items,
 )
 from twofold.images.paths import find_paths
+from twofold.images.remote import file_items
 from twofold.images.tables import column_values, is_table, table_paths
 
 __all__ = ["ImageInput", "OneImage", "find_images"]
@@ -48,6 +49,7 @@ def find_images(images: ImageInput) -> ImageSet:
     - a folder, searched recursively in sorted order; hidden files and folders are skipped, links
       to folders followed, each folder once;
     - an image file, or a glob (`**` for any folders) whose matches are sorted;
+    - the address of any of these, as s3://bucket/folder, gs://..., https://... or file:///...;
     - a `.csv`, `.tsv`, `.txt`, `.parquet` or `.pq` manifest: a column `path`, `file`, `filename`,
       `filepath`, `image_path` or `image`, or one path a line; relative to its own folder, then to
       the working folder;
@@ -126,10 +128,10 @@ def _of_dataset(images: Any) -> tuple[Item, ...]:
 
 
 def _items(listed: Iterable[Any]) -> tuple[Item, ...]:
-    items: list[Item] = []
+    found: list[str | Item] = []
     for position, value in enumerate(listed):
         if isinstance(value, str | os.PathLike):
-            items.extend(FileItem(path) for path in find_paths(_path(value), listed=True))
+            found.extend(find_paths(_path(value), listed=True))
             continue
         item = single_item(value, position)
         if item is None:
@@ -137,8 +139,9 @@ def _items(listed: Iterable[Any]) -> tuple[Item, ...]:
                 f"{type(value).__name__} in place of a path, PIL image or array (element "
                 f"{position} of the list)"
             )
-        items.append(item)
-    return tuple(items)
+        found.append(item)
+    files = iter(file_items(one for one in found if isinstance(one, str)))
+    return tuple(next(files) if isinstance(one, str) else one for one in found)
 
 
 def _path(item: str | os.PathLike[str]) -> str:

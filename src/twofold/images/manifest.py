@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from io import BytesIO, StringIO
 from typing import Final
 
-from twofold.errors import ImageError, ImageSourceError, MissingExtraError
-from twofold.images.reading import display_name, read_file
+from twofold.errors import ImageError, ImageSourceError, MissingExtraError, RemoteError
+from twofold.images.reading import MAX_FILE_BYTES, display_name, read_file
 from twofold.images.sniff import as_text, find_delimiter, split_first_line
+from twofold.remote import as_local, fetch, is_remote, joined, printable
 
 # ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
 
@@ -34,14 +35,15 @@ Rows = list[tuple[str, object]]
 
 def is_manifest(path: str) -> bool:
     """Tell by its suffix whether `path` is a manifest."""
-    return path.lower().endswith((".csv", ".tsv", _LIST, *_PARQUET))
+    return printable(path).lower().endswith((".csv", ".tsv", _LIST, *_PARQUET))
 
 
 def read_manifest(path: str) -> list[str]:
     """Return the image paths that a manifest lists.
 
     A relative path counts from the manifest's folder, or from the working folder if there is
-    something only there; backslashes count as slashes where that finds a file.
+    something only there; backslashes count as slashes where that finds a file. Addresses stay as
+    they are. A manifest at an address may name addresses and what lies below its folder there.
 
     Raises ImageSourceError, naming the file and the line, if it cannot be read, has no column of
     paths, no rows or a blank path; MissingExtraError if Parquet needs pyarrow.
@@ -50,8 +52,14 @@ def read_manifest(path: str) -> list[str]:
     for place, value in rows:
         if not isinstance(value, str) or not value.strip():
             raise ImageSourceError(f"{shown}, {place}: the path is blank or not text")
-    folder = os.path.dirname(path)
-    return [resolve_listed(folder, str(value)) for _, value in rows]
+    if not is_remote(path):
+        folder = os.path.dirname(path)
+        return [resolve_listed(folder, str(value)) for _, value in rows]
+    folder = path.partition("?")[0].rpartition("/")[0]
+    try:
+        return [joined(folder, str(value)) for _, value in rows]
+    except RemoteError as error:
+        raise ImageSourceError(f"{shown}: {error}") from error
 
 
 def read_column(path: str, name: str) -> list[str]:
@@ -68,13 +76,14 @@ def read_column(path: str, name: str) -> list[str]:
 
 def _rows(path: str, name: str | None) -> tuple[str, Rows]:
     """The manifest as it is called, and the values of a column, that of the paths by default."""
-    shown = display_name(path)
+    plain = printable(path)
+    shown = display_name(plain)
     try:
-        content = read_file(path)
-    except ImageError as error:
+        content = fetch(path, MAX_FILE_BYTES) if is_remote(path) else read_file(path)
+    except (ImageError, RemoteError) as error:
         raise ImageSourceError(f"{shown}: {error}") from error
-    parquet = path.lower().endswith(_PARQUET)
-    rows = _parquet_rows(content, shown, name) if parquet else _text_rows(content, path, name)
+    parquet = plain.lower().endswith(_PARQUET)
+    rows = _parquet_rows(content, shown, name) if parquet else _text_rows(content, plain, name)
     if not rows:
         raise ImageSourceError(f"{shown}: the manifest lists no images")
     return shown, rows
@@ -82,6 +91,10 @@ def _rows(path: str, name: str | None) -> tuple[str, Rows]:
 
 def resolve_listed(folder: str, value: str) -> str:
     """Return the path that a manifest in a folder means; see `read_manifest`."""
+    if "://" in value:
+        local = as_local(value)
+        if local != value or is_remote(value):
+            return local
     forms = [value]
     if value.startswith("'"):  # as this library writes a name that a spreadsheet would calculate
         forms.append(value[1:])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from twofold.errors import ImageSourceError
+from twofold.errors import ImageSourceError, RemoteError
 from twofold.images.manifest import is_manifest, read_manifest
 from twofold.images.reading import display_name
+from twofold.remote import as_local, is_remote, list_files, printable
 
 # ruff: noqa: PTH112, PTH116, PTH118, PTH119, PTH206
 # Strings rather than Path objects throughout: they keep "./x" as the user wrote it, and a folder
@@ -42,6 +44,9 @@ def find_paths(path: str, *, listed: bool = False) -> list[str]:
     one line, if there is nothing there or it cannot be read; MissingExtraError for a Parquet
     manifest without pyarrow.
     """
+    path = as_local(path)
+    if is_remote(path):
+        return _find_remote(path)
     if os.path.isdir(path):
         found = [file for file, is_folder in _walk(path) if not is_folder and _is_image(file)]
         if not found:
@@ -57,6 +62,25 @@ def find_paths(path: str, *, listed: bool = False) -> list[str]:
     if listed and not is_manifest(path):
         return [path]
     raise ImageSourceError(f"no such file or folder: {display_name(path)}")
+
+
+def _find_remote(url: str) -> list[str]:
+    """Addresses of images: of a folder, glob or manifest at an address, or this one."""
+    if is_manifest(printable(url)):
+        return read_manifest(url)
+    try:
+        files = list_files(url)
+    except RemoteError as error:
+        raise ImageSourceError(f"{printable(url)}: {error}") from error
+    if files is None:
+        return [url]
+    # What is hidden below the folder that was named is left out, as on a disk.
+    named = re.split(r"[*?\[]", url)[0]
+    start = len(named.rpartition("/")[0] if named != url else url.rstrip("/"))
+    found = [file for file in files if _is_image(printable(file)) and "/." not in file[start:]]
+    if not found:
+        raise ImageSourceError(f"no images at {printable(url)} {_LOOKED_FOR}")
+    return found
 
 
 def _is_image(path: str) -> bool:

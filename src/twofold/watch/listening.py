@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def listen(folder: str, heard: Heard) -> Ears:
         *(events.FileCreatedEvent, events.FileModifiedEvent, events.FileClosedEvent),
         *(events.FileMovedEvent, events.DirCreatedEvent, events.DirMovedEvent),
     ]
+    # A folder that is told of twice is watched once; the library warns of it and goes on.
+    warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning, module="watchdog")
     observer = Observer()
     observer.schedule(Handler(), folder, recursive=True, event_filter=wanted)
     observer.start()
