@@ -73,7 +73,7 @@ def imported(source: str) -> Iterator[tuple[str, str]]:
 
 
 # What a package imports in functions only, after a door that says what is missing.
-BEHIND_A_DOOR = {"cluster": {"pyarrow", "ray"}}
+BEHIND_A_DOOR = {"cluster": {"ray"}}
 
 
 def undeclared(source: str, package: str = "") -> list[str]:

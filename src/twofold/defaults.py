@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_N_SHOTS",
     "DEFAULT_PRESET",
     "DEFAULT_RANDOM_STATE",
+    "DEFAULT_ROWS_A_SHARD",
 ]
 
 DEFAULT_METHOD: Final = "auto"
@@ -28,6 +29,10 @@ DEFAULT_CALIBRATION: Final[Literal["tail"]] = "tail"
 DEFAULT_RANDOM_STATE: Final = 0
 # Of a review: some five minutes at seven seconds a mark. The page says how many more narrow what.
 DEFAULT_MARKS: Final = 40
+# Of many machines: ten to twenty seconds of a core are what a worker that dies takes with it, and
+# small beside what Ray needs to hand out a task. A billion images take 10,000, so that there are
+# 100,000 files.
+DEFAULT_ROWS_A_SHARD: Final = 1000
 
 # Of the benchmark: the paper's pools hold a tenth of anomalies (its section V), and the few-shot
 # systems of its tables are given ten images.

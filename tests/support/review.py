@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tests.support.answers import Answer
 
 from twofold.images import ImageSet
 from twofold.marks import DesignDocument, draw_design
@@ -71,19 +72,6 @@ def make_sample(folder: Path, n: int = 60, *, threshold: float = 1.5) -> Sample:
     return Sample(document, Gallery(ImageSet.from_paths(paths), digests), (), continued=False)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a server sent."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 @dataclass
 class Client:
     """Sends requests as the page does, or with anything about them changed."""
@@ -119,9 +107,7 @@ class Client:
             if body is not None and "Content-Length" not in headers:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)
-            found = connection.getresponse()
-            sent = {name.lower(): value for name, value in found.getheaders()}
-            return Answer(found.status, sent, found.read())
+            return Answer.of(connection)
         finally:
             connection.close()
 

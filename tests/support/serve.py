@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tests.support.answers import Answer
 
 from twofold.detector import Detector
 from twofold.serve.access import Access, read_tokens
@@ -48,19 +49,6 @@ def multipart(files: Sequence[tuple[str, bytes]], field_name: str = "file") -> t
     return body, f"multipart/form-data; boundary={boundary}"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the service sent."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 @dataclass
 class Client:
     """Sends requests, each over a connection of its own."""
@@ -79,9 +67,7 @@ class Client:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, {**own, **(headers or {})})
-            found = connection.getresponse()
-            sent = {name.lower(): value for name, value in found.getheaders()}
-            return Answer(found.status, sent, found.read())
+            return Answer.of(connection)
         finally:
             connection.close()
 

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["drift"]
 
-_KINDS = {
-    "none": "no change",
-    "anomalies": "more images are odd than at the fit",
-    "domain": "the domain has moved",
-}
 _PACES = {"sudden": "at once", "gradual": "little by little", "unclear": "how fast is not clear"}
 # Of a state: 5,000 images of a few numbers each take one or two megabytes.
 _MOST_BYTES = 64 * 2**20
@@ -122,16 +117,18 @@ def _draw(monitor: DriftMonitor, path: Path) -> None:
 
 def _tell(found: Drift) -> None:
     """In words."""
-    typer.echo(f"{counted(found.n_images, 'image')}: {_KINDS[found.kind]}")
+    from twofold.drift import KIND_WORDS  # noqa: PLC0415 - not by --help
+
+    typer.echo(f"{counted(found.n_images, 'image')}: {KIND_WORDS[found.kind]}")
     for kind, warning in found.warnings.items():
         change = warning.change
         since = f"since image {change.since + 1:,}"
         if change.over:
             since += f" and over {counted(change.over, 'image')}"
         typer.echo(
-            f"  {_KINDS[kind]}: warned at image {warning.at:,}; {since}, {_PACES[change.pace]}"
+            f"  {KIND_WORDS[kind]}: warned at image {warning.at:,}; {since}, {_PACES[change.pace]}"
         )
     for kind, value in found.p_values.items():
         if kind not in found.warnings:
-            typer.echo(f"  {_KINDS[kind]}: p = {value:.2g} by now, no warning")
+            typer.echo(f"  {KIND_WORDS[kind]}: p = {value:.2g} by now, no warning")
     typer.echo(found.advice())

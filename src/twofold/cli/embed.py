@@ -11,23 +11,22 @@ from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.on_ray import (
     Address,
     EngineName,
+    RayOptions,
     RowsAShard,
     WorkerCpus,
     Workers,
     as_row,
     check_engine,
-    connected,
     tell,
 )
 from twofold.cli.output import command, print_json, progress_bar
 from twofold.cli.work import Json, Strict, Weights
-from twofold.defaults import DEFAULT_ENCODER
+from twofold.defaults import DEFAULT_ENCODER, DEFAULT_ROWS_A_SHARD
 from twofold.errors import TwofoldError
+from twofold.parquet import require_pyarrow
 from twofold.words import counted
 
 __all__ = ["embed"]
-
-_ROWS = 1000
 
 
 @command
@@ -45,7 +44,7 @@ def embed(
     address: Address = None,
     workers: Workers = None,
     worker_cpus: WorkerCpus = 1,
-    rows_a_shard: RowsAShard = _ROWS,
+    rows_a_shard: RowsAShard = DEFAULT_ROWS_A_SHARD,
     weights: Weights = None,
     strict: Strict = False,
     as_json: Json = False,
@@ -53,10 +52,9 @@ def embed(
     """Write a vector of each image: image,problem,width,height,vector."""
     ray = check_engine(engine, {"--address": address is not None, "--workers": workers is not None})
     (check_folder if ray else check_file)("--out", out)
-    from twofold.cluster import EmbedJob, embed_to_file, run_on_ray  # noqa: PLC0415 - numpy
+    from twofold.cluster import EmbedJob, embed_to_file  # noqa: PLC0415 - numpy
     from twofold.cluster.embedding import check_size  # noqa: PLC0415
     from twofold.cluster.sources import find_sources  # noqa: PLC0415
-    from twofold.cluster.tables import require_pyarrow  # noqa: PLC0415
 
     require_pyarrow()
     check_size(image_size)
@@ -64,14 +62,8 @@ def embed(
     job = EmbedJob.of(encoder, weights=weights, image_size=image_size, strict=strict)
     with progress_bar() as progress:
         if ray:
-            with connected(address):
-                found = run_on_ray(
-                    *(job, sources, out),
-                    rows_a_shard=rows_a_shard,
-                    worker_cpus=worker_cpus,
-                    workers=workers,
-                    progress=progress,
-                )
+            given = RayOptions(address, workers, worker_cpus, rows_a_shard)
+            found = given.run(job, sources, out, progress)
         else:
             found = embed_to_file(job, sources, Path(out), progress=progress)
     tell(found)

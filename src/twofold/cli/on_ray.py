@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,10 +16,14 @@ from twofold.words import counted
 
 if TYPE_CHECKING:
     from twofold.cluster import Summary
+    from twofold.cluster.sources import Source
+    from twofold.cluster.work import Job
+    from twofold.detector import DetectorProgress
 
 __all__ = [
     "Address",
     "EngineName",
+    "RayOptions",
     "RowsAShard",
     "WorkerCpus",
     "Workers",
@@ -80,6 +85,31 @@ def connected(address: str | None) -> Iterator[None]:
 
     with contextlib.redirect_stdout(sys.stderr), ray_session(address):
         yield
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """What the options of a command say of the workers."""
+
+    address: str | None
+    workers: int | None
+    worker_cpus: int
+    rows_a_shard: int
+
+    def run(
+        self, job: Job, sources: Sequence[Source], out: str, progress: DetectorProgress
+    ) -> Summary:
+        """See :func:`twofold.cluster.run_on_ray`."""
+        from twofold.cluster import run_on_ray  # noqa: PLC0415 - slow to import
+
+        with connected(self.address):
+            return run_on_ray(
+                *(job, sources, out),
+                rows_a_shard=self.rows_a_shard,
+                worker_cpus=self.worker_cpus,
+                workers=self.workers,
+                progress=progress,
+            )
 
 
 def tell(summary: Summary) -> None:

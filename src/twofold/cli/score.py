@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,18 +13,20 @@ from twofold.cli.destinations import check_file, check_folder
 from twofold.cli.on_ray import (
     Address,
     EngineName,
+    RayOptions,
     RowsAShard,
     WorkerCpus,
     Workers,
     as_row,
     check_engine,
-    connected,
     tell,
 )
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
-from twofold.errors import MissingExtraError, TwofoldError, UsageError
+from twofold.defaults import DEFAULT_ROWS_A_SHARD
+from twofold.errors import TwofoldError, UsageError
 from twofold.files import write_whole
+from twofold.parquet import is_parquet, parquet_bytes, require_pyarrow
 from twofold.spreadsheet import csv_text
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 _FIELDS = ("image", "score", "percentile", "anomalous", "problem")
-_ROWS = 1000
 
 
 @command
@@ -73,7 +73,7 @@ def score(
     address: Address = None,
     workers: Workers = None,
     worker_cpus: WorkerCpus = 1,
-    rows_a_shard: RowsAShard = _ROWS,
+    rows_a_shard: RowsAShard = DEFAULT_ROWS_A_SHARD,
     weights: Weights = None,
     mask: Mask = None,
     strict: Strict = False,
@@ -84,14 +84,14 @@ def score(
         _refuse(
             {"--maps": maps, "--regions": regions, "--false-discovery-rate": false_discovery_rate}
         )
-        given = _OnRay(address, workers, worker_cpus, rows_a_shard)
+        given = RayOptions(address, workers, worker_cpus, rows_a_shard)
         _score_on_ray(
             model, images, out, given, (weights, mask, false_alarm_rate, strict), as_json=as_json
         )
         return
     check_file("--out", out)
-    if _is_parquet(out):
-        _require_pyarrow()
+    if out is not None and is_parquet(out):
+        require_pyarrow()  # before the work
     check_folder("--maps", maps)
     check_file("--regions", regions)
     if region_rate is not None and regions is None:
@@ -115,16 +115,6 @@ def score(
         raise TwofoldError("none of the images can be used")
 
 
-@dataclass(frozen=True)
-class _OnRay:
-    """Which workers."""
-
-    address: str | None
-    workers: int | None
-    worker_cpus: int
-    rows_a_shard: int
-
-
 def _refuse(options: dict[str, object]) -> None:
     """Raise UsageError for what no shard can know or write for itself."""
     for option, given in options.items():
@@ -136,7 +126,7 @@ def _score_on_ray(
     model: str,
     images: list[str],
     out: str | None,
-    given: _OnRay,
+    given: RayOptions,
     options: tuple[str | None, str | None, float | None, bool],
     *,
     as_json: bool,
@@ -145,20 +135,14 @@ def _score_on_ray(
     if out is None:
         raise UsageError("--engine ray needs --out FOLDER")
     check_folder("--out", out)
-    from twofold.cluster import ScoreJob, run_on_ray  # noqa: PLC0415 - slow to import
+    from twofold.cluster import ScoreJob  # noqa: PLC0415 - slow to import
     from twofold.cluster.sources import find_sources  # noqa: PLC0415
 
     weights, mask, rate, strict = options
     job = ScoreJob.of(model, weights=weights, mask=mask, false_alarm_rate=rate, strict=strict)
     sources = find_sources(images)
-    with progress_bar() as progress, connected(given.address):
-        found = run_on_ray(
-            *(job, sources, out),
-            rows_a_shard=given.rows_a_shard,
-            worker_cpus=given.worker_cpus,
-            workers=given.workers,
-            progress=progress,
-        )
+    with progress_bar() as progress:
+        found = given.run(job, sources, out, progress)
     tell(found)
     if as_json:
         print_json({"model": model, **as_row(found)})
@@ -222,7 +206,7 @@ def _tell(model: str, result: Scores, out: str | None, *, as_json: bool) -> None
     """The scores, where they were asked for."""
     rows = _rows(result)
     if out is not None:
-        content = _parquet(result) if _is_parquet(out) else _csv(rows).encode()
+        content = parquet_bytes(result.to_arrow()) if is_parquet(out) else _csv(rows).encode()
         write_whole(Path(out), content)
     if as_json:
         print_json({"model": model, "out": out, "images": rows})
@@ -232,29 +216,6 @@ def _tell(model: str, result: Scores, out: str | None, *, as_json: bool) -> None
         n = int(result.usable.sum())
         flagged = int((result.anomalous == 1).sum())
         typer.echo(f"{out}: {n} images scored, {flagged} anomalous, {len(rows) - n} unusable")
-
-
-def _is_parquet(out: str | None) -> bool:
-    return out is not None and out.lower().endswith((".parquet", ".pq"))
-
-
-def _require_pyarrow() -> None:
-    """Before the work."""
-    try:
-        import pyarrow  # noqa: F401, PLC0415 - an optional dependency
-    except ImportError:
-        raise MissingExtraError(
-            "no Parquet without pyarrow: pip install 'twofold[parquet]'"
-        ) from None
-
-
-def _parquet(result: Scores) -> bytes:
-    """All that is told of the images, as Parquet."""
-    from pyarrow import parquet  # noqa: PLC0415 - an optional dependency
-
-    stream = BytesIO()
-    parquet.write_table(result.to_arrow(), stream)
-    return stream.getvalue()
 
 
 def _rows(result: Scores) -> list[dict[str, Any]]:

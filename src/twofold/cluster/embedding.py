@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from twofold.cluster.plan import Summary
 from twofold.cluster.sources import Source, shards_of
-from twofold.cluster.tables import require_pyarrow
 from twofold.cluster.work import Looked
 from twofold.deferred import deferred
 from twofold.encoders.encode import FrozenEncoder
@@ -23,6 +22,7 @@ from twofold.encoders.sides import at_side, split_side
 from twofold.errors import ImageError, TwofoldError, UsageError, WeightsError
 from twofold.files import refuse_folder, temporary_beside
 from twofold.images import ImageSet
+from twofold.parquet import require_pyarrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,9 +168,7 @@ def embed_to_file(
         UsageError: ``out`` is a folder.
         TwofoldError: an image cannot be used, where that is not allowed.
     """
-    require_pyarrow()
-    from pyarrow import parquet  # noqa: PLC0415 - an optional dependency
-
+    parquet = require_pyarrow().parquet
     refuse_folder(out, "--out")
     look = job.open()
     n, unusable, writer = sum(map(len, sources)), 0, None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.cluster.running import on_actors
-from twofold.cluster.session import workers_that_fit
+from twofold.cluster.session import workers_that_fit, workers_wanted
 from twofold.deferred import deferred
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
@@ -145,7 +145,7 @@ def fill_cache(
     n = sum(len(task["images"]) for task in tasks)
     if not tasks:
         return 0
-    fit = min(workers_that_fit(worker_cpus), workers or len(tasks))
+    fit = workers_wanted(workers_that_fit(worker_cpus), len(tasks), workers)
     worker = (encoding, str(Path.cwd()), worker_cpus)
     done = 0
     for row in on_actors(tasks, EncodeWorker, worker, cpus=worker_cpus, workers=fit):

@@ -15,6 +15,7 @@ from twofold.images import ImageSet, LoadedImage
 from twofold.images.loaded import FileItem, Header, Item, file_header
 from twofold.images.manifest import column_place, resolve_listed
 from twofold.images.reading import display_name
+from twofold.parquet import require_pyarrow
 
 __all__ = ["BytesItem", "ParquetRows"]
 
@@ -156,7 +157,7 @@ class _Nowhere:
 
 def _bytes_column(schema: Any) -> str | None:
     """The column of encoded images, if there is one."""
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    types = require_pyarrow().types
 
     def is_bytes(kind: Any) -> bool:
         if types.is_struct(kind):

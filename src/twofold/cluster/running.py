@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.cluster.plan import Part, Plan, Summary, finish, open_folder, open_log
-from twofold.cluster.session import workers_that_fit
+from twofold.cluster.session import workers_that_fit, workers_wanted
 from twofold.cluster.sources import Shard, Source
 from twofold.cluster.work import Done, Job, ShardWorker
+from twofold.defaults import DEFAULT_ROWS_A_SHARD
 from twofold.errors import ConfigError, TwofoldError
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-__all__ = ["ROWS_A_SHARD", "on_actors", "run_on_ray"]
+__all__ = ["on_actors", "run_on_ray"]
 
-ROWS_A_SHARD = 1000
-"""Ten to twenty seconds of a core: what a worker that dies takes with it, and small beside what Ray
-needs to hand out a task. A billion images take 10,000, so that there are 100,000 files."""
 # Shards that Ray Data is given at a time: it holds all of them, some kilobytes each with their
 # paths, in its memory from the start.
 _WAVE = 5000
@@ -37,7 +35,7 @@ def run_on_ray(
     sources: Sequence[Source],
     out: str | Path,
     *,
-    rows_a_shard: int = ROWS_A_SHARD,
+    rows_a_shard: int = DEFAULT_ROWS_A_SHARD,
     worker_cpus: int = 1,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -71,7 +69,7 @@ def run_on_ray(
         done = sum(part.rows for part in parts.values())
         if progress is not None:
             progress(job.kind, done, plan.n_images)
-        fit = min(workers_that_fit(worker_cpus), workers or plan.n_shards)
+        fit = workers_wanted(workers_that_fit(worker_cpus), plan.n_shards, workers)
         todo = (shard for shard in plan.shards() if shard.number not in parts)
         worker = (job, str(folder), str(Path.cwd()), worker_cpus)
         with open_log(folder) as log:

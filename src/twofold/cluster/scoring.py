@@ -99,14 +99,10 @@ class ScoreJob:
         if self.mask is not None:
             detector.set_mask(self.mask)
         detector.warm_up()
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
-
-        schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _TYPES.items()])
 
         def look(images: ImageSet) -> Looked:
             found = detector.score(images, false_alarm_rate=self.false_alarm_rate)
-            table = pa.Table.from_pylist(found.rows(), schema=schema)
-            return Looked(table, int((found.anomalous == 1).sum()), found.notes)
+            return Looked(found.to_arrow(), int((found.anomalous == 1).sum()), found.notes)
 
         return look
 

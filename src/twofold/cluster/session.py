@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from twofold.errors import MissingExtraError, TwofoldError, UsageError
+from twofold.errors import ConfigError, MissingExtraError, TwofoldError, UsageError
 
-__all__ = ["ray_session", "require_ray", "workers_that_fit"]
+__all__ = ["ray_session", "require_ray", "workers_that_fit", "workers_wanted"]
 
 # What a local cluster may hold of results under way: those of a shard are some megabytes.
 _STORE = 512 * 2**20
@@ -122,3 +122,19 @@ def workers_that_fit(cpus: int) -> int:
             f"--worker-cpus {cpus}: the largest of {len(each)} machines has {max(each, default=0)}"
         )
     return found
+
+
+def workers_wanted(fit: int, tasks: int, most: int | None) -> int:
+    """How many of the workers that fit are started.
+
+    Args:
+        fit: see :func:`workers_that_fit`.
+        tasks: that there are.
+        most: as many at most; None: one for each task.
+
+    Raises:
+        ConfigError: ``most`` is not positive.
+    """
+    if most is not None and most < 1:
+        raise ConfigError("workers is a whole number from 1")
+    return min(fit, tasks if most is None else most)

@@ -7,16 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
-from typing import Final, Protocol
+from typing import Protocol
 
 from twofold.cluster.parquet_rows import ParquetRows
 from twofold.errors import UsageError
 from twofold.images import ImageSet
 from twofold.images.paths import find_paths
+from twofold.parquet import is_parquet
 
 __all__ = ["Paths", "Shard", "Source", "find_sources", "listing_sha256", "shards_of"]
-
-_SUFFIXES: Final = (".parquet", ".pq")
 
 
 class Source(Protocol):
@@ -89,14 +88,14 @@ def find_sources(images: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 
 def _tables(path: str) -> list[str]:
     """The Parquet files that a path stands for; none where it stands for images."""
-    if path.lower().endswith(_SUFFIXES) and not os.path.isdir(path):  # noqa: PTH112
+    if is_parquet(path) and not os.path.isdir(path):  # noqa: PTH112
         if os.path.lexists(path):
             return [path]
         return sorted(glob(path, recursive=True))  # noqa: PTH207 - as the user wrote it
     if not os.path.isdir(path):  # noqa: PTH112
         return []
     names = sorted(os.listdir(path))  # noqa: PTH208
-    kept = [name for name in names if name[0] not in "._" and name.lower().endswith(_SUFFIXES)]
+    kept = [name for name in names if name[0] not in "._" and is_parquet(name)]
     return [os.path.join(path, name) for name in kept]  # noqa: PTH118
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from twofold.cluster.plan import MANIFEST
 from twofold.cluster.running import on_actors
-from twofold.cluster.session import workers_that_fit
+from twofold.cluster.session import workers_that_fit, workers_wanted
 from twofold.cluster.tables import parquet_file
 from twofold.densities import Moments, merged, power_normalise
 from twofold.errors import ImageSourceError, NotEnoughImagesError, TwofoldError
@@ -162,7 +162,7 @@ def vector_coreset(
 def _each(folder: str | Path, arguments: tuple[Any, ...], workers: int | None) -> list[Any]:
     """What workers find in the parts of a folder, in their order."""
     files = _files(folder)
-    fit = min(workers_that_fit(1), workers or len(files))
+    fit = workers_wanted(workers_that_fit(1), len(files), workers)
     tasks: Sequence[list[str]] = np.array_split(np.array(files), min(len(files), _TASKS * fit))  # type: ignore[assignment]
     rows = [{"task": i, "files": list(map(str, task))} for i, task in enumerate(tasks)]
     found: dict[int, Any] = {}

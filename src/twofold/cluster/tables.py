@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
-from twofold.errors import ImageSourceError, MissingExtraError, TwofoldError
+from twofold.errors import ImageSourceError, TwofoldError
 from twofold.images.reading import display_name
+from twofold.parquet import require_pyarrow
 
-__all__ = ["parquet_file", "require_pyarrow"]
-
-
-def require_pyarrow() -> None:
-    """Raise MissingExtraError where tables cannot be read or written."""
-    if find_spec("pyarrow") is None:
-        raise MissingExtraError("Parquet needs pyarrow: pip install 'twofold[parquet]'")
+__all__ = ["parquet_file"]
 
 
 @contextmanager
@@ -26,11 +20,9 @@ def parquet_file(path: str) -> Iterator[Any]:
     Raises:
         ImageSourceError: it is not there or damaged, also where that shows only as it is read.
     """
-    require_pyarrow()
-    from pyarrow import parquet  # noqa: PLC0415 - an optional dependency
-
+    pa = require_pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
+        with pa.parquet.ParquetFile(path) as file:
             yield file
     except TwofoldError:
         raise

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +16,7 @@ from twofold.cluster.sources import Shard
 from twofold.errors import TwofoldError
 from twofold.files import write_whole
 from twofold.images import ImageSet
+from twofold.parquet import parquet_bytes, require_pyarrow
 from twofold.threads import use_cores
 
 if TYPE_CHECKING:
@@ -87,16 +87,12 @@ def write_part(shard: Shard, looked: Looked, out: Path, started: float) -> Done:
         out: folder.
         started: when its work began, on :func:`time.perf_counter`.
     """
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
-    from pyarrow import parquet  # noqa: PLC0415
-
+    pa = require_pyarrow()
     n = len(looked.table)
     rows = pa.array(range(shard.start, shard.start + n), pa.int64())
     table = looked.table.append_column("row", rows)
     table = table.append_column("shard", pa.array([shard.number] * n, pa.int32()))
-    buffer = BytesIO()
-    parquet.write_table(table, buffer, compression="zstd")
-    content = buffer.getvalue()
+    content = parquet_bytes(table, compression="zstd")
     write_whole(out / shard.name, content)
     bad = table.filter(pa.compute.is_valid(table["problem"]))
     part = Part(

@@ -18,7 +18,7 @@ _MOST_HEADER = 8 * 2**20
 
 
 @contextmanager
-def model_folder(path: str | Path) -> Iterator[str | Path]:
+def model_folder(path: str | Path) -> Iterator[Path]:
     """The folder to read a model from.
 
     Of an address, ``detector.json`` and the files that it lists are fetched into a folder that is
@@ -31,9 +31,9 @@ def model_folder(path: str | Path) -> Iterator[str | Path]:
         BundleError: there is no model.
         MissingExtraError: the library for such addresses is not installed.
     """
-    given = as_local(str(path)) if "://" in str(path) else path
-    if not isinstance(given, str) or not is_remote(given):
-        yield given
+    given = as_local(str(path))
+    if not is_remote(given):
+        yield Path(given)
         return
     url = given.rstrip("/")
     with tempfile.TemporaryDirectory(prefix="twofold-") as name:

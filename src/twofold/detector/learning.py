@@ -168,7 +168,6 @@ class Learning(Drifting):
         self._require_fitted()
         known = self._known_source(source)
         other = type(self)(**self.get_params())  # type: ignore[attr-defined]
-        other.strict, other.progress = self.strict, self.progress
         other._loaded = self._loaded  # type: ignore[attr-defined]
         other.fit(known, target)  # type: ignore[attr-defined]
         return other

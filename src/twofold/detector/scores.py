@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twofold.errors import MissingExtraError
 from twofold.images import Problem
+from twofold.parquet import require_pyarrow
 from twofold.thresholds import (
     Calibration,
     benjamini_hochberg,
@@ -154,12 +155,7 @@ class Scores:
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa  # noqa: PLC0415 - an optional dependency
-        except ImportError:
-            raise MissingExtraError(
-                "no Arrow and no Parquet without pyarrow: pip install 'twofold[parquet]'"
-            ) from None
+        pa = require_pyarrow("no Arrow and no Parquet")
         kinds = (pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.int8(), pa.string())
         schema = pa.schema(list(zip(ROW_FIELDS, kinds, strict=True)))
         return pa.Table.from_pylist(self.rows(), schema=schema)

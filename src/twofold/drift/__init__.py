@@ -1,13 +1,14 @@
 """Has the domain moved again since the fit? A test that may be looked at after every image."""
 
 from twofold.drift.directions import leading_directions
-from twofold.drift.monitor import Drift, DriftKind, DriftMonitor, Warned
+from twofold.drift.monitor import KIND_WORDS, Drift, DriftKind, DriftMonitor, Warned
 from twofold.drift.pace import Pace, PaceOfChange, pace_of_change
 from twofold.drift.reference import DriftReference
 from twofold.drift.regions import Regions, fit_regions
 from twofold.drift.wealth import Wealth, alternatives, kept_for_later
 
 __all__ = [
+    "KIND_WORDS",
     "Drift",
     "DriftKind",
     "DriftMonitor",

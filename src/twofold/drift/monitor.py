@@ -16,12 +16,18 @@ from twofold.drift.regions import fit_regions
 from twofold.drift.wealth import Wealth
 from twofold.errors import ConfigError
 
-__all__ = ["ALLOWED", "Drift", "DriftKind", "DriftMonitor", "Warned"]
+__all__ = ["ALLOWED", "KIND_WORDS", "Drift", "DriftKind", "DriftMonitor", "Warned"]
 
 Array = NDArray[np.float64]
 DriftKind = Literal["none", "anomalies", "domain"]
 """What has changed: nothing that shows; more images are odd; the bulk of them lies elsewhere."""
 
+KIND_WORDS: Mapping[DriftKind, str] = {
+    "none": "no change",
+    "anomalies": "more images are odd than at the fit",
+    "domain": "the domain has moved",
+}
+"""What is said of each kind."""
 ALLOWED = 0.3
 """Share of images that may be anomalies without the domain counting as moved: beyond three tenths
 nobody can tell which part is the usual one, and the methods themselves expect less."""
@@ -122,7 +128,7 @@ class DriftMonitor:
         if reference.ndim != 2 or not np.isfinite(reference).all():
             raise ConfigError("drift compares finite numbers, one row an image")
         self.false_warnings, self.n_features = false_warnings, reference.shape[1]
-        self._reference, self._allowed = reference, allowed
+        self._allowed = allowed
         self._each = false_warnings / 4
         self._tests: dict[DriftKind, _Test] = {
             "anomalies": _Test(reference[:, :1], 0.0, self._each, upper_only=True),
@@ -186,7 +192,7 @@ class DriftMonitor:
             return None
         return MonitorDocument(
             format="twofold drift 1",
-            reference=numbers_digest(self._reference),
+            reference=numbers_digest(self._tests["domain"].reference),
             false_warnings=self.false_warnings,
             allowed=self._allowed,
             seen=seen,
@@ -290,4 +296,4 @@ class _Test:
 
 
 def _rows(array: Array) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in array.tolist())
+    return tuple(map(tuple, array.tolist()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import openvino_model
 from twofold.encoders.runners import OpenVinoRunner, Runner
 from twofold.encoders.settings import MAX_STREAMS, EngineSettings
+from twofold.threads import cores
 
 __all__ = ["Measured", "choose", "measure", "rate"]
 
@@ -64,8 +64,8 @@ def measure(
         MissingExtraError, WeightsError: its network cannot be had.
     """
     usual = EngineSettings.usual()
-    cores = os.cpu_count() or 1
-    streams = {1, -(-cores // 2), cores, 2 * cores, usual.streams} & set(range(1, MAX_STREAMS + 1))
+    n = cores()
+    streams = {1, -(-n // 2), n, 2 * n, usual.streams} & set(range(1, MAX_STREAMS + 1))
     trial = _Trial(encoder, seconds, rounds)
     told = _counted(progress, (len(streams) + len(_GROUPS)) * rounds)
     # One image a call runs with every network.

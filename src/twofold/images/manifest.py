@@ -11,6 +11,7 @@ from typing import Final
 from twofold.errors import ImageError, ImageSourceError, MissingExtraError, RemoteError
 from twofold.images.reading import MAX_FILE_BYTES, display_name, read_file
 from twofold.images.sniff import as_text, find_delimiter, split_first_line
+from twofold.parquet import SUFFIXES, is_parquet
 from twofold.remote import as_local, fetch, is_remote, joined, printable
 
 # ruff: noqa: PTH118, PTH120 -- keeps paths as the user wrote them
@@ -24,7 +25,6 @@ __all__ = [
     "resolve_listed",
 ]
 
-_PARQUET: Final = (".parquet", ".pq")
 _LIST: Final = ".txt"
 _COLUMNS: Final = ("path", "filepath", "image_path", "filename", "file", "image")
 """Names of the column of paths, the first of them that is there; `image` is that of scores.csv."""
@@ -35,7 +35,7 @@ Rows = list[tuple[str, object]]
 
 def is_manifest(path: str) -> bool:
     """Tell by its suffix whether `path` is a manifest."""
-    return printable(path).lower().endswith((".csv", ".tsv", _LIST, *_PARQUET))
+    return printable(path).lower().endswith((".csv", ".tsv", _LIST, *SUFFIXES))
 
 
 def read_manifest(path: str) -> list[str]:
@@ -82,8 +82,10 @@ def _rows(path: str, name: str | None) -> tuple[str, Rows]:
         content = fetch(path, MAX_FILE_BYTES) if is_remote(path) else read_file(path)
     except (ImageError, RemoteError) as error:
         raise ImageSourceError(f"{shown}: {error}") from error
-    parquet = plain.lower().endswith(_PARQUET)
-    rows = _parquet_rows(content, shown, name) if parquet else _text_rows(content, plain, name)
+    if is_parquet(plain):
+        rows = _parquet_rows(content, shown, name)
+    else:
+        rows = _text_rows(content, plain, name)
     if not rows:
         raise ImageSourceError(f"{shown}: the manifest lists no images")
     return shown, rows

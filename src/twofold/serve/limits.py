@@ -36,7 +36,7 @@ class Limits:
         timeout: seconds from the first byte of a request to its answer.
         batch: images that a thread looks at together; what an engine is handed at once.
         batch_wait: seconds that a thread waits for more of them. An image takes ten times as long.
-        threads: that look at images, for each model; what the engines run side by side.
+        threads: that look at images, for each model; None: what the engines run side by side.
     """
 
     upload_bytes: int = 50 * MEGABYTE
@@ -48,13 +48,13 @@ class Limits:
     timeout: float = 30.0
     batch: int = BATCH
     batch_wait: float = 0.002
-    threads: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in {"batch_wait", "threads"} else 1
-            if not value >= least:
+            least = 0 if field.name == "batch_wait" else 1
+            if value is not None and not value >= least:
                 raise ConfigError(f"{field.name} must be at least {least}, not {value}")
         if self.files > self.queue:
             raise ConfigError(
@@ -67,4 +67,4 @@ class Limits:
     @property
     def model_threads(self) -> int:
         """Threads of each model."""
-        return self.threads or n_streams()
+        return n_streams() if self.threads is None else self.threads

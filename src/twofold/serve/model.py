@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from mmap import PAGESIZE
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from twofold.bundle import HEADER
+from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.detector import Detector
 from twofold.errors import BundleError
 from twofold.files import file_sha256
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Model", "Source", "fingerprint", "resident_bytes"]
 
 Row = dict[str, Any]
-_HEADER: Final = "detector.json"  # of a model folder; it has the hashes of all its other files
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Source:
     name: str
     path: Path
     weights: str | None = None
-    false_warnings: float = 0.01
+    false_warnings: float = DEFAULT_FALSE_WARNINGS
 
 
 def fingerprint(path: Path) -> str:
@@ -51,7 +53,7 @@ def fingerprint(path: Path) -> str:
         BundleError: there is none.
     """
     try:
-        return file_sha256(path / _HEADER)
+        return file_sha256(path / HEADER)
     except OSError as error:
         raise BundleError(f"{path}: not a model ({error.strerror})") from error
 
@@ -62,16 +64,7 @@ def resident_bytes() -> int:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return 0
-    return pages * _PAGE
-
-
-def _page_size() -> int:
-    import os  # noqa: PLC0415
-
-    return os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-
-
-_PAGE: Final = _page_size()
+    return pages * PAGESIZE
 
 
 class Model:

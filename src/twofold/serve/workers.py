@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from twofold.errors import TwofoldError
 from twofold.serve import missing_extra
 from twofold.serve.logs import Log
+from twofold.signals import on_signals
 
 if TYPE_CHECKING:
     from twofold.serve.server import Service
@@ -92,23 +94,19 @@ class Workers:
         """
         folder = tempfile.mkdtemp(prefix="twofold-metrics-")
         os.environ[SHARED_FOLDER] = folder
-        before = {
-            kind: signal.signal(kind, handler)
-            for kind, handler in (
-                (signal.SIGINT, lambda *_: self.stop()),
-                (signal.SIGTERM, lambda *_: self.stop()),
-                (signal.SIGHUP, lambda *_: self._send(signal.SIGHUP)),
-            )
+        handlers: dict[int, Callable[[], None]] = {
+            signal.SIGINT: self.stop,
+            signal.SIGTERM: self.stop,
+            signal.SIGHUP: lambda: self._send(signal.SIGHUP),
         }
         try:
-            self._due = [0.0] * self._n
-            while not self._ending:
-                self._tick()
-                time.sleep(_TICK)
-            self._end()
+            with on_signals(handlers):
+                self._due = [0.0] * self._n
+                while not self._ending:
+                    self._tick()
+                    time.sleep(_TICK)
+                self._end()
         finally:
-            for kind, old in before.items():
-                signal.signal(kind, old)
             self._socket.close()
             del os.environ[SHARED_FOLDER]
             shutil.rmtree(folder, ignore_errors=True)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from twofold.detector import Detector
-from twofold.drift import Drift, DriftMonitor
+from twofold.drift import KIND_WORDS, Drift, DriftMonitor
 from twofold.errors import ConfigError, NotEnoughImagesError, UsageError
 from twofold.watch.journal import Journal, Result
 
 __all__ = ["DriftWatch"]
 
-_WHAT = {
-    "anomalies": "more images are odd than at the fit",
-    "domain": "the domain has moved",
-}
 # Images whose numbers are gone through again at a start, at most: a second or so. What is known
 # of all before them is kept as a whole.
 _KEEP_EVERY = 10_000
@@ -66,7 +62,7 @@ class DriftWatch:
         fresh = [kind for kind in found.warnings if kind not in self._warned]
         self._warned.update(fresh)
         return [
-            f"drift: {_WHAT[kind]} (image {found.warnings[kind].at:,}, since image "
+            f"drift: {KIND_WORDS[kind]} (image {found.warnings[kind].at:,}, since image "
             f"{found.warnings[kind].change.since + 1:,}). {found.advice()}"
             for kind in fresh
         ]

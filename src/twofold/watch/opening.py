@@ -9,9 +9,9 @@ from pathlib import Path
 
 import filelock
 
+from twofold.bundle import model_digest
 from twofold.detector import Detector
 from twofold.errors import ImageSourceError, UsageError
-from twofold.files import file_sha256
 from twofold.watch.journal import Journal
 from twofold.watch.options import Options
 from twofold.watch.out import Out
@@ -53,7 +53,7 @@ def open_watcher(
         raise ImageSourceError(f"{folder}: no such folder to watch")
     means = {
         "the folder": str(watched.resolve()),
-        "the model of sha256": file_sha256(Path(model) / "detector.json"),
+        "the model of sha256": model_digest(model),
         **(settings or {}),
     }
     out.journal.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from twofold.errors import MissingExtraError
 from twofold.files import write_whole
+from twofold.parquet import parquet_bytes, require_pyarrow
 from twofold.watch.journal import Journal, Rows
 from twofold.watch.schema import RESULT_FIELDS
 
@@ -31,12 +30,7 @@ class ParquetOut:
     """
 
     def __init__(self, folder: Path, journal: Journal) -> None:
-        try:
-            import pyarrow  # noqa: F401, PLC0415 - an optional dependency
-        except ImportError:
-            raise MissingExtraError(
-                "no Parquet without pyarrow: pip install 'twofold[parquet]'"
-            ) from None
+        require_pyarrow()
         self._folder, self._journal = folder, journal
         self._n: int | None = None
 
@@ -61,13 +55,11 @@ class ParquetOut:
 
     def _rows_there(self) -> int:
         """How many rows the files hold, up to the first that is not full, missing or damaged."""
-        import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
-
+        pa = require_pyarrow()
         first = 0
         while True:
             try:
-                n = int(parquet.read_metadata(self._part(first)).num_rows)
+                n = int(pa.parquet.read_metadata(self._part(first)).num_rows)
             except (OSError, pa.ArrowException):
                 return first
             if n != PART:
@@ -77,9 +69,7 @@ class ParquetOut:
 
 def _content(rows: Rows) -> bytes:
     """A file of these rows."""
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
-
+    pa = require_pyarrow()
     kinds: dict[str, Any] = {
         **dict.fromkeys(("image", "problem"), pa.string()),
         **dict.fromkeys(("score", "percentile", "p_value"), pa.float64()),
@@ -91,6 +81,4 @@ def _content(rows: Rows) -> bytes:
     columns["time"] = tuple(datetime.fromisoformat(text) for text in columns["time"])
     schema = pa.schema([(field, kinds[field]) for field in RESULT_FIELDS])
     table = pa.table({field: list(columns[field]) for field in RESULT_FIELDS}, schema=schema)
-    stream = BytesIO()
-    parquet.write_table(table, stream)
-    return stream.getvalue()
+    return parquet_bytes(table)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from twofold.signals import on_signals
 from twofold.web.asgi import App
 
 try:
@@ -44,16 +44,9 @@ class QuietServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take SIGINT and SIGTERM for a wish to end."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
-        def end(*_: Any) -> None:
+        def end() -> None:
             self.should_exit = True
 
-        before = {kind: signal.signal(kind, end) for kind in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with on_signals(dict.fromkeys((signal.SIGINT, signal.SIGTERM), end)):
             yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)

@@ -17,19 +17,13 @@ from twofold.pages import (
     templates,
     trusted,
 )
+from twofold.report import page as report_page
 
 __all__ = ["page_policy", "render"]
 
-_REPORT: Final = "twofold.report.page"
-_SHARED: Final = (
-    "common.js",
-    "heat.js",
-    "gallery.js",
-    "viewer.js",
-    "threshold.js",
-    "places.js",
-    "keys.js",
-)
+_REPORT: Final = report_page.__name__
+# All but the one that takes a report's data as a whole.
+_SHARED: Final = tuple(name for name in report_page.SCRIPTS if name != "main.js")
 _EMPTY: Final[dict[str, Any]] = {
     "threshold": {"value": 0, "near": 0},
     "gridShape": None,
@@ -54,7 +48,7 @@ def _parts() -> tuple[str, str]:
     script = "\n".join(
         [*(read_own(_REPORT, name) for name in _SHARED), read_own(__name__, "drop.js")]
     )
-    return script, read_own(_REPORT, "style.css") + read_own(__name__, "drop.css")
+    return script, read_own(_REPORT, report_page.STYLE) + read_own(__name__, "drop.css")
 
 
 def page_policy() -> str:
