@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from auto_tables import read_lines, table, write_lines
+from drift_line import ANOMALIES, NORMALS, Line, normals, read_pixels
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -40,7 +41,6 @@ from twofold.synthetic import SHIFTS, shift_image
 Array = NDArray[np.float64]
 Row = dict[str, Any]
 BEFORE, AFTER, WINDOW = 100, 500, 50
-NORMALS, ANOMALIES = 300, 0.02
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 RIVALS = ("Page-Hinkley", "MMD")
@@ -188,17 +188,12 @@ def images(options: argparse.Namespace) -> Iterator[Row]:
     dataset = DATASETS.load(options.dataset)(options.root)
     near, far = dataset.directions[0] if options.near is None else (options.near, options.far)
     normal = options.normal or dataset.classes[0]
-    source, target = dataset.domain(near), dataset.domain(far)
     rng = np.random.default_rng(0)
-    usual, odd = (rng.permutation(np.flatnonzero(target.labels(normal) == k)) for k in (0, 1))
-    n_pool = min(NORMALS, len(usual) // 2)
-    n_odd = max(1, round(ANOMALIES * n_pool))
-    paths = [source.paths[row] for row in np.flatnonzero(source.labels(normal) == 0)]
-    pool = [target.paths[row] for row in (*usual[:n_pool], *odd[:n_odd])]
-    detector = Detector().fit(paths, pool)
+    line = Line.fitted(dataset.domain(near), dataset.domain(far), normal)
+    detector = line.detector
     reference = detector.drift_reference_
     assert reference is not None
-    rest, anomalous = ([target.paths[r] for r in rows] for rows in (usual[n_pool:], odd[n_odd:]))
+    rest, anomalous = line.normal, line.anomalous
     plain, wrong = (seen(detector, one) for one in (rest, anomalous))
     limits = heights(reference.values, rng, options.streams)
 
@@ -219,8 +214,7 @@ def images(options: argparse.Namespace) -> Iterator[Row]:
             shifted = seen(detector, rest, partial(shift_image, kind=kind, strength=strength))
             yield from study(kind, strength, shifted, ANOMALIES)
     if options.to:
-        other = dataset.domain(options.to)
-        known = [other.paths[row] for row in np.flatnonzero(other.labels(normal) == 0)]
+        known = normals(dataset.domain(options.to), normal)
         yield from study(f"to {options.to}", 1.0, seen(detector, known), ANOMALIES)
 
 
@@ -236,16 +230,11 @@ def seen(
     for start in range(0, len(paths), 64):
         some: Any = [str(path) for path in paths[start : start + 64]]
         if change is not None:
-            some = [Image.fromarray(change(_pixels(path))) for path in some]
+            some = [Image.fromarray(change(read_pixels(path))) for path in some]
         monitor = detector.drift_monitor()
         detector.drift(some, monitor=monitor)
         found.append(monitor.recent())
     return np.concatenate(found)
-
-
-def _pixels(path: str) -> NDArray[np.uint8]:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 def drawn(usual: Array, odd: Array, n: int, share: float, rng: np.random.Generator) -> Array:
@@ -257,20 +246,24 @@ def drawn(usual: Array, odd: Array, n: int, share: float, rng: np.random.Generat
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """Median delay, and the share noticed where it is not all."""
+    """Median delay and share noticed; below, what was said of streams without a change."""
     lines: dict[tuple[str, str, float], dict[str, str]] = {}
-    for row in rows:
+    changed = [row for row in rows if row["detector"] != "any"]
+    for row in changed:
         key = row["study"], row["change"], row["strength"]
         lines.setdefault(key, {})[row["detector"]] = _said(row)
     names = ("domain", "anomalies", *RIVALS)
     head = ["stream", "change", "strength", *names]
-    return table(
+    found = table(
         head,
         [
             [study, change, f"{strength:g}", *(found.get(name, "-") for name in names)]
             for (study, change, strength), found in lines.items()
         ],
     )
+    unchanged = [row for row in rows if row["detector"] == "any"]
+    told = [f"{r['change']}: {r['early']} of {r['repeats']} streams warned of" for r in unchanged]
+    return "\n".join([found, *told])
 
 
 def _said(row: Row) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "NotEnoughImagesError",
     "NotFittedError",
     "RemoteError",
+    "TrackingError",
     "TwofoldError",
     "UsageError",
     "WeightsError",
@@ -89,6 +90,10 @@ class BundleError(TwofoldError):
 
 class ExportError(TwofoldError):
     """An exported graph does not say what its detector says."""
+
+
+class TrackingError(TwofoldError):
+    """MLflow does not take what a fit would log."""
 
 
 class CollapseError(TwofoldError):

@@ -88,6 +88,31 @@ def test_fit_says_what_it_skipped(world: Path, run: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_fit_is_a_run_of_mlflow(
+    world: Path, run: Run, as_object: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
+    arguments = [
+        *("fit", "--source", world / "source", "--target", world / "target", *FAST),
+        *("--out", tmp_path / "m", "--mlflow", "line_b"),
+    ]
+    told = as_object(run(*arguments, "--json").stdout)["mlflow"]
+    assert told["experiment"] == "line_b"
+    kept = mlflow.get_run(told["run_id"])
+    assert kept.info.status == "FINISHED"
+    assert kept.data.params["target"] == str(world / "target")
+    in_words = run(*arguments)
+    assert in_words.exit_code == 0, in_words.stderr
+    assert "of the MLflow experiment 'line_b'" in in_words.stdout
+    # A store that is not there is known before anything is fitted.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (world / "few" / "000.png").as_uri())
+    one_line(run(*arguments[:-4], "--out", tmp_path / "other", "--mlflow", "x"), code=1, word="run")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("locality", ["global", "local"])
 def test_fit_looks_at_what_it_is_told(world: Path, run: Run, tmp_path: Path, locality: str) -> None:
     arguments = ("fit", "--source", world / "source", "--target", world / "target")

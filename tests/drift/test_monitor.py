@@ -57,6 +57,12 @@ def test_a_few_more_anomalies_are_no_domain_that_moved() -> None:
     assert kinds(anomalies(0.2)) == {"anomalies": 10}
 
 
+def test_a_long_stream_knows_better_than_the_fit_what_is_usual() -> None:
+    """Of 100 images of the fit, a tenth of anomalies cannot be told from chance."""
+    assert kinds(anomalies(0.1), n=100, before=50) == {"none": 10}
+    assert kinds(anomalies(0.1), n=100, before=2000, after=1000) == {"anomalies": 10}
+
+
 @pytest.mark.parametrize(
     "change", [moved(1.5, slice(0, 1)), moved(1.5, slice(3, 4)), moved(-1.5, slice(0, 1))]
 )
@@ -181,10 +187,11 @@ def _spoilt(document: bytes) -> dict[str, bytes]:
     few = found | {"domain": found["domain"] | {"log_bets": found["domain"]["log_bets"][:-1]}}
     ragged = found | {"recent": [*found["recent"][:-1], found["recent"][-1][:-1]]}
     late = found | {"anomalies": found["anomalies"] | {"warned_at": 99}}
+    uncounted = found | {"anomalies": found["anomalies"] | {"counts": [0, 1]}}
     more = found | {"also": 1}
     text = found | {"seen": "7"}
     cases = locals()
-    names = ("short", "narrow", "endless", "few", "ragged", "late", "more", "text")
+    names = ("short", "narrow", "endless", "few", "ragged", "late", "uncounted", "more", "text")
     return {name: json.dumps(cases[name]).encode() for name in names} | {
         "nothing": b"",
         "torn": document[: len(document) // 2],

@@ -173,7 +173,7 @@ def test_a_model_that_cannot_be_read_ends_the_start() -> None:
     listening = listen("127.0.0.1", 0)
     service = Service((Source("default", Path("x")),), Access("127.0.0.1", 1), QUICK)
     with pytest.raises(TwofoldError, match="x: damaged"):
-        ServeServer(service, listening, load=load).run()
+        loops.elsewhere(ServeServer(service, listening, load=load).run)
 
 
 def test_drift_is_told_and_counted(detector: Detector, pngs: list[bytes]) -> None:

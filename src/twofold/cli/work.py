@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from twofold.words import percent
 
 if TYPE_CHECKING:
     from twofold.detector import Detector, DetectorProgress
+    from twofold.tracking import FitRun
 
 __all__ = [
     "LAST_STATE",
@@ -145,6 +147,13 @@ def fit(
     engine: EngineName = "local",
     address: Address = None,
     workers: Workers = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            help="Log the fit and the model as a run of this experiment of MLflow, which reads "
+            "from MLFLOW_TRACKING_URI where it is."
+        ),
+    ] = None,
     embed_weights: EmbedWeights = False,
     no_references: NoReferences = False,
     strict: Strict = False,
@@ -161,7 +170,7 @@ def fit(
     check_destination(out)
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
-    with progress_bar() as progress:
+    with _run_of(mlflow) as run, progress_bar() as progress:
         detector = Detector(
             method,
             encoder,
@@ -189,12 +198,24 @@ def fit(
             source_anomalies=source_anomalies,
             groups=groups,
         )
+        if is_first_process():
+            detector.save(out, embed_weights=embed_weights, references=not no_references)
+        if run:
+            run.log(detector, out)
     if is_first_process():
-        detector.save(out, embed_weights=embed_weights, references=not no_references)
-        tell_fit(detector, out, as_json=as_json)
+        tell_fit(detector, out, as_json=as_json, run=run)
 
 
-def tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
+def _run_of(experiment: str | None) -> AbstractContextManager[FitRun | None]:
+    """Begun before the fit, so that a server that is not there is known at once."""
+    if experiment is None or not is_first_process():
+        return nullcontext()
+    from twofold.tracking import tracked_fit  # noqa: PLC0415 - slow to import
+
+    return tracked_fit(experiment)
+
+
+def tell_fit(detector: Detector, out: str, *, as_json: bool, run: FitRun | None = None) -> None:
     """What was skipped, and what came out."""
     evidence, threshold = detector.evidence_, detector.threshold_
     for problem in evidence.problems:
@@ -209,6 +230,7 @@ def tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
                 "threshold": asdict(threshold),
                 "evidence": asdict(evidence),
             }
+            | ({} if run is None else {"mlflow": asdict(run)})
         )
         return
     typer.echo(f"verdict: {evidence.verdict}")
@@ -220,6 +242,8 @@ def tell_fit(detector: Detector, out: str, *, as_json: bool) -> None:
     )
     for line in seeing(evidence.choices, evidence.visible_flaws):
         typer.echo(line)
+    if run is not None:
+        typer.echo(f"run {run.run_id} of the MLflow experiment {run.experiment!r}")
 
 
 @command

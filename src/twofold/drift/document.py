@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from twofold.errors import ConfigError
 
-__all__ = ["BetsDocument", "MonitorDocument", "numbers_digest"]
+__all__ = ["BetsDocument", "MonitorDocument", "RankedBetsDocument", "numbers_digest", "rows"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -34,18 +34,24 @@ class BetsDocument(BaseModel):
     course: tuple[_Log, ...]
 
 
+class RankedBetsDocument(BetsDocument):
+    """With the counts of :class:`twofold.drift.ranks.Ranks`."""
+
+    counts: tuple[_Count, ...]
+
+
 class MonitorDocument(BaseModel):
     """A monitor after some images; ``reference`` is the SHA-256 of what it compares with."""
 
     model_config = _STRICT
 
-    format: Literal["twofold drift 1"]
+    format: Literal["twofold drift 2"]
     reference: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     false_warnings: Annotated[float, Field(gt=0, lt=1)]
     allowed: Annotated[float, Field(ge=0, lt=1)]
     seen: Annotated[int, Field(ge=1, lt=2**53)]
     recent: tuple[tuple[float, ...], ...]
-    anomalies: BetsDocument
+    anomalies: RankedBetsDocument
     domain: BetsDocument
 
     @model_validator(mode="after")
@@ -88,3 +94,8 @@ def numbers_digest(reference: NDArray[np.float64]) -> str:
     shape = ",".join(map(str, reference.shape)).encode()
     values = np.ascontiguousarray(reference, dtype="<f8")
     return hashlib.sha256(shape + b"\n" + values.tobytes()).hexdigest()
+
+
+def rows(array: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    """A matrix as a document holds it."""
+    return tuple(map(tuple, array.tolist()))

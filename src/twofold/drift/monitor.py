@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
-from twofold.drift.document import BetsDocument, MonitorDocument, numbers_digest
+from twofold.drift.document import MonitorDocument, numbers_digest, rows
 from twofold.drift.pace import PaceOfChange, pace_of_change
-from twofold.drift.regions import fit_regions
-from twofold.drift.wealth import Wealth
+from twofold.drift.sequential import HISTORY, AnomalyTest, DomainTest, SequentialTest
 from twofold.errors import ConfigError
 
 __all__ = ["ALLOWED", "KIND_WORDS", "Drift", "DriftKind", "DriftMonitor", "Warned"]
@@ -31,10 +30,8 @@ KIND_WORDS: Mapping[DriftKind, str] = {
 ALLOWED = 0.3
 """Share of images that may be anomalies without the domain counting as moved: beyond three tenths
 nobody can tell which part is the usual one, and the methods themselves expect less."""
-# Images that are kept to say since when, and to draw. A warning comes long before as many.
-_HISTORY = 5000
-# Spreads beyond which an image lies far off, and how far no longer matters.
-_FAR = 6.0
+# The stated probability falls into as many equal parts: for each kind of change, and for the fit.
+_PARTS = 3
 
 
 @dataclass(frozen=True)
@@ -89,13 +86,14 @@ class Drift:
 class DriftMonitor:
     """A sequential test that may be looked at after every image.
 
-    Two things are tested, each at half of the stated probability of a false warning, a half of
-    which covers that the images of the fit are finitely many:
+    Two things are tested, each at a third of the stated probability of a false warning:
 
-    - *anomalies*: at most as many images as at the fit score above its median, in its highest
-      tenth, and in its highest fiftieth;
+    - *anomalies*: no more images than at the fit, and than before in the stream, are in the highest
+      half of the scores, in their highest tenth, and in their highest fiftieth;
     - *domain*: at least seven tenths of the images are as at the fit, whatever the others are. So
       every region of scores and directions holds seven tenths of what it held, at least.
+
+    The last third covers that the images of the fit are finitely many.
 
     A domain that moves makes images odd as well: then both warn, and the domain is what counts.
 
@@ -129,10 +127,12 @@ class DriftMonitor:
             raise ConfigError("drift compares finite numbers, one row an image")
         self.false_warnings, self.n_features = false_warnings, reference.shape[1]
         self._allowed = allowed
-        self._each = false_warnings / 4
-        self._tests: dict[DriftKind, _Test] = {
-            "anomalies": _Test(reference[:, :1], 0.0, self._each, upper_only=True),
-            "domain": _Test(reference, allowed, self._each),
+        each = false_warnings / _PARTS
+        self._anomalies = AnomalyTest(reference, each, error=each / 2)
+        self._domain = DomainTest(reference, each, allowed, error=each / 2)
+        self._tests: dict[DriftKind, SequentialTest] = {
+            "anomalies": self._anomalies,
+            "domain": self._domain,
         }
         self._recent = np.empty((0, self.n_features))
 
@@ -148,14 +148,14 @@ class DriftMonitor:
         values = np.asarray(values, dtype=np.float64)
         if values.shape[1:] != (self.n_features,) or not np.isfinite(values).all():
             raise ConfigError(f"drift needs {self.n_features} finite numbers of each image")
-        self._recent = np.concatenate([self._recent, values])[-_HISTORY:]
+        self._recent = np.concatenate([self._recent, values])[-HISTORY:]
         for test in self._tests.values():
-            test.update(values, self._each)
+            test.update(values)
         return self.current()
 
     def current(self) -> Drift:
         """What is known by now."""
-        seen = self._tests["domain"].wealth.seen
+        seen = self._domain.wealth.seen
         warnings = {
             kind: Warned(test.warned_at, self._change(test))
             for kind, test in self._tests.items()
@@ -178,27 +178,32 @@ class DriftMonitor:
     def evidence(self) -> dict[DriftKind, Array]:
         """Logarithm to base 10 of what speaks for a change after each recent image, float64 (t,).
 
-        A warning comes when it reaches that of 4 / ``false_warnings``.
+        A warning comes when it reaches :attr:`warns_at`.
         """
         return {kind: test.course / np.log(10.0) for kind, test in self._tests.items()}
+
+    @property
+    def warns_at(self) -> float:
+        """Logarithm to base 10 of what must speak for a change before a warning comes."""
+        return float(np.log10(_PARTS / self.false_warnings))
 
     def document(self) -> bytes | None:
         """All that it knows, as JSON of at most some megabytes; None before the first image.
 
         :meth:`from_document` goes on with it as if nothing had come between, to the last bit.
         """
-        seen = self._tests["domain"].wealth.seen
+        seen = self._domain.wealth.seen
         if not seen:
             return None
         return MonitorDocument(
-            format="twofold drift 1",
-            reference=numbers_digest(self._tests["domain"].reference),
+            format="twofold drift 2",
+            reference=numbers_digest(self._domain.reference),
             false_warnings=self.false_warnings,
             allowed=self._allowed,
             seen=seen,
-            recent=_rows(self._recent),
-            anomalies=self._tests["anomalies"].document(),
-            domain=self._tests["domain"].document(),
+            recent=rows(self._recent),
+            anomalies=self._anomalies.document(),
+            domain=self._domain.document(),
         ).text()
 
     @classmethod
@@ -221,79 +226,11 @@ class DriftMonitor:
         monitor._recent = np.array(found.recent)
         if monitor._recent.shape[1:] != (monitor.n_features,):
             raise ConfigError(f"{name}: holds other numbers of images than the model")
-        monitor._tests["anomalies"].restore(found.anomalies, found.seen, name)
-        monitor._tests["domain"].restore(found.domain, found.seen, name)
+        monitor._anomalies.restore(found.anomalies, found.seen, name)
+        monitor._domain.restore(found.domain, found.seen, name)
         return monitor
 
-    def _change(self, test: _Test) -> PaceOfChange:
+    def _change(self, test: SequentialTest) -> PaceOfChange:
         """Since when, by the region that says most."""
         found = pace_of_change(test.moved(self._recent))
         return replace(found, since=found.since + test.wealth.seen - len(self._recent))
-
-
-class _Test:
-    """One of the two tests: its regions, and how the bets on them go."""
-
-    def __init__(
-        self, reference: Array, allowed: float, error: float, *, upper_only: bool = False
-    ) -> None:
-        self.reference = reference
-        self.regions = fit_regions(reference, allowed=allowed, error=error, upper_only=upper_only)
-        self.wealth = Wealth.at_start(len(self.regions))
-        self.most = 0.0
-        self.warned_at: int | None = None
-        self.course: Array = np.empty(0)
-
-    def update(self, values: Array, probability: float) -> None:
-        """Bet on more images; ``probability`` is that of a false warning."""
-        before, regions = self.wealth.seen, self.regions
-        inside = regions.inside(values)
-        self.wealth, logs = self.wealth.after(inside, regions.least, regions.parts())
-        self.course = np.concatenate([self.course, logs])[-_HISTORY:]
-        self.most = max(self.most, float(logs.max(initial=-np.inf)))
-        over = np.flatnonzero(logs >= -np.log(probability))
-        if self.warned_at is None and len(over):
-            self.warned_at = before + int(over[0]) + 1
-
-    def document(self) -> BetsDocument:
-        """What it knows."""
-        return BetsDocument(
-            log_bets=_rows(self.wealth.log_bets),
-            most=self.most,
-            warned_at=self.warned_at,
-            course=tuple(self.course.tolist()),
-        )
-
-    def restore(self, found: BetsDocument, seen: int, name: str) -> None:
-        """Know that instead.
-
-        Raises:
-            ConfigError: it is of other regions.
-        """
-        bets = self.wealth.log_bets
-        if len(found.log_bets) != len(bets) or {len(row) for row in found.log_bets} != {
-            bets.shape[1]
-        }:
-            raise ConfigError(f"{name}: was written by another version; begin anew")
-        self.wealth = Wealth(np.array(found.log_bets), seen)
-        self.most, self.warned_at = found.most, found.warned_at
-        self.course = np.array(found.course)
-
-    def moved(self, values: Array) -> Array:
-        """How far images lie from those of the fit in what changed most, float64 (t,).
-
-        In spreads of the fit, 0 on average before a change.
-        """
-        region = int((self.wealth.by_region() + np.log(self.regions.parts())).argmax())
-        feature = self.regions.feature[region]
-        known, new = self.reference[:, feature], values[:, feature]
-        centre = float(np.median(known))
-        spread = float(np.median(np.abs(known - centre))) or 1.0
-        known, new = (np.clip((one - centre) / spread, -_FAR, _FAR) for one in (known, new))
-        if np.isfinite(self.regions.low[region]) and np.isfinite(self.regions.high[region]):
-            known, new = np.abs(known), np.abs(new)
-        return np.asarray(new - known.mean())
-
-
-def _rows(array: Array) -> tuple[tuple[float, ...], ...]:
-    return tuple(map(tuple, array.tolist()))

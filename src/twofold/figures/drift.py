@@ -53,7 +53,7 @@ def plot_drift(monitor: DriftMonitor, *, ax: Axes | None = None) -> Axes:
             va="top",
             color=MUTED,
         )
-    height = float(np.log10(4.0 / drift.false_warnings))
+    height = monitor.warns_at
     axes.axhline(height, color=MUTED, linewidth=1)
     axes.annotate(
         f"warning ({percent(drift.false_warnings)} false ones, ever)",
