@@ -49,6 +49,7 @@ def test_every_method_has_a_row_and_all_have_the_same_test(tree: Path, tmp_path:
         assert row["random_state"] == row["run"]
 
 
+@pytest.mark.slow
 def test_a_row_is_what_the_method_gives_by_hand(tree: Path, tmp_path: Path) -> None:
     run(plan(tree, ("frozen_source",)), tmp_path)
     dataset = DATASETS.load("pacs")(tree)
@@ -149,6 +150,7 @@ def test_labels_never_come_from_the_test(tree: Path, tmp_path: Path) -> None:
     assert fair["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_owners_folders_have_no_labels_for_the_pool(tmp_path: Path) -> None:
     root = make_tree(tmp_path / "mine", "folders", per_class=10, size=32)
     dataset = DATASETS.load("folders")(root)
@@ -219,6 +221,7 @@ def test_a_chosen_number_of_clusters_is_told(tree: Path, tmp_path: Path) -> None
     assert row["configuration"]["n_clusters"] == "auto"
 
 
+@pytest.mark.slow
 def test_a_second_encoder_selects(tree: Path, tmp_path: Path) -> None:
     second = replace(toy.encoder(), weights_sha256="0" * 64)
     first, _ = (

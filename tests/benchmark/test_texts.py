@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("isolated")
 TEXT = {"text": "a photo of a {class}"}
 
 
+@pytest.mark.slow
 def test_each_cell_has_the_text_of_its_class(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,12 +51,14 @@ def test_each_cell_has_the_text_of_its_class(
     assert np.ptp([row["auroc"] for row in found]) > 0
 
 
+@pytest.mark.slow
 def test_without_a_text_tower_the_row_says_so(tree: Path, tmp_path: Path) -> None:
     counts, told = run(plan(tree, ("frozen_source",), options=TEXT), tmp_path)
     assert counts["failed"] == 1
     assert told[0]["error"].startswith("encoder toy has no text tower")
 
 
+@pytest.mark.slow
 def test_a_row_without_a_text_is_as_before(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

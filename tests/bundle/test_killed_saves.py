@@ -224,6 +224,7 @@ def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
     assert f"rounds {rounds} " in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     kill_rounds(tmp_path, 20, 0)

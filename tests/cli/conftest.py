@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.cli.cases import FAST
 from tests.support.engines import sharing
 from typer.testing import CliRunner, Result
 
@@ -66,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             app,
             [
                 *("fit", "--source", str(folder / "source"), "--target", str(folder / "target")),
-                *("--out", str(folder / "model"), "--json"),
+                *("--out", str(folder / "model"), "--json", *FAST),
             ],
         )
         (folder / "fit.out").write_text(result.stdout, encoding="utf-8")

@@ -71,6 +71,7 @@ def test_rows_hold_what_the_design_names(
     assert rows(tmp_path) == found
 
 
+@pytest.mark.slow
 def test_the_folder_may_come_from_the_environment(
     run: Run, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_the_folder_may_come_from_the_environment(
     assert "dataset pacs needs --root DIR" in refused.stderr
 
 
+@pytest.mark.slow
 def test_failures_are_told_and_kept(run: Run, tree: Path, tmp_path: Path) -> None:
     clusters = ("--option", "selector=kmeans", "--option", "n_clusters=99")
     result = run(*small(tree, tmp_path, "--methods", "paper", *clusters))

@@ -55,6 +55,7 @@ def test_one_json_object_that_says_what_fit_says(world: Path, run: Run, as_objec
     assert {name: content[name] for name in shared} == {name: evidence[name] for name in shared}
 
 
+@pytest.mark.slow
 def test_in_words(world: Path, run: Run) -> None:
     result = run("check", "--source", world / "source", "--target", world / "target")
     assert result.exit_code == 0

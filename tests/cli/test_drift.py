@@ -20,6 +20,7 @@ def stream(world: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_domain_that_moves_is_told_with_a_picture(
     world: Path, stream: Path, run: Run, as_object: Parse, tmp_path: Path
 ) -> None:

@@ -30,7 +30,6 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
         "global_source_weight",
         "local_weight",
         "place_share",
-        "separation",
         "source_weight",
         "starts_like_source",
     }
@@ -42,6 +41,21 @@ def test_fit_prints_one_json_object_and_writes_a_model(world: Path, as_object: P
         "tensors.safetensors",
     ]
     assert (world / "fit.err").read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.slow
+def test_by_default_made_up_flaws_are_tried(
+    world: Path, run: Run, as_object: Parse, tmp_path: Path
+) -> None:
+    fitted = run(
+        *("fit", "--source", world / "source", "--target", world / "target"),
+        *("--out", tmp_path / "m", "--json"),
+    )
+    evidence = as_object(fitted.stdout)["evidence"]
+    assert 0 <= evidence["choices"]["separation"] <= 1
+    assert len(evidence["visible_flaws"]["flagged"]) > 3
+    fast = as_object((world / "fit.out").read_text(encoding="utf-8"))["evidence"]
+    assert fast["visible_flaws"] is None
 
 
 @pytest.mark.slow

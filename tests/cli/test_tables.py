@@ -94,6 +94,7 @@ def test_without_matplotlib_one_line_on_stderr(
     assert as_object(result.stdout)["figures"] == []
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, twofold.cli.tables; a = {'numpy', 'pydantic'} & set(sys.modules);"

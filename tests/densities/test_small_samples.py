@@ -41,6 +41,7 @@ def check(model: Gaussian | None, rows: NDArray[np.float64]) -> None:
         assert within(0, np.inf, model.squared_distances(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shrinkage", ["ledoit_wolf", "oas"])
 @KINDS
 @STATES

@@ -104,6 +104,7 @@ def test_a_statement_counts(make: Make, eight: Detector, folders: Path) -> None:
         fit(make, folders / "12", bit_depth=8)
 
 
+@pytest.mark.slow
 def test_values_beyond_the_depth_are_no_image(make: Make, folders: Path, tmp_path: Path) -> None:
     detector = fit(make, folders / "12")
     Image.fromarray(np.full((64, 64), 5000, dtype=np.uint16)).save(tmp_path / "bright.png")

@@ -26,6 +26,7 @@ def look(source: Any, target: Any, **options: Any) -> Check:
     return check_pair(source, target, **given)
 
 
+@pytest.mark.slow
 def test_a_shift(world: toy.World) -> None:
     found = look(world.source, world.pool)
     assert found.verdict.startswith((ADAPT, NO_SHIFT, DO_NOT_TRUST))
@@ -49,6 +50,7 @@ def test_a_shift(world: toy.World) -> None:
     assert set(found.findings.most_like_source) <= {f"array[{row}]" for row in range(80)}
 
 
+@pytest.mark.slow
 def test_a_fit_says_the_same(make: Callable[..., Detector], world: toy.World) -> None:
     found = look(world.source, world.pool)
     evidence = make(options={}).fit(world.source, world.pool).evidence_
@@ -60,6 +62,7 @@ def test_a_fit_says_the_same(make: Callable[..., Detector], world: toy.World) ->
     assert found.choices == evidence.choices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_domain(seed: int) -> None:
     near, far = toy.normals(60, seed, toy.SOURCE), toy.normals(80, seed + 50, toy.SOURCE)
@@ -77,6 +80,7 @@ def test_too_few_target_images(world: toy.World, n: int) -> None:
     assert look(world.source, world.pool[:10]).verdict != found.verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_too_few_source_images(world: toy.World, n: int) -> None:
     found = look(world.source[:n], world.pool)

@@ -46,6 +46,7 @@ def test_parameters_are_stored_as_they_are() -> None:
     assert (default.false_alarm_rate, default.random_state) == (0.05, 0)
 
 
+@pytest.mark.slow
 def test_fit_changes_no_parameter_and_no_input(make: Make, world: toy.World) -> None:
     detector = make("oracle", options=QUICK, random_state=None)
     before = {k: v for k, v in vars(detector).items() if not k.startswith("_")}
@@ -60,6 +61,7 @@ def test_fit_changes_no_parameter_and_no_input(make: Make, world: toy.World) -> 
         assert same(one, two)
 
 
+@pytest.mark.slow
 def test_arrays_folders_lists_globs_and_manifests_are_the_same(
     make: Make, fitted: Detector, world: toy.World, write: Write, tmp_path: Path
 ) -> None:

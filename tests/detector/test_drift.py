@@ -108,6 +108,7 @@ def test_a_reference_that_does_not_fit_is_refused(
         Detector.load(tmp_path / "model", weights="random")
 
 
+@pytest.mark.slow
 def test_marks_give_another_reference(make: Make, world: toy.World) -> None:
     detector = make().fit(world.source, world.pool)
     marks = np.where(np.arange(len(world.pool)) % 2, np.nan, world.pool_labels)

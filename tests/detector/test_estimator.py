@@ -176,6 +176,7 @@ def test_another_encoder_counts_from_the_next_fit_on(
     assert not np.allclose(found, expected)
 
 
+@pytest.mark.slow
 def test_other_weights_count_from_the_next_fit_on(
     make: Make, fitted: Detector, world: toy.World, tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ def test_another_engine_counts_at_once(
     assert made == ["torch", "torch", "openvino", "openvino"]
 
 
+@pytest.mark.slow
 def test_the_same_parameters_load_and_compile_once(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

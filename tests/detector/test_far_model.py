@@ -32,6 +32,7 @@ def stored(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
     return asked
 
 
+@pytest.mark.slow
 def test_it_is_read_as_one_of_this_machine(
     fitted: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_groups_count_as_one(make: Make, world: toy.World) -> None:
     detector = make().fit(world.source, world.pool)
     assert detector.evidence_.n_groups == detector.threshold_.n_groups == 80
@@ -159,6 +160,7 @@ def manifest_of(paths: Sequence[Path], lots: Sequence[object]) -> Path:
     return manifest
 
 
+@pytest.mark.slow
 def test_groups_by_a_column_of_the_manifest(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_groups_by_a_column_of_the_manifest(
         make().fit(world.source, tmp_path, groups="lot")
 
 
+@pytest.mark.slow
 def test_groups_are_kept_by_a_model(make: Make, world: toy.World, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="count as 40"):
         detector = make().fit(world.source, world.pool, groups=np.arange(80) // 2)

@@ -66,6 +66,7 @@ def world() -> toy.World:
     return toy.make_world(n_source=16, n_pool=24, n_test=6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the threshold rests on source images")
 @pytest.mark.parametrize(
     ("method", "embedded"),
@@ -104,6 +105,7 @@ def test_a_saved_model_scores_without_them(
     np.testing.assert_array_equal(found["scores"], fitted.score(folder).scores)
 
 
+@pytest.mark.slow
 def test_the_command_scores_without_them(
     world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_evidence_of_a_fit(fitted: Detector, world: toy.World, make: Make) -> No
     assert asked.findings == evidence.findings
 
 
+@pytest.mark.slow
 def test_encoded_images_give_the_same(make: Make, fitted: Detector, world: toy.World) -> None:
     method = METHODS.load("auto")(toy.encoder())
     encoded = toy.encode_world(world)

@@ -227,6 +227,7 @@ def test_who_has_maps(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_global_view_has_no_maps_and_says_how_to_get_them(make: Make, world: toy.World) -> None:
     detector = make(locality="global").fit(world.source, world.pool)
     for use in (detector.anomaly_map, detector.maps):

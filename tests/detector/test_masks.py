@@ -114,6 +114,7 @@ def test_what_is_left_out_changes_no_bit(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_flaw_counts_only_where_it_is_looked_at(
     fits: dict[str, Detector], small: toy.World, name: str
@@ -199,6 +200,7 @@ def other_corner() -> Flags:
     return corner()[::-1, ::-1].copy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SETTINGS if name != "chosen"])
 def test_masks_by_name(small: toy.World, write: Any, make: Make, tmp_path: Path, name: str) -> None:
     masks = {row: corner() if row % 2 else other_corner() for row in range(30)}

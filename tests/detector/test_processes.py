@@ -68,6 +68,7 @@ def answer(detector: Detector, images: NDArray[np.uint8], connection: Connection
     sys.exit(0)  # as a program ends, destructors and all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "start",

@@ -117,6 +117,7 @@ def test_a_false_discovery_rate_needs_a_calibration_on_the_target(
         detector.predict(world.test, false_discovery_rate=0.1)
 
 
+@pytest.mark.slow
 def test_a_false_discovery_rate(make: Make, world: toy.World) -> None:
     # Of a clean pool: what looks like the pool's own anomalies is not reported.
     clean = toy.make_world(5, n_source=60, n_pool=120, n_test=2, share=0.0)

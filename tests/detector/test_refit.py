@@ -54,6 +54,7 @@ def refit(detector: Detector, world: toy.World, marks: Array) -> Detector:
     return detector.refit(world.pool, marks, source=world.source)
 
 
+@pytest.mark.slow
 def test_marks_make_it_better(before: Detector, crowded: toy.World) -> None:
     old = before.decision_function(crowded.test)
     after = refit(before, crowded, marked(crowded, 24))
@@ -84,6 +85,7 @@ def test_confirmed_anomalies_leave_the_pool(before: Detector, crowded: toy.World
 SETTLED = ("global_source_weight", "source_weight", "starts_like_source", "local_weight")
 
 
+@pytest.mark.slow
 def test_what_the_first_fit_settled_stays(make: Make, tmp_path: Path) -> None:
     """In a pool of 24 images ten marks would turn two choices over."""
     world = toy.make_world(5, n_pool=24, n_source=30)
@@ -109,6 +111,7 @@ def settled(detector: Detector) -> dict[str, float]:
     return {name: detector.evidence_.choices[name] for name in SETTLED}
 
 
+@pytest.mark.slow
 def test_what_changed_is_told(before: Detector, crowded: toy.World) -> None:
     marks = marked(crowded, 24)
     after = refit(before, crowded, marks)
@@ -188,12 +191,14 @@ def test_files_are_found_where_they_lay(
     )
 
 
+@pytest.mark.slow
 def test_the_rate_holds_on_fresh_normals(before: Detector, crowded: toy.World) -> None:
     after = refit(before, crowded, marked(crowded, 40))
     alarms = after.predict(toy.normals(300, 5), false_alarm_rate=0.1).mean()
     assert alarms < 0.2
 
 
+@pytest.mark.slow
 def test_a_new_target_takes_the_place_of_the_old_one(
     make: Make, write: Write, world: toy.World, tmp_path: Path
 ) -> None:
@@ -212,6 +217,7 @@ def test_a_new_target_takes_the_place_of_the_old_one(
         make().fit(world.source, world.pool).refit_to(world.pool)
 
 
+@pytest.mark.slow
 def test_methods_of_the_source_learn_too(make: Make, crowded: toy.World) -> None:
     with pytest.warns(UserWarning, match="rests on source"):
         detector = make("frozen_source").fit(crowded.source, crowded.pool)

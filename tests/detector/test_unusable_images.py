@@ -19,6 +19,7 @@ from twofold.errors import (
 )
 
 
+@pytest.mark.slow
 def test_bad_files_change_no_bit(
     make: Make, fitted: Detector, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_labels_stay_with_their_images(
         make("oracle").fit(world.source, listed, target_labels=world.pool_labels)
 
 
+@pytest.mark.slow
 def test_copies_across_are_counted(make: Make, world: toy.World) -> None:
     pool = np.concatenate([world.pool, world.source[:3]])
     with pytest.warns(UserWarning, match=r"3 target image\(s\) are also in the source") as caught:

@@ -95,6 +95,7 @@ def test_without_a_cache_nothing_is_remembered(file: Path, monkeypatch: pytest.M
     assert not waits(load_encoder("resnet18", file))
 
 
+@pytest.mark.slow
 def test_altered_weights_of_a_package_are_refused_though_their_file_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
         load_encoder("resnet18", tmp_path)
 
 
+@pytest.mark.slow
 def test_threads_that_come_at_once_get_a_network(file: Path) -> None:
     load_encoder("resnet18", file)
     second = load_encoder("resnet18", file)

@@ -74,6 +74,7 @@ def test_vectors_are_those_of_a_network_of_that_size(
     assert float((found[0] - found[1]).abs().max()) > 1e-2 * scale
 
 
+@pytest.mark.slow
 def test_positions_stay_as_published(encoder: Encoder, published: dict[str, Tensor]) -> None:
     for key, tensor in encoder.state().items():
         assert torch.equal(tensor, published[key])

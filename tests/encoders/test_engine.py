@@ -62,6 +62,7 @@ def test_an_unknown_engine_is_refused(tiny: Encoder) -> None:
         make_engine(tiny, kind="tensorrt")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_engines_agree_on_every_output_of_lite0(
     lite0_openvino: Engine, lite0_torch: Engine, random_batch: RandomBatch
 ) -> None:
@@ -137,6 +138,7 @@ def grouped(engine: Engine) -> bool:
     return engine._group is not None  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_many_images_go_in_groups_with_the_same_bits(
     tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +154,7 @@ def test_many_images_go_in_groups_with_the_same_bits(
     assert grouped(engine)
 
 
+@pytest.mark.slow
 def test_groups_with_other_bits_are_not_used(
     tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +172,7 @@ def test_groups_with_other_bits_are_not_used(
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_network_that_takes_one_image_only_gets_one(
     tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +186,7 @@ def test_a_network_that_takes_one_image_only_gets_one(
     assert not grouped(engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "outputs", [["pooled"], ["stride16", "stride8"], ["split:last_stage"], ["split:all", "pooled"]]
 )
@@ -224,6 +229,7 @@ def test_an_engine_leaves_the_encoder_as_it_was(
         assert (tensor.stride(), tensor.device) == (stride, device), name
 
 
+@pytest.mark.slow
 def test_automatic_choice_without_a_graphics_card(
     tiny: Encoder, random_batch: RandomBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

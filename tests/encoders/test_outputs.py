@@ -90,6 +90,7 @@ def images() -> ImageSet:
     return ImageSet.from_array(noise)
 
 
+@pytest.mark.slow
 def test_each_engine_finds_its_own_vectors_alone(tiny: Encoder, tmp_path: Path) -> None:
     """Whoever filled the cache first, the bits are those without a cache."""
     alone = {
@@ -123,6 +124,7 @@ def test_vectors_of_older_code_are_encoded_again(
     assert len(encoded) == 2
 
 
+@pytest.mark.slow
 def test_a_converted_network_of_older_code_is_converted_again(
     tiny: Encoder, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,7 @@ def test_names_that_stand_for_nothing(tiny: Encoder, name: str, reason: str) -> 
 OUTPUTS = ("patches@3", "patches:16@1", "pooled", "stride8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["openvino", "torch"])
 def test_an_engine_gives_the_grid_of_its_own_maps(
     tiny: Encoder, random_batch: RandomBatch, kind: EngineKind
@@ -173,6 +174,7 @@ def test_an_engine_gives_the_grid_of_its_own_maps(
     np.testing.assert_allclose(one, stride16, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_both_engines_agree(tiny: Encoder, random_batch: RandomBatch) -> None:
     batch = random_batch(32)
     by_openvino, by_torch = (
@@ -201,6 +203,7 @@ def test_both_engines_agree_on_lite0(
     np.testing.assert_allclose(by_openvino, by_torch, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 def test_an_image_gets_the_same_bits_in_any_company(
     tiny: Encoder, random_batch: RandomBatch
 ) -> None:

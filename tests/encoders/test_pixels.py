@@ -109,6 +109,7 @@ def test_no_usable_image(tiny: Encoder, tmp_path: Path) -> None:
 # --- through the encoder --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_pixels_give_what_their_images_give(
     tiny: Encoder, images: ImageSet, loaded: EncodedImages, engine: EngineKind
@@ -133,6 +134,7 @@ def test_an_image_does_not_depend_on_its_neighbours(tiny: Encoder, loaded: Encod
         assert np.array_equal(encode_pixels(tiny, pixels[-n:], "pooled", "torch"), whole[-n:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_large_pixels_go_one_by_one(
     tiny: Encoder, loaded: EncodedImages, engine: EngineKind, monkeypatch: pytest.MonkeyPatch

@@ -61,6 +61,7 @@ def test_its_spec_states_the_real_sizes(encoder: Encoder, arrays: Arrays) -> Non
     assert spec.licence
 
 
+@pytest.mark.slow
 def test_its_outputs_are_finite_single_precision_and_differ_between_images(
     arrays: Arrays,
 ) -> None:

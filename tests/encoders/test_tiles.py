@@ -102,6 +102,7 @@ def picture(height: int, width: int) -> NDArray[np.uint8]:
     return generator.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", get_args(ResolvedEngine))
 @pytest.mark.parametrize(
     "names",

@@ -29,6 +29,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @KINDS
 @STATES
 def test_comparisons_of_two_sets(kind: str, states: range) -> None:

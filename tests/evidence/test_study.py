@@ -42,6 +42,7 @@ def look(source: Array, target: Array, **more: Any) -> Findings:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(10, 10), (10, 300), (60, 80), (300, 11)])
 @pytest.mark.parametrize("shift", [0.0, 2.0])
 def test_every_figure_is_finite_and_in_range(n: int, m: int, shift: float) -> None:
@@ -142,6 +143,7 @@ def test_copies_and_equal_scores_are_no_accident() -> None:
     assert (found["shift_auroc"], found["mmd"], found["kendall"]) == (0.5, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_deterministic_and_inputs_left_alone() -> None:
     source, target = kind(40, 1), kind(50, 2)
     adapted = np.square(target - target.mean(axis=0)).sum(axis=1)

@@ -18,6 +18,7 @@ from twofold.images import find_images
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.slow
 def test_images_pictures_and_noise(tmp_path: Path) -> None:
     world = toy.make_world(n_source=8, n_pool=80, n_test=2)
     for part, images in (("source", world.source), ("target", world.pool)):

@@ -169,6 +169,7 @@ def test_its_vectors_are_not_those_of_the_network_in_the_cache(
     assert own._inference.spaces != other._inference.spaces
 
 
+@pytest.mark.slow
 def test_outputs_that_the_graph_lacks_come_from_the_weights(
     exported: Path, detector: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +242,7 @@ def test_one_mask_goes_with_it(world: toy.World, tmp_path: Path) -> None:
     np.testing.assert_allclose([float(row["score"]) for row in rows], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_masks_by_name_are_refused(world: toy.World, tmp_path: Path) -> None:
     for part, images in (("source", world.source), ("target", world.pool)):
         (tmp_path / part).mkdir()

@@ -46,6 +46,7 @@ def check(model: PatchGaussians | None, patches: Floats) -> None:
         assert finite(model.squared_distances(patches), model.of_places(as_places(patches)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [False, True])
 @KINDS
 @STATES

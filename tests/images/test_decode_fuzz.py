@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -95,12 +96,14 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(content[: draw(st.one_of(st.just(last + 1), st.integers(0, last)))])
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(content=damaged(), min_side=st.sampled_from([None, 8]))
 def test_damaged_files(content: bytes, min_side: int | None) -> None:
     check(content, min_side)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(content=damaged())
 def test_survey_of_damaged_files(content: bytes) -> None:

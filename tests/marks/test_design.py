@@ -80,6 +80,7 @@ def test_the_same_random_state_draws_the_same_order() -> None:
     assert (first != other).any()
 
 
+@pytest.mark.slow
 def test_every_subset_of_a_stratum_is_as_likely() -> None:
     """Counted out over many draws: the first marks of a stratum of five images."""
     scores, threshold = np.arange(12.0), 6.5

@@ -263,6 +263,7 @@ def _mark_many(path: str, reviewer: str) -> None:
         found.append(NAMES[turn % len(NAMES)], "normal", reviewer=reviewer)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_lose_nothing(marks: MarksFile) -> None:
     context = get_context("spawn")
     workers = [context.Process(target=_mark_many, args=(marks.path, x)) for x in ("Ann", "Bob")]

@@ -80,6 +80,7 @@ def test_it_keeps_the_contract(toy_method: str) -> None:
             check(METHODS.load(toy_method))
 
 
+@pytest.mark.slow
 def test_the_detector_knows_it(
     toy_method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pytest
 from tests.support import toy
 
 from twofold.encoders.encode import FrozenEncoder
@@ -49,6 +50,7 @@ def test_the_encoder_is_always_the_same_and_leaves_no_line_in_the_registry() -> 
     assert toy.ENCODER not in ENCODERS
 
 
+@pytest.mark.slow
 def test_both_engines_agree() -> None:
     images = find_images(toy.normals(9, 0))
     by_torch = FrozenEncoder(toy.encoder(), toy.OUTPUTS, engine="torch").encode(images)

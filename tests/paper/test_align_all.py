@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tests.support import toy
 
@@ -31,6 +32,7 @@ def test_only_the_attraction_remains() -> None:
     np.testing.assert_allclose(fit.diagnostics.losses["training"], [expected], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_anomalies_are_drawn_in_with_the_rest() -> None:
     """The two-fold curse: a selection that leaves them out ranks better."""
     gains = []

@@ -118,6 +118,7 @@ def test_one_shot_is_enough(trainable: str) -> None:
     assert np.isfinite(model.score(world.test)).all()
 
 
+@pytest.mark.slow
 def test_shots_help() -> None:
     for seed in range(2):
         world = toy.encoded_world(seed)
@@ -126,6 +127,7 @@ def test_shots_help() -> None:
         assert area > toy.area(toy.fit("source_only", world, seed), world)
 
 
+@pytest.mark.slow
 def test_shuffled_patches_turn_a_weak_encoder_from_what_matters() -> None:
     """Why none are made by default."""
     world = toy.encoded_world()
@@ -133,6 +135,7 @@ def test_shuffled_patches_turn_a_weak_encoder_from_what_matters() -> None:
     assert areas[0] > areas[1] + 0.1, areas
 
 
+@pytest.mark.slow
 def test_the_threshold_rests_on_the_source() -> None:
     method = METHODS.load("paper_few_shot")
     world = toy.encoded_world()

@@ -17,6 +17,7 @@ def area(name: str, world: toy.Encoded, seed: int, **options: Any) -> float:
     return toy.area(toy.fit(name, world, seed, **options), world)
 
 
+@pytest.mark.slow
 def test_adaptation_helps_where_scarcity_holds() -> None:
     adapted, before = [], []
     for seed in range(4):

@@ -53,6 +53,7 @@ def together(one: Options, other: Options) -> Options:
     return both
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "check"),
     [pair for pair in product(VARIANTS, CHECKED) if pair not in LEFT_OUT],

@@ -17,6 +17,7 @@ from twofold.methods import parse_config
 Scorer = Callable[[EncodedImages], NDArray[np.float64]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper", "source_only", "msra", "tsa"])
 @pytest.mark.parametrize("trains", ["head", "last_stage"])
 def test_watching_changes_no_bit(name: str, trains: str) -> None:

@@ -29,6 +29,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_what_it_wrote_comes_back_with_what_it_cost(tmp_path: Path) -> None:
     # More than this process has, whose peak a child is told to have at least.
     body = (
@@ -78,6 +79,7 @@ def alive(process: int) -> bool:
     return state.rpartition(") ")[2][0] not in "ZX"
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None:
     body = (
         "import subprocess\n"

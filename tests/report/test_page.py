@@ -71,6 +71,7 @@ def test_filters_search_and_order(page: Watched, written: Written, scores: Any) 
     quiet(page)
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(page: Watched, written: Written) -> None:
     tab = opened(page, written)
     choose(tab, "all")
@@ -86,6 +87,7 @@ def test_hostile_names_stay_text(page: Watched, written: Written) -> None:
     quiet(page)
 
 
+@pytest.mark.slow
 def test_the_threshold_moves_flags_counts_and_map(
     page: Watched, written: Written, scores: Any, detector: Detector
 ) -> None:
@@ -114,6 +116,7 @@ def test_the_threshold_moves_flags_counts_and_map(
     quiet(page)
 
 
+@pytest.mark.slow
 def test_everything_by_keyboard(page: Watched, written: Written) -> None:
     tab = opened(page, written)
     tab.keyboard.press("?")
@@ -153,6 +156,7 @@ def test_everything_by_keyboard(page: Watched, written: Written) -> None:
     quiet(page)
 
 
+@pytest.mark.slow
 def test_a_flagged_image_stands_beside_normal_ones(page: Watched, written: Written) -> None:
     tab = opened(page, written)
     tab.locator(CARDS).first.click()

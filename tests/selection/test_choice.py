@@ -73,6 +73,7 @@ def test_a_group_apart_is_all_that_is_pushed_away(m: int, selector: str) -> None
     assert found.dominant[~odd].mean() > 0.98
 
 
+@pytest.mark.slow
 def test_several_kinds_of_anomalies_are_found() -> None:
     rows, odd = pool(150, 8, 8, 8)
     found = auto(rows)
@@ -97,6 +98,7 @@ def test_a_third_of_the_pool_is_no_set_of_anomalies_and_a_quarter_may_be() -> No
             np.testing.assert_array_equal(found.dominant, ~odd)
 
 
+@pytest.mark.slow
 def test_copies_are_no_mode() -> None:
     rng = np.random.default_rng(0)
     distinct = pool(60)[0]
@@ -105,6 +107,7 @@ def test_copies_are_no_mode() -> None:
     assert auto(rows).chosen == 1
 
 
+@pytest.mark.slow
 def test_copies_of_the_pool_choose_the_same() -> None:
     rows, _ = pool(100, 10)
     plain, doubled = auto(rows), auto(np.concatenate([rows, rows]))
@@ -112,6 +115,7 @@ def test_copies_of_the_pool_choose_the_same() -> None:
     np.testing.assert_array_equal(doubled.dominant, np.tile(plain.dominant, 2))
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_the_rows_does_not_matter(selector: str, seed: int) -> None:
@@ -169,6 +173,7 @@ def test_the_partition_tells_what_was_chosen() -> None:
     np.testing.assert_array_equal(partition.others, np.flatnonzero(odd))
 
 
+@pytest.mark.slow
 @each
 @KINDS
 def test_degenerate_pools(kind: str, selector: str) -> None:

@@ -151,6 +151,7 @@ def test_large_and_many(served: Served, pngs: list[bytes], detector: Detector) -
         assert small.client.score([("a", pngs[0])]).status == 200
 
 
+@pytest.mark.slow
 def test_slow_clients_are_cut_and_hold_up_nobody(
     detector: Detector, pngs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,10 @@ TRAINED = (
 )
 """The paper's system and its variants."""
 
-# The comparison systems: a quick fit of each takes seconds, of the others a fraction of one.
-_LONG = frozenset({"biost", "tsa", "ildr", "irad", "msra", "gnl"})
+# The comparison systems, whose quick fits take seconds; and what differs from `paper` in one part.
+_LONG = frozenset({"biost", "tsa", "ildr", "irad", "msra", "gnl"}) | (
+    frozenset(TRAINED) - {"paper", "source_only"}
+)
 
 each_method = pytest.mark.parametrize(
     "name",

@@ -58,6 +58,7 @@ def assert_sound(image: Pixels, defective: Defective) -> None:
     assert inside.mean() >= CONTRAST - 1e-9
 
 
+@pytest.mark.slow
 @each_kind
 @pytest.mark.parametrize("name", textures())
 def test_each_state_gives_its_own_sound_defect(kind: str, name: str) -> None:

@@ -110,6 +110,7 @@ def test_groups_of_different_sizes_weigh_alike() -> None:
     np.testing.assert_allclose(found.above(np.array([9.0]), inclusive=True), [1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("n", [50, 400, 2000])
 def test_the_rate_and_its_interval_hold_whatever_normals_look_like(shape: str, n: int) -> None:

@@ -21,6 +21,7 @@ from twofold.thresholds import (
 SHAPES = {"normal": norm, "exponential": expon, "gumbel": gumbel_r, "logistic": logistic}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("n", [50, 500])
 @pytest.mark.parametrize("share", [0.0, 0.1])

@@ -127,6 +127,7 @@ def test_a_starts_from_b(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [(True, False), (True, True)]
 
 
+@pytest.mark.slow
 def test_the_losses_fall() -> None:
     options = QUICK | {"ngf": 4, "translation_epochs": 3, "epoch_images": 15}
     fit = toy.fitting("biost", toy.encoded_world(), **options, translation_rate=2e-3)

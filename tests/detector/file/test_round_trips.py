@@ -79,6 +79,7 @@ def test_a_loaded_detector_can_be_fitted_again(model: Path, world: toy.World) ->
     assert same(detector.decision_function(world.test), fresh.decision_function(world.test))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locality", ["global", "local", "both"])
 def test_what_it_looks_at_comes_back(
     make: Make, world: toy.World, locality: str, tmp_path: Path

@@ -138,6 +138,7 @@ def test_a_damaged_header_is_rebuilt(cache: EmbeddingCache, database: bytes, off
     assert_heals(cache)
 
 
+@pytest.mark.slow
 def test_random_damage_never_gives_a_wrong_vector(cache: EmbeddingCache, database: bytes) -> None:
     entries, chance, intact = vectors(40), random.Random(0), 0
     for _ in range(60):

@@ -209,6 +209,7 @@ def test_a_grey_image_equals_its_three_equal_channels(frozen: FrozenEncoder) -> 
     np.testing.assert_array_equal(one["pooled"], three["pooled"])
 
 
+@pytest.mark.slow
 def test_a_large_jpeg_gives_nearly_the_vector_of_all_its_pixels(
     lite0: Encoder, make_picture: MakePicture, tmp_path: Path
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_large_jpeg_gives_nearly_the_vector_of_all_its_pixels(
     assert drafted @ whole > 0.99 * np.linalg.norm(drafted) * np.linalg.norm(whole)
 
 
+@pytest.mark.slow
 def test_the_automatic_engine_agrees_with_torch(
     tiny: Encoder, photos: tuple[Path, ...], reference: EncodedImages
 ) -> None:
@@ -233,6 +235,7 @@ def test_the_automatic_engine_agrees_with_torch(
         np.testing.assert_allclose(found[output], reference[output], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_default_encoder_on_openvino(
     lite0: Encoder,
     lite0_openvino: Engine,

@@ -59,6 +59,7 @@ def test_separation_is_the_area_under_the_curve() -> None:
     assert separation(clean, flawed) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("placed", "free", "places"),
     [(0.6, 0.81, "none"), (0.6, 0.79, "each"), (0.9, 0.94, "each"), (0.5, 0.76, "none")],

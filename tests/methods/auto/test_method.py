@@ -104,6 +104,7 @@ def test_the_local_view_is_a_gaussian_a_place_of_the_presumed_normals() -> None:
     )
 
 
+@pytest.mark.slow
 def test_both_are_mixed_on_their_own_scales() -> None:
     world = toy.encoded_world()
     alone = {name: toy.fitting("auto", world, locality=name) for name in ("global", "local")}

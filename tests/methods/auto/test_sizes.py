@@ -81,6 +81,7 @@ def test_the_score_is_the_oddest_on_the_scale_of_each_size() -> None:
     assert joined(scores[:1], scales[:1]) is scores[0]
 
 
+@pytest.mark.slow
 def test_both_sizes_make_the_score_and_the_finest_the_map(data: FitData) -> None:
     pool = data.target_pool
     assert pool is not None

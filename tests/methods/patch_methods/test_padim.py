@@ -78,6 +78,7 @@ def test_nothing_is_left_out_of_the_fit() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_toy_world_without_anomalies_in_the_pool() -> None:
     for seed in range(3):
         world = toy.encoded_world(seed, share=0.0)

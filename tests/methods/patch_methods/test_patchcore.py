@@ -120,6 +120,7 @@ def test_the_toy_world_without_anomalies_in_the_pool() -> None:
         assert toy.area(toy.fit("patchcore", clean), clean) > 0.88
 
 
+@pytest.mark.slow
 def test_anomalies_in_the_pool_count_as_normal() -> None:
     """The known weakness, which the docs name; with it the contract's floor is not reached."""
     clean, spoilt = (
@@ -137,6 +138,7 @@ def test_anomalies_in_the_pool_count_as_normal() -> None:
     assert np.median(patch_cases.fit("patchcore", pool, pool).score(odd)) < 0.6 * np.median(alone)
 
 
+@pytest.mark.slow
 def test_on_the_source_no_target_is_needed_nor_seen() -> None:
     world = toy.encoded_world()
     config = PatchcoreConfig(fit_on="source")
