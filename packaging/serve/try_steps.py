@@ -158,10 +158,17 @@ def main() -> None:
         must(machine.run(build_script(steps), read_only=False) == 0, "the build")
         print(f"built in {time.monotonic() - began:.0f} s")
         token = "a" * 40
-        given = f"mkdir -p /models /run/secrets; cp -r {options.model.resolve()} /models/model; "
-        given += f"chmod -R a+rX /models; printf {token} > /run/secrets/token; "
-        given += "chmod 755 /run/secrets; chmod 444 /run/secrets/token"
-        must(machine.run(given, read_only=False) == 0, "the model and the token")
+        # The image's Python is anybody's; this machine's may lie in somebody's home.
+        folders = shlex.join(str(folder) for folder in Path(sys.base_prefix).resolve().parents)
+        given = [
+            f"chmod a+x {folders}",
+            "mkdir -p /models /run/secrets",
+            f"cp -r {shlex.quote(str(options.model.resolve()))} /models/model",
+            "chmod -R a+rX /models /run/secrets",
+            f"printf {token} > /run/secrets/token",
+            "chmod 444 /run/secrets/token",
+        ]
+        must(machine.run(" && ".join(given), read_only=False) == 0, "the model and the token")
         serve(machine, steps, options.image.resolve(), token)
 
 
