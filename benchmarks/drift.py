@@ -40,7 +40,7 @@ from twofold.synthetic import SHIFTS, shift_image
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
-BEFORE, AFTER, WINDOW = 100, 500, 50
+BEFORE, AFTER, WINDOW, LATE = 100, 500, 50, 2000
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 RIVALS = ("Page-Hinkley", "MMD")
@@ -169,6 +169,28 @@ def numbers(options: argparse.Namespace) -> Iterator[Row]:
                     limits = heights(reference, rng, options.streams)
                 found.append(warned(reference, stream, limits))
             yield from rows_of({"study": "numbers", "change": change, "strength": strength}, found)
+    yield from late_numbers(options)
+
+
+def late_numbers(options: argparse.Namespace) -> Iterator[Row]:
+    """More anomalies after a long stream, which knows better than the fit what is usual."""
+    rng = np.random.default_rng(1)
+    for share in SHARES:
+        found: list[dict[str, int | None]] = []
+        for _ in range(options.repeats):
+            monitor = DriftMonitor(rng.normal(size=(NORMALS, 9)))
+            monitor.update(rng.normal(size=(LATE - BEFORE, 9)))
+            stream = rng.normal(size=(BEFORE + AFTER, 9))
+            _odd(stream[BEFORE:], share, rng)
+            warnings = monitor.update(stream).warnings
+            found.append(
+                {
+                    kind: warnings[kind].at - (LATE - BEFORE) if kind in warnings else None
+                    for kind in ("domain", "anomalies")
+                }
+            )
+        change = f"anomalies, share, after {LATE:,} images"
+        yield from rows_of({"study": "numbers", "change": change, "strength": share}, found)
 
 
 def _first_moves(new: Array, strength: float) -> None:

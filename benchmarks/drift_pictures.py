@@ -73,9 +73,13 @@ def draw(
         axes.axvspan(BEFORE, BEFORE + TURN, alpha=0.08, color="#888888", linewidth=0)
         axes.annotate(
             "the change",
-            (BEFORE + TURN / 2, 0.02),
+            (BEFORE + TURN, 0.97),
             xycoords=("data", "axes fraction"),
-            ha="center",
+            xytext=(-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            color="#555555",
         )
     print(json.dumps({"stream": name} | asdict(found)), flush=True)
 

@@ -15,7 +15,17 @@ from urllib.parse import unquote, urlsplit
 
 from twofold.errors import MissingExtraError, RemoteError, on_one_line
 
-__all__ = ["as_local", "fetch", "is_remote", "joined", "list_files", "printable"]
+__all__ = [
+    "as_local",
+    "check_store",
+    "fetch",
+    "is_remote",
+    "joined",
+    "list_files",
+    "printable",
+    "remove",
+    "store",
+]
 
 T = TypeVar("T")
 
@@ -128,6 +138,40 @@ def list_files(url: str) -> list[str] | None:
     return [str(system.unstrip_protocol(name)) for name in names]
 
 
+def check_store(url: str) -> None:
+    """Refuse early an address that nothing can be written to.
+
+    Raises:
+        RemoteError: of the web, which is only read.
+        MissingExtraError: the library for such addresses is not installed.
+    """
+    if urlsplit(url).scheme.lower() in ("http", "https"):
+        raise RemoteError(f"{printable(url)}: the web is only read; give s3://, gs:// or a folder")
+    _system(url)
+
+
+def store(url: str, content: bytes) -> None:
+    """Write a file, in place of the one that is there. Blocks until it is done.
+
+    Raises:
+        RemoteError: it cannot be written; the reason in one line, without the address.
+        MissingExtraError: the library for such addresses is not installed.
+    """
+    system, path = _system(url)
+    _tried(lambda: system.pipe_file(path, content), "written")
+
+
+def remove(url: str) -> None:
+    """Remove a file; one that is not there is no error.
+
+    Raises:
+        RemoteError, MissingExtraError: as for :func:`store`.
+    """
+    system, path = _system(url)
+    if _tried(lambda: system.exists(path)):
+        _tried(lambda: system.rm_file(path), "removed")
+
+
 def _system(url: str) -> tuple[Any, str]:
     """What reads an address, and its path there."""
     scheme = urlsplit(url).scheme.lower()
@@ -163,7 +207,7 @@ def _content(system: Any, path: str, most: int) -> bytes:
         return bytes(parts)
 
 
-def _tried(work: Callable[[], T]) -> T:
+def _tried(work: Callable[[], T], done: str = "read") -> T:
     """Again where it may help.
 
     Raises:
@@ -178,7 +222,7 @@ def _tried(work: Callable[[], T]) -> T:
             raise RemoteError(f"not allowed: {_reason(error)}") from error
         except Exception as error:  # each library has its own
             if wait is None or not _may_pass(error):
-                raise RemoteError(f"cannot be read: {_reason(error)}") from error
+                raise RemoteError(f"cannot be {done}: {_reason(error)}") from error
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 

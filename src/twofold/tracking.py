@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twofold import __version__
 from twofold.bundle import model_digest
+from twofold.detector.far_model import model_folder
 from twofold.errors import MissingExtraError, TrackingError
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class FitRun:
 
         Args:
             detector: fitted.
-            model: the folder where it was saved; its files become the artefact ``model``.
+            model: the folder or address where it was saved; its files become the artefact
+                ``model``.
 
         Raises:
             TrackingError: MLflow did not take it.
@@ -94,10 +96,11 @@ class FitRun:
         try:
             mlflow.log_params(fit_parameters(detector), run_id=self.run_id)
             mlflow.log_metrics(fit_metrics(detector), run_id=self.run_id)
-            for tag, value in _tags(detector, model).items():
-                mlflow.MlflowClient().set_tag(self.run_id, tag, value)
             mlflow.log_dict(asdict(detector.evidence_), "evidence.json", run_id=self.run_id)
-            mlflow.log_artifacts(str(model), "model", run_id=self.run_id)
+            with model_folder(model) as folder:
+                for tag, value in _tags(detector, folder).items():
+                    mlflow.MlflowClient().set_tag(self.run_id, tag, value)
+                mlflow.log_artifacts(str(folder), "model", run_id=self.run_id)
         except (mlflow.exceptions.MlflowException, OSError) as error:
             raise TrackingError(
                 f"the model is in {model}, but MLflow did not take its run {self.run_id}: {error}"
@@ -133,7 +136,7 @@ def tracked_fit(experiment: str, name: str | None = None) -> Iterator[FitRun]:
         yield FitRun(run.info.run_id, experiment)
 
 
-def _tags(detector: Detector, model: str | Path) -> dict[str, str]:
+def _tags(detector: Detector, model: Path) -> dict[str, str]:
     told = {
         "version": __version__,
         "verdict": detector.evidence_.verdict,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-from twofold.cli.destinations import check_file, check_folder, check_parents
-from twofold.errors import UsageError
+from twofold.cli.destinations import check_file, check_folder, check_model, check_parents
+from twofold.errors import RemoteError, UsageError
 
 
 @pytest.fixture
@@ -79,3 +79,21 @@ def test_a_link_to_nowhere_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"--out .*link is not a folder"):
         check_file("--out", tmp_path / "link" / "scores.csv")
+
+
+@pytest.mark.parametrize("given", ["s3://b/x.csv", Path("s3://b/x.csv"), "file:///x.csv"])
+def test_an_address_is_no_path_of_this_machine(given: str | Path) -> None:
+    for check in (check_file, check_folder, check_parents):
+        with pytest.raises(UsageError, match=r"--out .*: is an address"):
+            check("--out", given)
+
+
+def test_a_model_may_go_to_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("twofold.detector.far_model.check_store", asked.append)
+    monkeypatch.setattr("twofold.detector.far_model.list_files", asked.append)
+    check_model("--out", "s3://b/m/")
+    assert asked == ["s3://b/m/", "s3://b/m/"]
+    monkeypatch.undo()
+    with pytest.raises(RemoteError, match="the web is only read"):
+        check_model("--out", "http://h/m")

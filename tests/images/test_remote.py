@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.bucket import bucket
 
 from twofold.errors import ImageError, ImageSourceError, RemoteError
 from twofold.images import ImageSet, find_images
@@ -75,20 +76,7 @@ def test_images_over_http(web: str, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_images_of_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    boto3, server_of = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    server = server_of.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "made-up",
-        "AWS_SECRET_ACCESS_KEY": "made-up",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="plant")
+    with bucket("plant", monkeypatch) as client:
         for file in sorted(folder.rglob("*.*")):
             client.upload_file(str(file), "plant", f"lot/{file.relative_to(folder).as_posix()}")
         images = find_images("s3://plant/lot")
@@ -104,8 +92,6 @@ def test_images_of_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
             find_images("s3://plant/nothing")
         with pytest.raises(ImageSourceError, match=r"s3://nowhere/lot"):
             find_images("s3://nowhere/lot")
-    finally:
-        server.stop()
 
 
 def test_paths_go_their_own_way(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

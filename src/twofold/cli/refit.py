@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.destinations import check_parents
+from twofold.cli.destinations import check_model
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.rates import rate_text
 from twofold.cli.work import (
@@ -23,6 +23,7 @@ from twofold.cli.work import (
     tell_fit,
 )
 from twofold.errors import UsageError
+from twofold.remote import as_local
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,10 +65,8 @@ def refit(
     as_json: Json = False,
 ) -> None:
     """Fit a detector again, with what marks say or to a target that has changed."""
-    from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
-
-    check_parents("--out", out)
-    if check_destination(out).resolve() == Path(model).resolve():
+    check_model("--out", out)
+    if _same(out, model):
         raise UsageError(f"--out {out}: the old model stays, so give another folder")
     if marks is None and target is None:
         raise UsageError("give --marks FILE to learn from marks, or --target DIR for a new target")
@@ -94,6 +93,12 @@ def refit(
         tell_fit(other, out, as_json=as_json)
     else:
         _tell(detector, other, model, out, as_json=as_json)
+
+
+def _same(out: str, model: str) -> bool:
+    """Whether two folders or addresses are one."""
+    one, other = (as_local(path).rstrip("/") for path in (out, model))
+    return one == other or Path(one).resolve() == Path(other).resolve()
 
 
 @dataclass(frozen=True)

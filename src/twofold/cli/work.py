@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.destinations import check_parents
+from twofold.cli.destinations import check_model
 from twofold.cli.devices import run_in_processes
 from twofold.cli.on_ray import Address, EngineName, Workers, check_engine, connected
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
@@ -164,10 +164,7 @@ def fit(
     options = parse_options(option or [])
     if devices > 1 and n_processes() == 1:
         raise typer.Exit(run_in_processes(devices))
-    from twofold.bundle import check_destination  # noqa: PLC0415 - slow to import
-
-    check_parents("--out", out)
-    check_destination(out)
+    check_model("--out", out)
     from twofold.detector import Detector  # noqa: PLC0415 - imports torch
 
     with _run_of(mlflow) as run, progress_bar() as progress:

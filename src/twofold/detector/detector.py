@@ -258,7 +258,8 @@ class Detector(Showing, Learning, Estimator):
         """Write a model folder: JSON and safetensors with hashes, no pickle.
 
         Args:
-            path: a new folder, or an existing model to replace.
+            path: a new folder, or an existing model to replace; or its address, as
+                s3://bucket/line_b.twofold.
             embed_weights: put the encoder's weights inside, so that nothing outside is needed.
             references: keep small pictures of up to 200 presumed normals of either domain, which
                 a report shows beside new images; False keeps no picture of any image.
@@ -271,7 +272,8 @@ class Detector(Showing, Learning, Estimator):
         content = file.file_of(self)
         if not references:
             content = replace(content, references=None)
-        file.write_detector(path, content, embed_weights=embed_weights)
+        with far_model.new_model_folder(path) as folder:
+            file.write_detector(folder, content, embed_weights=embed_weights)
 
     @classmethod
     def load(cls, path: str | Path, *, weights: str | Path | None = None) -> Detector:

@@ -19,6 +19,8 @@ _LINES: dict[str, tuple[str, str, Any]] = {
     "domain": ("the domain has moved", ALERT, "-"),
     "anomalies": ("more images are odd", CALM, (0, (4, 2))),
 }
+# Heights of a warning that are drawn at most.
+_MOST = 4.0
 
 
 def plot_drift(monitor: DriftMonitor, *, ax: Axes | None = None) -> Axes:
@@ -63,10 +65,10 @@ def plot_drift(monitor: DriftMonitor, *, ax: Axes | None = None) -> Axes:
         textcoords="offset points",
         color=MUTED,
     )
-    axes.set_ylim(
-        bottom=-2.0, top=max(height + 1.0, *(c.max(initial=0.0) for c in courses.values()))
-    )
+    # Far above the warning nothing more is learned, and the line of the warning would sink.
+    most = max(course.max(initial=0.0) for course in courses.values())
+    axes.set_ylim(-2.0, min(max(height + 1.0, float(most)), _MOST * height))
     axes.set_xlabel("image")
     axes.set_ylabel("evidence of a change (powers of ten)")
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.92), frameon=False)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return axes
