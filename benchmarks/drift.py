@@ -246,16 +246,12 @@ def seen(
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> Array:
     """The numbers that drift looks at, of images on disk or changed, float64 (n, f)."""
-    found: list[Array] = []
-    reference = detector.drift_reference_
-    assert reference is not None
+    if change is None:
+        return detector.follow([str(path) for path in paths])[1]
+    found = []
     for start in range(0, len(paths), 64):
-        some: Any = [str(path) for path in paths[start : start + 64]]
-        if change is not None:
-            some = [Image.fromarray(change(read_pixels(path))) for path in some]
-        monitor = detector.drift_monitor()
-        detector.drift(some, monitor=monitor)
-        found.append(monitor.recent())
+        some = [Image.fromarray(change(read_pixels(str(p)))) for p in paths[start : start + 64]]
+        found.append(detector.follow(some)[1])
     return np.concatenate(found)
 
 

@@ -33,6 +33,7 @@ class Line:
         n_odd = max(1, round(ANOMALIES * n_pool))
         pool = [target.paths[row] for row in (*usual[:n_pool], *odd[:n_odd])]
         detector = Detector().fit(normals(source, normal), pool)
+        detector.cached = False  # what streams are made of is looked at once
         rest = [[str(target.paths[r]) for r in rows] for rows in (usual[n_pool:], odd[n_odd:])]
         return cls(detector, *rest)
 
