@@ -107,6 +107,7 @@ def test_a_fit_is_a_run_of_mlflow(
 ) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
     arguments = [
         *("fit", "--source", world / "source", "--target", world / "target", *FAST),
