@@ -66,6 +66,20 @@ def test_marks_make_it_better(before: Detector, crowded: toy.World) -> None:
 
 
 @pytest.mark.slow
+def test_a_pool_on_disk_is_refitted_to_the_same(
+    make: Make, crowded: toy.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a thousand images is; few of its marks are of anomalies."""
+    detector = make().fit(crowded.source, crowded.pool)
+    marks = marked(crowded, 12)
+    marks[np.flatnonzero(marks == 1)[3:]] = np.nan
+    expected = refit(detector, crowded, marks).decision_function(crowded.test)
+    monkeypatch.setattr("twofold.encoders.disk_rows._IN_MEMORY", 0)
+    again = refit(detector, crowded, marks).decision_function(crowded.test)
+    np.testing.assert_allclose(again, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
 def test_confirmed_anomalies_leave_the_pool(before: Detector, crowded: toy.World) -> None:
     marks = np.where(crowded.pool_labels == 1, 1.0, np.nan)
     # One that says nothing of what it settled, so that all is settled as without the anomalies.

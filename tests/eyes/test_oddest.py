@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.eyes.patch_worlds import draw
 
+from twofold.encoders.disk_rows import RowSink
 from twofold.eyes import (
     PatchGaussians,
     as_places,
@@ -41,6 +42,18 @@ def test_the_bits_are_those_of_all_distances(n: int, places: int) -> None:
     model, patches = fitted(), draw(n, c=6, g=5, seed=1)
     expected = top_mean(model.squared_distances(patches), places)
     np.testing.assert_array_equal(oddest_mean(model, patches, places), expected)
+
+
+@pytest.mark.parametrize("n", [3, 70])
+def test_patches_on_disk(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of the few marked images of a large pool."""
+    monkeypatch.setattr("twofold.encoders.disk_rows._IN_MEMORY", 0)
+    model, patches = fitted(), draw(n, c=6, g=5, seed=1)
+    sink = RowSink(n)
+    for row in patches:
+        sink.append(row)
+    stored: Any = sink.rows()
+    np.testing.assert_array_equal(oddest_mean(model, stored), oddest_mean(model, patches))
 
 
 def test_an_image_has_its_bits_in_any_company() -> None:

@@ -40,6 +40,7 @@ def oddest_mean(
     n, c = patches.shape[:2]
     if not 0 < n <= FEW or looked_at is not None or len(model.mean) <= places:
         return top_mean(model.squared_distances(patches, looked_at), places, looked_at)
+    patches = patches[:]  # of rows on disk, few enough to be read
     may = _may_be_largest(model, by_place(patches), places)
     found = np.zeros((n, len(may)))
     # As images of one column.
