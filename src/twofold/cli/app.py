@@ -17,7 +17,9 @@ from twofold.cli import (
     drift,
     embed,
     encoders,
+    evaluate,
     export,
+    fit,
     info,
     refit,
     report,
@@ -26,7 +28,6 @@ from twofold.cli import (
     serve,
     tables,
     watch,
-    work,
 )
 
 __all__ = ["app", "main"]
@@ -57,10 +58,10 @@ def _root(
     del version, debug
 
 
-app.command()(work.fit)
+app.command()(fit.fit)
 app.command()(score.score)
 app.command()(report.report)
-app.command()(work.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(review.review)
 app.command()(refit.refit)
 app.command()(certify.certify)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from twofold.cli.options import LAST_STATE, BitDepth, Json, Mask, Strict, Weights
 from twofold.cli.output import command, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
-from twofold.cli.work import LAST_STATE, BitDepth, Json, Mask, Strict, Weights
 from twofold.defaults import DEFAULT_ENCODER, DEFAULT_FALSE_ALARM_RATE, DEFAULT_RANDOM_STATE
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_file
+from twofold.cli.options import Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.errors import UsageError
 from twofold.files import write_whole

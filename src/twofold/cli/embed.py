@@ -19,8 +19,8 @@ from twofold.cli.on_ray import (
     check_engine,
     tell,
 )
+from twofold.cli.options import Json, Strict, Weights
 from twofold.cli.output import command, print_json, progress_bar
-from twofold.cli.work import Json, Strict, Weights
 from twofold.defaults import DEFAULT_ENCODER, DEFAULT_ROWS_A_SHARD
 from twofold.errors import TwofoldError
 from twofold.parquet import require_pyarrow

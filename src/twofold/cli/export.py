@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from twofold.cli.destinations import check_parents
+from twofold.cli.options import Json, Weights, load_detector
 from twofold.cli.output import command, print_json, progress_bar
-from twofold.cli.work import Json, Weights, load_detector
 
 if TYPE_CHECKING:
     from twofold.export import Exported, GraphFormat

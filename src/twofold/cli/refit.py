@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_model
-from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.rates import rate_text
-from twofold.cli.work import (
+from twofold.cli.fit import tell_fit
+from twofold.cli.options import (
     EmbedWeights,
     Json,
     NoReferences,
     Strict,
     Weights,
     load_detector,
-    tell_fit,
 )
+from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.rates import rate_text
 from twofold.errors import UsageError
 from twofold.remote import as_local
 

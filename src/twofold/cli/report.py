@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_file
+from twofold.cli.options import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.cli.output import command, print_json, progress_bar
-from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.errors import TwofoldError
 
 if TYPE_CHECKING:

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twofold.cli.destinations import check_file, check_folder
-from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.rates import rate_lines
-from twofold.cli.work import (
+from twofold.cli.options import (
     LAST_STATE,
     FalseAlarmRate,
     Json,
@@ -24,6 +22,8 @@ from twofold.cli.work import (
     as_input,
     load_detector,
 )
+from twofold.cli.output import command, print_json, progress_bar, say
+from twofold.cli.rates import rate_lines
 from twofold.defaults import DEFAULT_MARKS
 from twofold.errors import UsageError
 

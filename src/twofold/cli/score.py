@@ -21,8 +21,8 @@ from twofold.cli.on_ray import (
     check_engine,
     tell,
 )
+from twofold.cli.options import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import FalseAlarmRate, Json, Mask, Strict, Weights, as_input, load_detector
 from twofold.defaults import DEFAULT_ROWS_A_SHARD
 from twofold.errors import TwofoldError, UsageError
 from twofold.files import write_whole

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from twofold.cli.options import Weights
 from twofold.cli.output import command, say
-from twofold.cli.work import Weights
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.errors import UsageError
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.destinations import check_parents
+from twofold.cli.options import FalseAlarmRate, Json, Mask, Weights, load_detector
 from twofold.cli.output import command, print_json, progress_bar, say
-from twofold.cli.work import FalseAlarmRate, Json, Mask, Weights, load_detector
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:

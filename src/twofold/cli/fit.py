@@ -1,9 +1,7 @@
-"""``fit`` and ``evaluate``, and the options that commands share."""
+"""``fit``: a detector for the target, saved."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,16 @@ import typer
 from twofold.cli.destinations import check_model
 from twofold.cli.devices import run_in_processes
 from twofold.cli.on_ray import Address, EngineName, Workers, check_engine, connected
+from twofold.cli.options import (
+    LAST_STATE,
+    BitDepth,
+    EmbedWeights,
+    Json,
+    Mask,
+    NoReferences,
+    Strict,
+    Weights,
+)
 from twofold.cli.output import command, parse_options, print_json, progress_bar, say
 from twofold.cli.seeing import seeing
 from twofold.defaults import (
@@ -26,69 +34,10 @@ from twofold.launched import is_first_process, n_processes
 from twofold.words import percent
 
 if TYPE_CHECKING:
-    from twofold.detector import Detector, DetectorProgress
+    from twofold.detector import Detector
     from twofold.tracking import FitRun
 
-__all__ = [
-    "LAST_STATE",
-    "BitDepth",
-    "EmbedWeights",
-    "FalseAlarmRate",
-    "Json",
-    "Mask",
-    "NoReferences",
-    "Strict",
-    "Weights",
-    "as_input",
-    "evaluate",
-    "fit",
-    "load_detector",
-    "tell_fit",
-]
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail on the first unusable image.")]
-BitDepth = Annotated[
-    int | None,
-    typer.Option(
-        "--bit-depth",
-        min=9,
-        max=16,
-        help="Bits of images that have more than 8.",
-        show_default="found from the images",
-    ),
-]
-Mask = Annotated[
-    str | None,
-    typer.Option(
-        "--mask",
-        help="Picture of what to look at, black where nothing counts; or a folder of such, "
-        "called like the images.",
-    ),
-]
-Weights = Annotated[
-    str | None, typer.Option("--weights", help="Local file with the encoder's weights.")
-]
-FalseAlarmRate = Annotated[
-    float | None,
-    typer.Option(
-        help="Decide at this share of false alarms.", show_default="the rate of the model"
-    ),
-]
-EmbedWeights = Annotated[
-    bool, typer.Option("--embed-weights", help="Put the encoder's weights into the model.")
-]
-NoReferences = Annotated[
-    bool,
-    typer.Option("--no-references", help="Keep no small pictures of presumed normals for reports."),
-]
-# What every generator behind a method takes as a seed.
-LAST_STATE = 2**32 - 1
-
-
-def as_input(images: Sequence[str]) -> str | list[str]:
-    """What stands on a command line, as :func:`twofold.images.find_images` takes it."""
-    return images[0] if len(images) == 1 else list(images)
+__all__ = ["fit", "tell_fit"]
 
 
 @command
@@ -241,69 +190,3 @@ def tell_fit(detector: Detector, out: str, *, as_json: bool, run: FitRun | None 
         typer.echo(line)
     if run is not None:
         typer.echo(f"run {run.run_id} of the MLflow experiment {run.experiment!r}")
-
-
-@command
-def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder.")],
-    normal: Annotated[str, typer.Option(help="Images known to be normal.")],
-    anomalous: Annotated[str, typer.Option(help="Images known to be anomalous.")],
-    false_alarm_rate: FalseAlarmRate = None,
-    weights: Weights = None,
-    mask: Mask = None,
-    strict: Strict = False,
-    as_json: Json = False,
-) -> None:
-    """Measure a detector on labelled images: areas, error rates, decision counts."""
-    with progress_bar() as progress:
-        detector = load_detector(model, weights, strict, progress, mask)
-        if false_alarm_rate is not None:
-            with warnings.catch_warnings():
-                # Said below, once.
-                warnings.simplefilter("ignore", UserWarning)
-                detector.set_false_alarm_rate(false_alarm_rate)
-        scores = (detector.score(normal), detector.score(anomalous))
-    from twofold.benchmark.evaluation import evaluate_scores  # noqa: PLC0415 - imports torch
-
-    threshold = detector.threshold_
-    figures = evaluate_scores(*scores) | {
-        "threshold": threshold.value,
-        "stated_false_alarm_rate": threshold.false_alarm_rate,
-        "stated_interval": threshold.interval,
-    }
-    if threshold.note is not None:
-        say(f"note: {threshold.note}")
-    for note in dict.fromkeys(note for result in scores for note in result.notes):
-        say(f"note: {note}")
-    for problem in figures["problems"]:
-        say(f"skipped {problem['image']}: {problem['reason']}")
-    if as_json:
-        print_json({"model": model, **figures})
-        return
-    typer.echo(f"{model}: {figures['n_normal']} normal, {figures['n_anomalous']} anomalous images")
-    for name, label in (
-        ("auroc", "AUROC"),
-        ("ap", "average precision"),
-        ("fpr95", "false alarms at 95% detection"),
-        ("false_alarm_rate", "false alarms at the threshold"),
-        ("detection_rate", "detections at the threshold"),
-    ):
-        low, high = figures[f"{name}_interval"]
-        typer.echo(
-            f"{label:>30} {100 * figures[name]:6.1f}%   (95%: {100 * low:.1f}-{100 * high:.1f})"
-        )
-
-
-def load_detector(
-    model: str,
-    weights: str | None,
-    strict: bool,
-    progress: DetectorProgress,
-    mask: str | None = None,
-) -> Detector:
-    """A model that goes on with the options of a command."""
-    from twofold.detector import Detector  # noqa: PLC0415 - imports torch
-
-    detector = Detector.load(model, weights=weights)
-    detector.strict, detector.progress = strict, progress
-    return detector if mask is None else detector.set_mask(mask)
