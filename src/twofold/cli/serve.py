@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from twofold.cli.destinations import check_folder
 from twofold.cli.options import Weights
 from twofold.cli.output import command, say
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
@@ -69,6 +70,10 @@ def serve(
         float,
         typer.Option(help="Probability of any warning of drift on images like those of the fit."),
     ] = DEFAULT_FALSE_WARNINGS,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Folder in which the test of drift is kept, to go on with at a start."),
+    ] = None,
     weights: Weights = None,
 ) -> None:
     """Serve models over HTTP: scores, regions and maps of images, and a page to drop them on."""
@@ -79,7 +84,12 @@ def serve(
 
     if not 0 < false_warnings < 1:
         raise UsageError("--false-warnings must lie between 0 and 1")
-    sources = _sources(model, more or [], weights, false_warnings / workers)
+    check_folder("--state", state)
+    kept = None if state is None else Path(state)
+    sources = tuple(
+        replace(source, false_warnings=false_warnings / workers, state=kept)
+        for source in _sources(model, more or [], weights)
+    )
     limits = _limits(max_upload, max_pixels, max_files, queue, timeout, workers)
     tokens = () if token_file is None else read_tokens(token_file)
     Access(host, port, tokens)  # refused before anything listens
@@ -92,9 +102,7 @@ def serve(
     _run(service, listening, workers)
 
 
-def _sources(
-    model: str, more: list[str], weights: str | None, false_warnings: float
-) -> tuple[Source, ...]:
+def _sources(model: str, more: list[str], weights: str | None) -> tuple[Source, ...]:
     """The models that are asked for."""
     from twofold.serve.access import check_name  # noqa: PLC0415 - needs the extra
     from twofold.serve.model import Source  # noqa: PLC0415
@@ -105,7 +113,7 @@ def _sources(
         if not equals or not path:
             raise UsageError(f"--model {pair}: write it as NAME=PATH")
         paths[check_name(name, paths)] = path
-    return tuple(Source(name, Path(path), weights, false_warnings) for name, path in paths.items())
+    return tuple(Source(name, Path(path), weights) for name, path in paths.items())
 
 
 def _limits(

@@ -20,6 +20,7 @@ from twofold.serve.batcher import Batcher
 from twofold.serve.drifts import Watch
 from twofold.serve.limits import Limits
 from twofold.serve.seeing import Job, see, warm_up
+from twofold.serve.states import State
 
 if TYPE_CHECKING:
     from twofold.serve.metrics import Metrics
@@ -38,12 +39,14 @@ class Source:
         path: of its folder.
         weights: a local file with the encoder's weights, where they are not in the folder.
         false_warnings: of its test of drift.
+        state: folder in which that test is kept; None keeps nothing.
     """
 
     name: str
     path: Path
     weights: str | None = None
     false_warnings: float = DEFAULT_FALSE_WARNINGS
+    state: Path | None = None
 
 
 def fingerprint(path: Path) -> str:
@@ -84,7 +87,8 @@ class Model:
         self.source, self.detector, self.sha256 = source, detector, sha256
         self.n_bytes = 0
         self.loaded = time.time()
-        self.watch = Watch(detector, source.false_warnings)
+        state = None if source.state is None else State(source.state, sha256)
+        self.watch = Watch(detector, source.false_warnings, state)
         self._limits, self._metrics = limits, metrics
         self._batcher: Batcher[Job, Row] = Batcher(
             self._see,
@@ -133,6 +137,7 @@ class Model:
     def close(self) -> None:
         """Finish what was accepted."""
         self._batcher.close()
+        self.watch.close()
 
     def _see(self, jobs: Sequence[Job]) -> list[Row]:
         self._metrics.batch(self.source.name, len(jobs))
