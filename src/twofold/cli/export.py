@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from twofold.cli.destinations import check_parents
-from twofold.cli.options import Json, Weights, load_detector
+from twofold.cli.options import Json, Weights, as_input, load_detector
 from twofold.cli.output import command, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def export(
     check_export_folder(out)
     with progress_bar() as progress:
         detector = load_detector(model, weights, False, progress)
-        given = images[0] if images is not None and len(images) == 1 else images
+        given = None if images is None else as_input(images)
         done = export_detector(detector, out, format=cast("GraphFormat", format), images=given)
     _tell(model, format, done, as_json=as_json)
 
