@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["drift"]
 
 _PACES = {"sudden": "at once", "gradual": "little by little", "unclear": "how fast is not clear"}
-# Of a state: 5,000 images of a few numbers each take one or two megabytes.
-_MOST_BYTES = 64 * 2**20
 ORDERS = ("name", "time")
 
 
@@ -83,13 +81,12 @@ def drift(
 
 def _monitor(detector: Detector, rate: float | None, state: str | None) -> DriftMonitor:
     """A new one, or the one that a file keeps."""
-    if state is None or not Path(state).exists():
+    if state is None:
         return detector.drift_monitor(rate)
-    with Path(state).open("rb") as file:
-        document = file.read(_MOST_BYTES + 1)
-    if len(document) > _MOST_BYTES:
-        raise UsageError(f"--state {state}: too large for what drift keeps")
-    return detector.drift_monitor(rate, document=document, name=f"--state {state}")
+    from twofold.drift import read_document  # noqa: PLC0415 - not by --help
+
+    name = f"--state {state}"
+    return detector.drift_monitor(rate, document=read_document(Path(state), name), name=name)
 
 
 def _by_time(images: ImageInput) -> ImageInput:

@@ -92,12 +92,14 @@ def new_model_folder(path: str | Path) -> Iterator[Path]:
 
     Raises:
         BundleError: there is something else than a model, or it cannot be stored.
+        RemoteError: nothing can be written to the address.
         MissingExtraError: the library for such addresses is not installed.
     """
     given = as_local(str(path))
     if not is_remote(given):
         yield Path(given)
         return
+    check_store(given)
     url = given.rstrip("/")
     before = _names(url)
     with tempfile.TemporaryDirectory(prefix="twofold-") as name:

@@ -1,6 +1,7 @@
 """Has the domain moved again since the fit? A test that may be looked at after every image."""
 
 from twofold.drift.directions import leading_directions
+from twofold.drift.document import read_document
 from twofold.drift.monitor import KIND_WORDS, Drift, DriftKind, DriftMonitor, Warned
 from twofold.drift.pace import Pace, PaceOfChange, pace_of_change
 from twofold.drift.ranks import UPPER_SHARES, Ranks
@@ -26,4 +27,5 @@ __all__ = [
     "kept_for_later",
     "leading_directions",
     "pace_of_change",
+    "read_document",
 ]

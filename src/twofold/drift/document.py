@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from twofold.errors import ConfigError
 
-__all__ = ["BetsDocument", "MonitorDocument", "RankedBetsDocument", "numbers_digest", "rows"]
+__all__ = [
+    "BetsDocument",
+    "MonitorDocument",
+    "RankedBetsDocument",
+    "numbers_digest",
+    "read_document",
+    "rows",
+]
+
+# Of a file: 5,000 images of a few numbers each take one or two megabytes.
+_MOST_BYTES: Final = 64 * 2**20
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -87,6 +98,26 @@ class MonitorDocument(BaseModel):
     def text(self) -> bytes:
         """As JSON, to the last bit of each number."""
         return self.model_dump_json().encode()
+
+
+def read_document(path: Path, name: str) -> bytes | None:
+    """What a file keeps of a stream; None where there is no file.
+
+    Args:
+        path: of the file.
+        name: to call it in an error.
+
+    Raises:
+        ConfigError: it is too large for that.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"{name}: too large for what drift keeps")
+    return content
 
 
 def numbers_digest(reference: NDArray[np.float64]) -> str:

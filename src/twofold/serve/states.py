@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twofold.deferred import deferred
+from twofold.drift import read_document
 from twofold.files import write_whole
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 else:
     filelock = deferred("filelock")
 
-__all__ = ["MOST_BYTES", "State"]
+__all__ = ["State"]
 
-MOST_BYTES: Final = 64 * 2**20
-"""Of a file that is read: 5,000 images of a few numbers each take one or two megabytes."""
 # Workers have at most as many files at a time, and a model that is read again one more.
 _MOST_FILES: Final = 128
 
@@ -48,11 +47,13 @@ class State:
         raise OSError(f"{folder}: all {_MOST_FILES} files of a model are taken")
 
     def read(self) -> bytes | None:
-        """What was kept; None if there is nothing."""
-        if not self.path.exists():
-            return None
-        with self.path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        """What was kept; None if there is nothing.
+
+        Raises:
+            ConfigError: it is too large for that.
+            OSError: it cannot be read.
+        """
+        return read_document(self.path, str(self.path))
 
     def write(self, content: bytes) -> None:
         """Keep that instead.
