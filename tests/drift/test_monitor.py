@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from twofold.drift import DriftMonitor
+from twofold.drift import DriftMonitor, read_document
 from twofold.errors import ConfigError, NotEnoughImagesError
 
 Change = Callable[[np.random.Generator, np.ndarray], None]
@@ -213,3 +214,15 @@ def test_a_document_that_is_none_is_refused_by_name() -> None:
             DriftMonitor.from_document(reference, spoilt, name)
     with pytest.raises(ConfigError, match="another model"):
         DriftMonitor.from_document(reference + 1e-9, document)
+
+
+def test_a_file_of_any_size_is_read_in_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "state.json"
+    assert read_document(file, "x") is None
+    file.write_bytes(b"1234")
+    assert read_document(file, "x") == b"1234"
+    monkeypatch.setattr("twofold.drift.document._MOST_BYTES", 3)
+    with pytest.raises(ConfigError, match=r"^x: too large"):
+        read_document(file, "x")
