@@ -73,12 +73,9 @@ def draw(
         axes.axvspan(BEFORE, BEFORE + TURN, alpha=0.08, color="#888888", linewidth=0)
         axes.annotate(
             "the change",
-            (BEFORE + TURN, 0.97),
+            (BEFORE + TURN / 2, 0.03),
             xycoords=("data", "axes fraction"),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="top",
+            ha="center",
             color="#555555",
         )
     print(json.dumps({"stream": name} | asdict(found)), flush=True)
