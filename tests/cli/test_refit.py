@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from tests.cli.cases import Parse, Run, one_line
+from tests.cli.cases import FAST, Parse, Run, one_line
 from tests.cli.conftest import write_images
 
 from twofold.marks import MarksFile
@@ -124,7 +124,7 @@ def test_a_target_that_has_changed_takes_the_place_of_the_old_one(
     assert (world / "model" / "detector.json").read_bytes() == before
     fitted = run(
         *("fit", "--source", world / "source", "--target", now, "--out", tmp_path / "anew"),
-        "--json",
+        *("--json", *FAST),  # as the first fit was
     )
     assert as_object(fitted.stdout) | {"model": str(out)} == told
     seen = as_object(run("score", out, now, "--json").stdout)["images"]
