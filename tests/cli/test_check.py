@@ -35,7 +35,9 @@ def failed(result: Result, *, code: int, word: str) -> None:
 
 
 @pytest.mark.slow
-def test_one_json_object_that_says_what_fit_says(world: Path, run: Run, as_object: Parse) -> None:
+def test_one_json_object_that_says_what_fit_says(
+    world: Path, run: Run, as_object: Parse, tmp_path: Path
+) -> None:
     result = run("check", "--source", world / "source", "--target", world / "target", "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -50,7 +52,11 @@ def test_one_json_object_that_says_what_fit_says(world: Path, run: Run, as_objec
     assert len(content["findings"]["stability"]) == 3
     for name in ("most_like_source", "least_like_source"):
         assert all(Path(image).parent == world / "target" for image in content["findings"][name])
-    evidence = json.loads((world / "fit.out").read_text(encoding="utf-8"))["evidence"]
+    fitted = run(
+        *("fit", "--source", world / "source", "--target", world / "target"),
+        *("--out", tmp_path / "model", "--json"),
+    )
+    evidence = as_object(fitted.stdout)["evidence"]
     shared = ("verdict", "reasons", "contamination", "findings", "choices", "n_source", "n_target")
     assert {name: content[name] for name in shared} == {name: evidence[name] for name in shared}
 
