@@ -35,7 +35,7 @@ from PIL import Image
 from twofold import Detector
 from twofold.benchmark.datasets.registry import DATASETS
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
-from twofold.drift import DriftMonitor
+from twofold.drift import Drift, DriftMonitor
 from twofold.synthetic import SHIFTS, shift_image
 
 Array = NDArray[np.float64]
@@ -109,15 +109,17 @@ def heights(reference: Array, rng: np.random.Generator, streams: int) -> dict[st
 
 def warned(reference: Array, stream: Array, limits: dict[str, float]) -> dict[str, int | None]:
     """After how many images each detector warned; None where it did not."""
-    drift = DriftMonitor(reference).update(stream)
-    found: dict[str, int | None] = {
-        kind: drift.warnings[kind].at if kind in drift.warnings else None
-        for kind in ("domain", "anomalies")
-    }
+    found = own_warnings(DriftMonitor(reference).update(stream))
     for name, statistic in rivals(reference).items():
         over = np.flatnonzero(statistic(stream) > limits[name])
         found[name] = int(over[0]) + 1 if len(over) else None
     return found
+
+
+def own_warnings(drift: Drift, before: int = 0) -> dict[str, int | None]:
+    """After how many images, less those before, each kind was warned of; None where not."""
+    at: dict[str, int] = {kind: warning.at - before for kind, warning in drift.warnings.items()}
+    return {kind: at.get(kind) for kind in ("domain", "anomalies")}
 
 
 def rows_of(about: Row, found: Sequence[dict[str, int | None]]) -> Iterator[Row]:
@@ -182,13 +184,7 @@ def late_numbers(options: argparse.Namespace) -> Iterator[Row]:
             monitor.update(rng.normal(size=(LATE - BEFORE, 9)))
             stream = rng.normal(size=(BEFORE + AFTER, 9))
             _odd(stream[BEFORE:], share, rng)
-            warnings = monitor.update(stream).warnings
-            found.append(
-                {
-                    kind: warnings[kind].at - (LATE - BEFORE) if kind in warnings else None
-                    for kind in ("domain", "anomalies")
-                }
-            )
+            found.append(own_warnings(monitor.update(stream), LATE - BEFORE))
         change = f"anomalies, share, after {LATE:,} images"
         yield from rows_of({"study": "numbers", "change": change, "strength": share}, found)
 
@@ -215,8 +211,7 @@ def images(options: argparse.Namespace) -> Iterator[Row]:
     detector = line.detector
     reference = detector.drift_reference_
     assert reference is not None
-    rest, anomalous = line.normal, line.anomalous
-    plain, wrong = (seen(detector, one) for one in (rest, anomalous))
+    plain, wrong = (seen(detector, one) for one in (line.normal, line.anomalous))
     limits = heights(reference.values, rng, options.streams)
 
     def study(change: str, strength: float, later: Array, share: float) -> Iterator[Row]:
@@ -233,7 +228,9 @@ def images(options: argparse.Namespace) -> Iterator[Row]:
         yield from study("anomalies, share", share, plain, share)
     for kind in SHIFTS:
         for strength in STRENGTHS:
-            shifted = seen(detector, rest, partial(shift_image, kind=kind, strength=strength))
+            shifted = seen(
+                detector, line.normal, partial(shift_image, kind=kind, strength=strength)
+            )
             yield from study(kind, strength, shifted, ANOMALIES)
     if options.to:
         known = normals(dataset.domain(options.to), normal)
@@ -242,15 +239,15 @@ def images(options: argparse.Namespace) -> Iterator[Row]:
 
 def seen(
     detector: Detector,
-    paths: Sequence[str | Path],
+    paths: Sequence[str],
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> Array:
     """The numbers that drift looks at, of images on disk or changed, float64 (n, f)."""
     if change is None:
-        return detector.follow([str(path) for path in paths])[1]
+        return detector.follow(paths)[1]
     found = []
     for start in range(0, len(paths), 64):
-        some = [Image.fromarray(change(read_pixels(str(p)))) for p in paths[start : start + 64]]
+        some = [Image.fromarray(change(read_pixels(path))) for path in paths[start : start + 64]]
         found.append(detector.follow(some)[1])
     return np.concatenate(found)
 

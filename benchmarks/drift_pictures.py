@@ -31,11 +31,8 @@ from twofold.synthetic import shift_image
 BEFORE, TURN, AFTER = 300, 600, 300
 BATCH = 64
 Course = NDArray[np.float64]
-
-
-def course() -> Course:
-    """How far the change has come, 0 to 1, image by image."""
-    return np.concatenate([np.zeros(BEFORE), np.linspace(0, 1, TURN), np.ones(AFTER)])
+# How far the change has come, 0 to 1, image by image.
+COURSE: Course = np.concatenate([np.zeros(BEFORE), np.linspace(0, 1, TURN), np.ones(AFTER)])
 
 
 def drawn(line: Line, odd: Course, other: Sequence[str], share: Course) -> list[str]:
@@ -83,7 +80,7 @@ def draw(
 
 def darker(pixels: NDArray[np.uint8], place: int) -> NDArray[np.uint8]:
     """As far as the change has come at this place of the stream."""
-    return shift_image(pixels, "grey_level", float(course()[place]))
+    return shift_image(pixels, "grey_level", float(COURSE[place]))
 
 
 def main() -> None:
@@ -93,16 +90,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    nothing, few = np.zeros(len(course())), np.full(len(course()), ANOMALIES)
+    nothing, few = np.zeros(len(COURSE)), np.full(len(COURSE), ANOMALIES)
     domain = DATASETS.load("elpv")(None).domain
     cells = Line.fitted(domain("mono"), domain("poly"), "functional")
-    rising = ANOMALIES + (0.2 - ANOMALIES) * course()
+    rising = ANOMALIES + (0.2 - ANOMALIES) * COURSE
     draw("anomalies", cells, drawn(cells, rising, (), nothing), options.out)
     draw("exposure", cells, drawn(cells, few, (), nothing), options.out, darker)
     domain = DATASETS.load("pacs")(options.pacs).domain
     persons = Line.fitted(domain("art_painting"), domain("photo"), "person")
     cartoons = normals(domain("cartoon"), "person")
-    draw("cartoons", persons, drawn(persons, few, cartoons, course()), options.out)
+    draw("cartoons", persons, drawn(persons, few, cartoons, COURSE), options.out)
 
 
 if __name__ == "__main__":

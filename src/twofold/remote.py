@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,7 @@ __all__ = [
     "as_local",
     "check_store",
     "fetch",
+    "is_address",
     "is_remote",
     "joined",
     "list_files",
@@ -31,7 +33,8 @@ T = TypeVar("T")
 
 _SCHEMES: Final = ("gcs", "gs", "http", "https", "s3", "s3a")
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]+):"  # one letter is a drive of Windows
+_ADDRESS, _AS_PATH = re.compile(rf"{_SCHEME}//"), re.compile(rf"{_SCHEME}/")
 _FILE = "file://"
 # Seconds before another attempt: what passes by itself, such as a connection that was cut off or a
 # server that asks for patience, mostly does within seconds.
@@ -39,6 +42,11 @@ _WAITS = (0.5, 2.0)
 # Seconds until a server has to answer, and between two parts of its answer.
 _CONNECT, _READ = 10.0, 30.0
 _CHUNK = 2**20
+
+
+def is_address(path: str | PurePath) -> bool:
+    """Whether this is an address of any kind; a ``Path`` of one has lost one of its slashes."""
+    return _AS_PATH.match(str(path)) is not None
 
 
 def is_remote(path: str) -> bool:

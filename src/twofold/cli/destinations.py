@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from twofold.errors import UsageError
 from twofold.files import refuse_folder
-from twofold.remote import as_local, is_remote
+from twofold.remote import as_local, is_address, is_remote
 
 __all__ = ["check_file", "check_folder", "check_model", "check_parents"]
-
-# A Path has lost one of the two slashes; one letter is a drive of Windows.
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def check_file(option: str, given: str | Path | None) -> None:
@@ -65,7 +61,7 @@ def check_model(option: str, given: str) -> None:
 
 def _local(option: str, given: str | Path) -> Path:
     """A path of this machine; "s3://x" would make a folder called "s3:"."""
-    if _ADDRESS.match(str(given)):
+    if is_address(given):
         raise UsageError(f"{option} {given}: is an address; results are written to this machine")
     return Path(given)
 

@@ -46,7 +46,7 @@ class Ranks:
             scores: float64 (n,), finite, of the fit.
         """
         edges = np.unique(scores)
-        return cls(edges, _counts(edges, scores))
+        return cls(edges, _counted(_places(edges, scores), len(edges) + 1))
 
     def after(self, scores: Array) -> tuple[Ranks, Array]:
         """What is known after more images, and which share of all by then scored as high as each.
@@ -64,16 +64,18 @@ class Ranks:
         return ranks, np.concatenate(shares)
 
     def _after(self, scores: Array) -> tuple[Ranks, Array]:
-        place = np.searchsorted(self.edges, scores, side="right")
+        place = _places(self.edges, scores)
         before = np.cumsum(self.counts[::-1])[::-1][place]
         # Of those that came together, the ones before and itself.
         among = np.tril(place[None, :] >= place[:, None]).sum(axis=1)
-        so_far = self.counts.sum() + np.arange(1, len(scores) + 1)
-        return Ranks(self.edges, self.counts + _counts(self.edges, scores)), (
-            before + among
-        ) / so_far
+        shares = (before + among) / (self.counts.sum() + np.arange(1, len(scores) + 1))
+        return Ranks(self.edges, self.counts + _counted(place, len(self.counts))), shares
 
 
-def _counts(edges: Array, scores: Array) -> NDArray[np.int64]:
-    place = np.searchsorted(edges, scores, side="right")
-    return np.bincount(place, minlength=len(edges) + 1).astype(np.int64)
+def _places(edges: Array, scores: Array) -> NDArray[np.intp]:
+    """Between which edges each score lies, 0 to m."""
+    return np.searchsorted(edges, scores, side="right")
+
+
+def _counted(places: NDArray[np.intp], n: int) -> NDArray[np.int64]:
+    return np.bincount(places, minlength=n).astype(np.int64)
