@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from tests.certificates.conftest import HOSTILE, certificate
-from tests.support.missing import hide
+from tests.support.missing import forget, hide
 
 from twofold.certificates import SUFFIXES, read_certificate, render, write_certificate
 from twofold.errors import MissingExtraError, UsageError
@@ -219,9 +218,7 @@ def test_without_its_package_the_extra_is_named(
 ) -> None:
     path = tmp_path / f"c{suffix}"
     path.write_bytes(b"x")
-    for name in ("pdf", "lettering"):
-        monkeypatch.delitem(sys.modules, f"twofold.certificates.{name}", raising=False)
-        monkeypatch.delattr(f"twofold.certificates.{name}", raising=False)
+    forget(monkeypatch, "twofold.certificates.pdf", "twofold.certificates.lettering")
     hide(monkeypatch, package)
     for attempt in (lambda: write_certificate(plain, path), lambda: read_certificate(path)):
         with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[certificate\]'"):

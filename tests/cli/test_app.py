@@ -32,19 +32,30 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_help_answers_at_once() -> None:
-    script = Path(sys.executable).with_name("twofold")
-    times = []
+def test_help_answers_at_once(tmp_path: Path) -> None:
+    smallest = tmp_path / "smallest.py"
+    smallest.write_text("import typer\napp = typer.Typer()\napp.command()(lambda: None)\napp()\n")
+    times: list[float] = []
+    others: list[float] = []
     for _ in range(5):
-        start = resource.getrusage(resource.RUSAGE_CHILDREN)
-        result = process(script, "--help")
-        end = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # Processor time: what the wall shows on an idle machine, whatever else runs on this one.
-        times.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
-        assert result.returncode == 0
-        assert all(name in result.stdout for name in COMMANDS)
-    # 0.2 to 0.4 s; importing torch alone takes 2.
-    assert min(times) < 0.6
+        seconds, shown = timed(Path(sys.executable).with_name("twofold"), "--help")
+        assert all(name in shown for name in COMMANDS)
+        times.append(seconds)
+        others.append(timed(sys.executable, smallest, "--help")[0])
+    # An app that does nothing takes .3 to .4 s, ours half as much again; torch adds 2 to it.
+    assert min(times) < 3 * min(others)
+
+
+def timed(*arguments: object) -> tuple[float, str]:
+    """Processor seconds of a process, and what it printed.
+
+    They are what the wall shows on an idle machine, whatever else runs on this one.
+    """
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = process(*arguments)
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.returncode == 0
+    return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, result.stdout
 
 
 @pytest.mark.parametrize("module", ["twofold", "twofold.cli"])

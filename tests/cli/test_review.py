@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from tests.cli.cases import Parse, Run, one_line
 from tests.cli.conftest import SIDE
+from tests.support.missing import forget, hide
 from tests.support.review import Client
 
 from twofold.detector import Detector
@@ -267,10 +268,9 @@ def test_wrong_use_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:
 def test_without_the_extra_there_is_a_table_but_no_page(
     world: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("twofold.review.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "fastapi", None)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    forget(monkeypatch, "twofold.review", "twofold.web.server")
+    hide(monkeypatch, "fastapi")
+    hide(monkeypatch, "uvicorn")
     start = ("review", world / "model", world / "few", "--out", tmp_path / "marks.csv")
     one_line(run(*start), code=1, word="pip install 'twofold[review]', or use --export")
     assert run(*start, "--export", tmp_path / "sheet").exit_code == 0

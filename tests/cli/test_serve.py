@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from tests.cli.cases import Run, one_line
+from tests.support.missing import forget, hide
 from tests.support.serve import TOKEN, Client
 
 from twofold.detector import Detector
@@ -64,13 +65,8 @@ def test_a_model_that_is_none_ends_it(run: Run, tmp_path: Path) -> None:
 def test_without_the_extra(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    for name in list(sys.modules):
-        if (
-            name.startswith(("twofold.serve", "twofold.web.server"))
-            or name.split(".")[0] == package
-        ):
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
+    forget(monkeypatch, "twofold.serve", "twofold.web.server")
+    hide(monkeypatch, package)
     found = run("serve", tmp_path, "--port", 0)
     assert found.exit_code == 1
     assert "pip install 'twofold[serve]'" in found.stderr.splitlines()[-1]

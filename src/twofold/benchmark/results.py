@@ -7,11 +7,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
+from twofold.deferred import deferred
 from twofold.errors import TwofoldError
+
+if TYPE_CHECKING:
+    import filelock
+else:
+    filelock = deferred("filelock")
 
 __all__ = ["KEY", "RESULTS_FILE", "ResultsFile", "row_key"]
 
@@ -89,10 +93,10 @@ class ResultsFile:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        lock = filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
             lock.acquire(timeout=0)
-        except Timeout as error:
+        except filelock.Timeout as error:
             raise TwofoldError(
                 f"another benchmark is writing {self.path}: wait for it or choose another --out"
             ) from error
