@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from twofold.densities import Splits, majority, scale_of
 from twofold.encoders.encode import EncodedImages
-from twofold.eyes import fit_bank
-from twofold.methods.auto.at_size import SIZES, AtSize, joined
+from twofold.methods.auto.at_size import SIZES, joined
 from twofold.methods.auto.config import AutoConfig
-from twofold.methods.auto.kept import kept_local_weight, kept_role, kept_weights
+from twofold.methods.auto.kept import kept_local_weight, kept_weights
 from twofold.methods.auto.mixture import Views
+from twofold.methods.auto.size_fit import SizeFit, fit_size
 from twofold.methods.auto.vectors import whole_vectors
 from twofold.methods.base import FitData, OutOfSample
 from twofold.methods.progress import Steps
@@ -27,15 +27,7 @@ from twofold.methods.views.global_view import (
     fit_global,
     global_without,
 )
-from twofold.methods.views.local_rest import LocalRest, cross_fit_local
-from twofold.methods.views.local_view import (
-    FreeFit,
-    LocalData,
-    LocalFit,
-    fit_local,
-)
-from twofold.methods.views.maps import MapScale, pool_map_scale
-from twofold.methods.views.pooling import fit_pooling
+from twofold.methods.views.local_view import FreeFit, LocalFit
 from twofold.threads import one_thread
 from twofold.thresholds import ScoreScale
 
@@ -133,7 +125,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     pool = data.pool
     views, choices, normal = Views(), dict[str, float](), dict[str, Mask]()
     whole = local = whole_rest = None
-    sizes: list[_Size] = []
+    sizes: list[SizeFit] = []
     if config.locality != "local":
         # A second thread saves a tenth of a second on an idle machine, and costs seconds on a busy
         # one.
@@ -143,7 +135,7 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
         choices |= {"global_source_weight": fit.weights[-1], "apart": fit.apart}
         normal |= dict(zip(("whole", "chosen"), fit.kept, strict=False))
     if config.locality != "global":
-        sizes = [_fit_size(config, name, data, random_state, tell) for name in config.patch_sizes()]
+        sizes = [fit_size(config, name, data, random_state, tell) for name in config.patch_sizes()]
         local = joined([size.scores for size in sizes], [size.patches.scale for size in sizes])
         views = replace(
             views,
@@ -177,57 +169,6 @@ def fit_way(config: AutoConfig, data: FitData, random_state: int, tell: Steps) -
     return Way(config, views, own, choices, normal, separable, rest)
 
 
-@dataclass(frozen=True)
-class _Size:
-    """Patches at one size, as they were fitted.
-
-    Attributes:
-        patches: what scores images.
-        fit: of the model.
-        scores: of the pool, out of sample, float64 (n,).
-        maps: the scale of its maps, of the finest size alone.
-        rest: what scores images and has not seen some of the pool, bool (n,).
-    """
-
-    patches: AtSize
-    fit: LocalFit | FreeFit
-    scores: Array
-    maps: MapScale | None
-    rest: Callable[[Mask], AtSize]
-
-
-def _fit_size(
-    config: AutoConfig,
-    name: str,
-    data: FitData,
-    random_state: int,
-    tell: Steps,
-) -> _Size:
-    """Fit to the patches of one output."""
-    found: LocalFit | FreeFit
-    gaussians: LocalRest | None = None
-    if config.places == "none":
-        found, distances = _fit_bank(config, name, data, random_state, tell)
-    else:
-        gaussians, distances = _fit_local(config, name, data, random_state, tell)
-        found = gaussians.fit
-    pool = data.pool
-    looked_at, grid = pool.looked_at(name), pool.rows(name).shape[2:]
-    pooling = fit_pooling(config.image_score, distances, grid, looked_at)
-    scores = pooling.scores(distances, grid, looked_at)
-    owners = found.owners if isinstance(found, FreeFit) else None
-    patches = AtSize(found.model, pooling, scale_of(scores), owners)
-    finest = name == config.patches()
-    maps = pool_map_scale(distances, grid, looked_at) if finest else None
-
-    def rest(rows: Mask) -> AtSize:
-        if gaussians is None:
-            return patches.without(pool.grouping()[rows])
-        return replace(patches, model=gaussians.data.model(gaussians.without(rows)))
-
-    return _Size(patches, found, scores, maps, rest)
-
-
 def _fit_whole(
     config: AutoConfig,
     data: FitData,
@@ -250,61 +191,6 @@ def _fit_whole(
     scores = cross_fit_global(fit, splits, pool.grouping(), random_state=random_state)
     tell.step()
     return fit, scores, partial(global_without, fit, splits)
-
-
-def _fit_local(
-    config: AutoConfig,
-    name: str,
-    data: FitData,
-    random_state: int,
-    tell: Steps,
-) -> tuple[LocalRest, Array]:
-    """Fit the local view at places; and the cross-fitted distances of the pool's patches."""
-    source, pool = data.source, data.pool
-    patches = LocalData.of(
-        source.rows(name),
-        pool.rows(name),
-        shared=config.places == "shared",
-        source_looked_at=source.looked_at(name),
-        looked_at=pool.looked_at(name),
-        known=data.known_rows(),
-    )
-    fit = fit_local(
-        patches,
-        trim=config.trim,
-        source_weight=config.source_weight,
-        random_state=random_state,
-        settled=kept_role(data.settled),
-    )
-    tell.step()
-    rest = LocalRest(fit, patches)
-    distances = cross_fit_local(rest, pool.grouping(), random_state=random_state)
-    tell.step()
-    return rest, distances
-
-
-def _fit_bank(
-    config: AutoConfig,
-    name: str,
-    data: FitData,
-    random_state: int,
-    tell: Steps,
-) -> tuple[FreeFit, Array]:
-    """Fit the local view without places; distances to rows of other images."""
-    source, pool = data.source, data.pool
-    fit = fit_bank(
-        None if config.source_weight == 0 else source.rows(name),
-        pool.rows(name),
-        pool.grouping(),
-        trim=config.trim,
-        random_state=random_state,
-        source_looked_at=source.looked_at(name),
-        looked_at=pool.looked_at(name),
-        known=data.known_rows(),
-    )
-    tell.step()
-    tell.step()
-    return FreeFit(fit.model, fit.kept, fit.owners), fit.distances
 
 
 def _local_weight(config: AutoConfig, data: FitData, local: LocalFit | FreeFit) -> float:
