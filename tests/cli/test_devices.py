@@ -36,6 +36,12 @@ def test_two_processes_write_one_model(world: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[2], found[1], rtol=0, atol=1e-5 * np.ptp(found[1]))
 
 
+def test_ray_is_for_one_process(run: Run) -> None:
+    found = run("fit", "--source", "s", "--out", "o", "--devices", 2, "--engine", "ray")
+    assert found.exit_code == 2
+    assert "leave it out with --devices" in found.stderr
+
+
 def test_the_same_command_runs_in_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 

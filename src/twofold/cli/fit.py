@@ -30,6 +30,7 @@ from twofold.defaults import (
     DEFAULT_METHOD,
     DEFAULT_RANDOM_STATE,
 )
+from twofold.errors import UsageError
 from twofold.launched import is_first_process, n_processes
 from twofold.words import percent
 
@@ -111,6 +112,8 @@ def fit(
     """Fit a detector for the target and save it."""
     ray = check_engine(engine, {"--address": address is not None, "--workers": workers is not None})
     options = parse_options(option or [])
+    if ray and max(devices, n_processes()) > 1:
+        raise UsageError("--engine ray encodes for one process: leave it out with --devices")
     if devices > 1 and n_processes() == 1:
         raise typer.Exit(run_in_processes(devices))
     check_model("--out", out)
