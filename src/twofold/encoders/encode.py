@@ -195,13 +195,13 @@ class FrozenEncoder:
 
     def _encode_batches(self, images: ImageSet, todo: list[int]) -> Iterator[list[_Item]]:
         """Batches of the images at ``todo``, in order, a bounded number of them under way."""
-        if len(todo) == 1:  # who waits for one image waits for no thread
+        # Large images are decoded one at a time, and few results wait.
+        together = 1 if self._inference.largest > _LARGE else BATCH
+        if 0 < len(todo) <= together:  # who waits for one batch waits for no other thread
             yield self._encode_batch(images, todo)
             return
         waiting: deque[Future[list[_Item]]] = deque()
         threads = n_streams()
-        # Large images are decoded one at a time, and few results wait.
-        together = 1 if self._inference.largest > _LARGE else BATCH
         bound = threads if together == 1 else 2 * threads
         pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
         try:
