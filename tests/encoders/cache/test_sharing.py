@@ -118,9 +118,10 @@ while not (folder / "stop").exists():
     number += 1
     for found in cache.get(space, [shared, *(digest(f"mine {i}") for i in range(number))]).values():
         assert len(set(found.tolist())) == 1
+    if number == 4:
+        (folder / f"{me} is at it").touch()
     time.sleep(0.002)
 cache.put(space, [(digest("last"), np.ones(9, dtype=np.float32))])
-print(number)
 """
 
 
@@ -128,15 +129,18 @@ def test_clearing_while_another_process_reads_and_writes(cache: EmbeddingCache) 
     head = WORKER.partition("for i in range")[0]
     workers = start_workers(cache, head + READER_AND_WRITER, ("one", "two"))
     after = vectors(5, name="after the clear")
-    for _ in range(30):
+    at_it = [cache.path.parent / f"{name} is at it" for name in ("one", "two")]
+    n, until = 0, time.monotonic() + 60  # on a busy machine the others take long to begin
+    while n < 30 or not all(path.exists() for path in at_it):
+        assert time.monotonic() < until
+        n += 1
         cache.clear()
         cache.put(SPACE, after.items())
         assert_same(cache.get(SPACE, list(after)), after)
         time.sleep(0.01)
     cache.clear()
     (cache.path.parent / "stop").touch()
-    numbers = [int(output) for output in finish(workers)]
-    assert min(numbers) > 3
+    assert finish(workers) == [b"", b""]
     assert held(cache, {digest("last"): np.ones(9, dtype=np.float32)}, SPACE) == 1
 
 
