@@ -55,6 +55,7 @@ def the_run(name: str = "line_b") -> Any:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_was_told_and_found(
     fitted: Detector, world: toy.World, tmp_path: Path
 ) -> None:

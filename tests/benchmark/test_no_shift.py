@@ -15,6 +15,7 @@ from twofold.methods import FitData
 pytestmark = pytest.mark.usefixtures("isolated")
 
 
+@pytest.mark.slow
 def test_without_a_shift_no_image_is_on_both_sides(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

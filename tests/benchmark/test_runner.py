@@ -64,6 +64,7 @@ def test_a_row_is_what_the_method_gives_by_hand(tree: Path, tmp_path: Path) -> N
     assert rows(tmp_path)[0]["auroc"] == expected
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_and_a_changed_configuration_is_new(
     tree: Path, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_deep_document_with_a_matching_checksum_is_refused_at_once(model: Path
     at_once(lambda: refused(model, "was edited after saving"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tensors.safetensors", "encoder.safetensors"])
 def test_a_million_empty_tensors_are_refused_at_once(model: Path, name: str) -> None:
     one = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'

@@ -96,6 +96,7 @@ def test_failures_are_told_and_kept(run: Run, tree: Path, tmp_path: Path) -> Non
     assert [row["status"] for row in rows(tmp_path)] == ["failed", "failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

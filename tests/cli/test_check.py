@@ -141,6 +141,7 @@ def test_unusable_images_are_said_and_listed(
     failed(run(*arguments, "--strict"), code=1, word="note.png")
 
 
+@pytest.mark.slow
 def test_what_fails_is_one_line(world: Path, run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     arguments = ("check", "--source", world / "source", "--target")

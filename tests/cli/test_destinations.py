@@ -55,6 +55,7 @@ def test_a_folder_in_place_of_the_results(run: Run, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_folder_in_place_of_a_table_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "tables.md").mkdir()
     result = run("tables", tmp_path / "none", "--published", "--out", tmp_path)

@@ -56,6 +56,7 @@ def test_images_like_those_of_the_fit_are_no_change(
     assert set(found["p_values"]) == {"domain", "anomalies"}
 
 
+@pytest.mark.slow
 def test_the_order_of_time_is_that_of_the_files(world: Path, run: Run, stream: Path) -> None:
     """The same files as above, whose times run against their names."""
     for place, path in enumerate(sorted(stream.rglob("*.png"), reverse=True)):

@@ -19,6 +19,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.slow
 def test_vectors_are_written_and_described(
     images: Path, run: Run, tmp_path: Path, as_object: Parse
 ) -> None:

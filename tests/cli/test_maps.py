@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tests.cli.cases import Run, one_line, rows_of
 
 
+@pytest.mark.slow
 def test_maps_are_pictures_of_the_images(world: Path, run: Run, tmp_path: Path) -> None:
     folder, out = tmp_path / "new" / "maps", tmp_path / "scores.csv"
     arguments = ("score", world / "model", world / "mixed", world / "anomalous", "--out", out)

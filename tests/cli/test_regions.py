@@ -75,6 +75,7 @@ def test_the_same_boxes_as_coco(world: Path, run: Run, tmp_path: Path) -> None:
         assert box["anomalous"] is (row["anomalous"] == "1")
 
 
+@pytest.mark.slow
 def test_more_false_regions_more_alarms(world: Path, run: Run, tmp_path: Path) -> None:
     counts = []
     for rate in (0.1, 0.5, 1.0):

@@ -64,6 +64,7 @@ def test_json_is_one_object_of_fractions(folder: Path, as_object: AsObject) -> N
     assert "notes" not in content
 
 
+@pytest.mark.slow
 def test_published_needs_no_results(tmp_path: Path, as_object: AsObject) -> None:
     result = run(tmp_path / "none", "--published", "--json")
     assert result.exit_code == 0, result.output

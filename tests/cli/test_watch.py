@@ -34,6 +34,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_score(
     world: Path, folder: Path, run: Run, as_object: Parse, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_another_rate_or_mask_is_another_table(
     assert "begun with false alarm rate none, and now it is 0.2" in result.stderr
 
 
+@pytest.mark.slow
 def test_wrong_use_is_one_line_before_the_work(run: Run, tmp_path: Path) -> None:
     """Before the model is looked for, even."""
     file = tmp_path / "file"

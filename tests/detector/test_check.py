@@ -71,6 +71,7 @@ def test_the_same_domain(seed: int) -> None:
     assert found.reasons[0].startswith("source and target look alike: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 8, 9])
 def test_too_few_target_images(world: toy.World, n: int) -> None:
     found = look(world.source, world.pool[:n])
@@ -90,6 +91,7 @@ def test_too_few_source_images(world: toy.World, n: int) -> None:
     assert look(world.source[:10], world.pool).findings is not None
 
 
+@pytest.mark.slow
 def test_ten_and_ten_are_enough_for_findings(world: toy.World) -> None:
     found = look(world.source[:10], world.pool[:10], false_alarm_rate=0.5)
     assert found.findings is not None

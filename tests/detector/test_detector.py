@@ -80,6 +80,7 @@ def test_arrays_folders_lists_globs_and_manifests_are_the_same(
             assert same(detector.decision_function(images), expected)
 
 
+@pytest.mark.slow
 @each_method
 def test_every_method(fit_of: Callable[[str], Any], world: toy.World, name: str) -> None:
     uses_pool = "target_pool" in METHODS.load(name).needs

@@ -128,6 +128,7 @@ def test_unusable_images_are_left_out_with_a_warning(
     assert found.n_images == 3
 
 
+@pytest.mark.slow
 def test_wrong_use(make: Make, fitted: Detector, world: toy.World) -> None:
     with pytest.raises(NotFittedError):
         make().drift(world.test)

@@ -55,6 +55,7 @@ def test_parameters_are_set_all_or_none(make: Make) -> None:
     assert detector.random_state == 3
 
 
+@pytest.mark.slow
 def test_a_clone_is_unfitted_and_fits_alike(make: Make, fitted: Detector, world: toy.World) -> None:
     again = clone(fitted)
     assert type(again) is Detector
@@ -72,6 +73,7 @@ def test_scikit_learn_takes_it_for_an_outlier_detector(fitted: Detector) -> None
         check_is_fitted(Detector())
 
 
+@pytest.mark.slow
 def test_scores_and_labels_of_what_was_fitted_on(
     make: Make, fitted: Detector, world: toy.World
 ) -> None:
@@ -89,6 +91,7 @@ def test_scores_and_labels_of_what_was_fitted_on(
     assert (found == fitted.labels_).all()
 
 
+@pytest.mark.slow
 def test_unusable_images_keep_their_rows(
     make: Make, fitted: Detector, world: toy.World, write: Any, tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ def test_unusable_images_keep_their_rows(
     assert (np.delete(detector.labels_, 7) == fitted.labels_).all()
 
 
+@pytest.mark.slow
 def test_without_a_target_they_are_the_sources(make: Make, world: toy.World) -> None:
     with pytest.warns(UserWarning, match="rests on source images"):
         detector = make("frozen_source").fit(world.source)
@@ -140,6 +144,7 @@ def test_in_a_notebook(fitted: Detector, make: Make) -> None:
     assert "<script>" not in hostile
 
 
+@pytest.mark.slow
 def test_a_model_that_was_loaded_can_be_read_and_fitted_again(
     fitted: Detector, world: toy.World, tmp_path: Path
 ) -> None:
@@ -236,6 +241,7 @@ def test_the_same_parameters_load_and_compile_once(
     assert loaded == [toy.ENCODER]
 
 
+@pytest.mark.slow
 def test_after_encoded_images_it_names_what_it_has(make: Make, world: toy.World) -> None:
     method = METHODS.load("target_only")
     config = method.Config.model_validate({"trim": 0.1})

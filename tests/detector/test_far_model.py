@@ -92,6 +92,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.slow
 def test_it_is_saved_at_an_address_and_replaced(
     fitted: Detector, world: toy.World, kept: dict[str, bytes]
 ) -> None:

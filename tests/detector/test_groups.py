@@ -112,6 +112,7 @@ def test_what_groups_are_called_does_not_matter(make: Make, world: toy.World) ->
     assert found[0].threshold_.false_alarm_rate == 1 / 21
 
 
+@pytest.mark.slow
 def test_groups_of_one_are_no_groups(make: Make, fitted: Detector, world: toy.World) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -121,6 +122,7 @@ def test_groups_of_one_are_no_groups(make: Make, fitted: Detector, world: toy.Wo
     assert float(detector.threshold_) == float(fitted.threshold_)
 
 
+@pytest.mark.slow
 def test_groups_of_uneven_size_weigh_the_same(make: Make, world: toy.World) -> None:
     lots = np.concatenate([np.zeros(20, dtype=np.int64), np.arange(1, 61)])
     with pytest.warns(UserWarning, match="the 80 target images count as 61"):
@@ -192,6 +194,7 @@ def test_groups_are_kept_by_a_model(make: Make, world: toy.World, tmp_path: Path
     assert same(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [None, float("nan"), "", "  ", np.datetime64("NaT")], ids=str)
 def test_an_image_without_an_entry_is_a_group_of_its_own(
     make: Make, world: toy.World, blank: object
@@ -203,6 +206,7 @@ def test_an_image_without_an_entry_is_a_group_of_its_own(
     assert detector.evidence_.n_groups == 55
 
 
+@pytest.mark.slow
 def test_a_blank_cell_of_the_manifest_is_a_group_of_its_own(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
@@ -212,6 +216,7 @@ def test_a_blank_cell_of_the_manifest_is_a_group_of_its_own(
         make().fit(world.source, manifest, groups="lot")
 
 
+@pytest.mark.slow
 def test_the_verdict_counts_groups(make: Make, world: toy.World) -> None:
     """Sixteen parts support a rate of 1/17, however many images there are of each."""
     with (

@@ -33,6 +33,7 @@ def said_by(code: str, *arguments: str, **environment: str) -> Any:
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

@@ -53,6 +53,7 @@ def test_chunks_keep_problems_in_place(
     assert np.flatnonzero(np.isnan(whole.scores)).tolist() == [4, 17]
 
 
+@pytest.mark.slow
 def test_progress_reaches_the_end(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_flaw_counts_only_where_it_is_looked_at(
     assert not [xy for one in boxes(seen) for xy in one if xy[0] >= 32 and xy[1] < 32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOCAL)
 def test_places_that_are_left_out_have_the_least_value(
     fits: dict[str, Detector], small: toy.World, name: str
@@ -229,6 +230,7 @@ def test_masks_by_name(small: toy.World, write: Any, make: Make, tmp_path: Path,
         assert np.isfinite(one.decision_function(small.test)).all()
 
 
+@pytest.mark.slow
 def test_a_place_that_no_image_shows_is_never_odd(small: toy.World) -> None:
     """Neither with another mask when scoring."""
     detector = fit(small.source, small.pool, "places alone")
@@ -264,6 +266,7 @@ def test_a_model_without_a_mask_is_as_before(fitted: Detector, tmp_path: Path) -
     assert not [name for name in document["tensors"] if name.startswith("mask")]
 
 
+@pytest.mark.slow
 def test_masks_by_name_are_not_kept_and_the_model_says_so(
     small: toy.World, write: Any, tmp_path: Path
 ) -> None:

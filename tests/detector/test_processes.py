@@ -112,6 +112,7 @@ class Scored(Dataset[Any]):
         return float(self.detector.decision_function(self.images[row : row + 1])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_workers_of_a_data_loader(
     detectors: dict[str, Detector], world: toy.World, kind: str
@@ -134,6 +135,7 @@ def test_joblib(detectors: dict[str, Detector], world: toy.World, kind: str) -> 
         assert b"".join(found) == bits(detectors[kind], world.test), backend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads(detectors: dict[str, Detector], world: toy.World, kind: str) -> None:
     """Also on a detector whose engine is not compiled yet, and with maps beside scores."""

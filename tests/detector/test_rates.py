@@ -108,6 +108,7 @@ def test_the_rate_is_changed_after_the_fit(make: Make, world: toy.World, tmp_pat
         make().set_false_alarm_rate(0.1)
 
 
+@pytest.mark.slow
 def test_a_false_discovery_rate_needs_a_calibration_on_the_target(
     make: Make, world: toy.World
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_false_discovery_rate(make: Make, world: toy.World) -> None:
 # --- one rate for one set of images --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_changing_the_rate_fits_and_encodes_nothing(
     make: Make, world: toy.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +181,7 @@ def test_larger_rates_report_more(fitted: Detector, world: toy.World) -> None:
         assert same(getattr(usual, name), getattr(other, name))
 
 
+@pytest.mark.slow
 def test_labels_of_unusable_images_stay(
     make: Make, world: toy.World, write: Write, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_labels_of_unusable_images_stay(
     assert set(detector.labels_.tolist()[:-1]) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_rate_out_of_reach_for_one_set_is_a_note_and_a_warning(
     make: Make, world: toy.World
 ) -> None:
@@ -207,6 +211,7 @@ def test_a_rate_out_of_reach_for_one_set_is_a_note_and_a_warning(
     assert detector.score(world.test).notes == detector.evidence_.notes == ()
 
 
+@pytest.mark.slow
 def test_a_rate_out_of_reach_is_known_to_a_loaded_detector(
     make: Make, world: toy.World, tmp_path: Path
 ) -> None:
@@ -277,6 +282,7 @@ def test_the_tail_only_ever_lowers_a_threshold(make: Make, name: str, share: flo
             assert asdict(tail.threshold_) == asdict(pool.threshold_) | {"rule": "tail"}
 
 
+@pytest.mark.slow
 def test_known_normals_are_all_kept(make: Make, world: toy.World, tmp_path: Path) -> None:
     """Images of the source are known to be normal, whatever rule is asked for."""
     with pytest.warns(UserWarning, match="rests on source images"):

@@ -35,6 +35,7 @@ def test_rows_are_spread_over_the_ranks(n: int, most: int) -> None:
         assert np.ptp(np.diff(ranks)) <= 1
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_presumed_normals_of_both_domains(fitted: Detector, world: toy.World) -> None:
     kept = fitted.references_
     assert kept is not None

@@ -240,6 +240,7 @@ def test_methods_of_the_source_learn_too(make: Make, crowded: toy.World) -> None
     assert area(after, crowded) > area(detector, crowded)
 
 
+@pytest.mark.slow
 def test_wrong_uses(make: Make, before: Detector, crowded: toy.World) -> None:
     marks = marked(crowded, 10)
     with pytest.raises(UsageError, match="give source"):
@@ -261,6 +262,7 @@ def test_wrong_uses(make: Make, before: Detector, crowded: toy.World) -> None:
         make().refit(crowded.pool, marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["short", "lost", "spread", "views"])
 def test_a_damaged_correction_is_refused(
     before: Detector, crowded: toy.World, tmp_path: Path, how: str

@@ -52,6 +52,7 @@ def test_an_image_is_shown_with_what_score_says_of_it(
     assert frames == [(r.x, r.y, r.width, r.height) for r in box.regions]
 
 
+@pytest.mark.slow
 def test_an_image_without_map_is_shown_plain(make: Make, world: toy.World) -> None:
     detector = make("target_only").fit(world.source, world.pool)
     ax = detector.show(world.test[:1])

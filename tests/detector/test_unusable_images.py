@@ -50,6 +50,7 @@ def test_bad_files_change_no_bit(
         assert bad[Path(problem.path).name] in problem.reason
 
 
+@pytest.mark.slow
 def test_strict(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
     good = write(tmp_path / "pool", world.pool)
     (tmp_path / "pool" / "zzz.png").write_text("no image")
@@ -111,6 +112,7 @@ def test_copies_across_are_counted(make: Make, world: toy.World) -> None:
     assert detector.evidence_.n_groups == 80
 
 
+@pytest.mark.slow
 def test_one_folder_twice(make: Make, world: toy.World, write: Write, tmp_path: Path) -> None:
     write(tmp_path / "a", world.pool)
     with warnings.catch_warnings(record=True) as caught:
@@ -124,6 +126,7 @@ def test_one_folder_twice(make: Make, world: toy.World, write: Write, tmp_path: 
     assert detector.evidence_.verdict == "no shift: source detector suffices"
 
 
+@pytest.mark.slow
 def test_a_clean_fit_is_silent(make: Make, world: toy.World) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -121,7 +121,8 @@ def run_shell(example: Example, page: Path) -> None:
 LONG = {
     *("README.md", "adding.md", "benchmark.md", "cli.md", "cluster.md", "evidence.md"),
     *("export.md", "eyes.md"),
-    *("local.md", "marks.md", "model-format.md", "refit.md", "report.md", "review.md"),
+    *("local.md", "marks.md", "methods.md", "model-format.md", "refit.md", "report.md"),
+    "review.md",
     *("dataframes.md", "drift.md", "images.md", "mlflow.md", "python.md", "speed.md"),
     *("thresholds.md", "watch.md"),
 }

@@ -58,6 +58,7 @@ def test_a_few_more_anomalies_are_no_domain_that_moved() -> None:
     assert kinds(anomalies(0.2)) == {"anomalies": 10}
 
 
+@pytest.mark.slow
 def test_a_long_stream_knows_better_than_the_fit_what_is_usual() -> None:
     """Of 100 images of the fit, a tenth of anomalies cannot be told from chance."""
     assert kinds(anomalies(0.1), n=100, before=50) == {"none": 10}

@@ -39,6 +39,7 @@ def test_arrays_have_the_digest_of_the_tensors() -> None:
     assert array_digest(arrays) == state_digest(state)
 
 
+@pytest.mark.slow
 def test_the_second_time_the_network_waits_until_it_is_needed(file: Path) -> None:
     first = load_encoder("resnet18", file)
     second = load_encoder("resnet18", file)
@@ -69,6 +70,7 @@ def test_expected_weights_are_compared_without_reading_them(file: Path) -> None:
         load_encoder("resnet18", file, expected_sha256="a" * 64)
 
 
+@pytest.mark.slow
 def test_a_wrong_memory_is_found_out_and_forgotten(file: Path, cache: Path) -> None:
     load_encoder("resnet18", file)
     sha256 = file_sha256(file)

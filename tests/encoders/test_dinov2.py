@@ -80,6 +80,7 @@ def test_positions_stay_as_published(encoder: Encoder, published: dict[str, Tens
         assert torch.equal(tensor, published[key])
 
 
+@pytest.mark.slow
 def test_sides_are_the_nearest_multiples_of_a_patch(encoder: Encoder) -> None:
     shapes = {280: 280, 276: 280, 300: 294, 5: 14}
     assert {s: encoder.at_size(s).spec.preprocessing.size for s in shapes} == shapes

@@ -89,12 +89,14 @@ def shuffled(engine: Engine, batch: NDArray[np.uint8], noise: NDArray[np.uint8])
             np.testing.assert_array_equal(second[same], first[order][same], err_msg=name)
 
 
+@pytest.mark.slow
 def test_lite0_gives_an_image_the_same_bits_in_any_company(
     lite0_engine: Engine, random_batch: RandomBatch
 ) -> None:
     shuffled(lite0_engine, random_batch(224), random_batch(224, seed=1))
 
 
+@pytest.mark.slow
 def test_a_tiny_network_gives_an_image_the_same_bits_in_any_company(
     tiny_engine: Engine, random_batch: RandomBatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_results_are_not_overwritten_by_the_next_call(
         np.testing.assert_array_equal(array, copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ENGINES)
 def test_any_number_of_images(tiny: Encoder, random_batch: RandomBatch, kind: EngineKind) -> None:
     engine = make_engine(tiny, ["pooled", "stride8"], kind)
@@ -216,6 +219,7 @@ def test_the_whole_split_is_the_normalised_image(
     np.testing.assert_allclose(given, expected.transpose(0, 3, 1, 2), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ENGINES)
 def test_an_engine_leaves_the_encoder_as_it_was(
     make_tiny: Callable[..., Encoder], random_batch: RandomBatch, kind: EngineKind

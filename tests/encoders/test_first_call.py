@@ -59,6 +59,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_openvino_sends_nothing_and_its_packages_stay_usable(tmp_path: Path) -> None:
     """Nothing is written into the home folder, and nothing stays blocked in the process."""
     result = subprocess.run(

@@ -85,6 +85,7 @@ def test_the_parts_behind_the_splits_give_the_pooled_vector(
         np.testing.assert_allclose(pooled, arrays["pooled"], atol=1e-4 * scale, err_msg=trainable)
 
 
+@pytest.mark.slow
 def test_its_native_module_and_its_chain_share_all_parameters(encoder: Encoder) -> None:
     native = {id(tensor) for tensor in encoder.network.native.parameters()}
     chain = {id(tensor) for tensor in encoder.network.backbone.parameters()}

@@ -66,6 +66,7 @@ def test_resizing_is_antialiased() -> None:
     assert resized(image, (SIDE, SIDE)) is image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["openvino", "torch"])
 def test_the_vector_is_that_of_the_smaller_image(
     larger: Encoder,

@@ -132,6 +132,7 @@ def test_joined_maps_are_those_of_the_whole_image(
         np.testing.assert_allclose(mine, whole, atol=1e-4 * float(whole.std()))
 
 
+@pytest.mark.slow
 def test_sides_that_are_no_multiple_of_the_stride(lite0: Encoder, small_tiles: None) -> None:
     del small_tiles
     encoder = lite0.at_size(740, 605)

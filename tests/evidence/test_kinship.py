@@ -50,6 +50,7 @@ def test_equals_the_definition() -> None:
     assert (found.low, found.value, found.high) == pytest.approx(tuple(expected))
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_value_of_many_images() -> None:
     def pair(n: int, seed: int) -> tuple[Array, Array]:
         return kind(n, seed), kind(n, seed + 500) + kind(n, seed + 900, directions=1)

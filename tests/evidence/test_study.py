@@ -60,6 +60,7 @@ def test_every_figure_is_finite_and_in_range(n: int, m: int, shift: float) -> No
     assert plain == {float}
 
 
+@pytest.mark.slow
 def test_each_figure_is_that_of_its_test() -> None:
     source, target = kind(40, 1), kind(50, 2, shift=2.0)
     found = look(source, target, random_state=3)
@@ -79,6 +80,7 @@ def test_each_figure_is_that_of_its_test() -> None:
     assert (found.distance_skewness_low, found.distance_skewness_high) == (skew.low, skew.high)
 
 
+@pytest.mark.slow
 def test_only_the_agreement_of_rankings_depends_on_the_method() -> None:
     source, target = kind(40, 1), kind(50, 2, shift=2.0)
     one, other = (
@@ -100,6 +102,7 @@ def test_kinship_leaves_far_images_out() -> None:
     assert found.kinship_low <= found.kinship <= found.kinship_high
 
 
+@pytest.mark.slow
 def test_a_shift_is_told_from_none() -> None:
     same, moved = (look(kind(60, 1), kind(80, 2, shift=s)) for s in (0.0, 3.0))
     assert same.shift_auroc < 0.7 < 0.95 < moved.shift_auroc
@@ -107,6 +110,7 @@ def test_a_shift_is_told_from_none() -> None:
     assert moved.shift_p_value < 0.01 > moved.mmd_p_value
 
 
+@pytest.mark.slow
 def test_names_at_both_ends() -> None:
     source, target = kind(30, 1), kind(40, 2, shift=2.0)
     target[7], target[31] = source.mean(axis=0), -5.0 * source.mean(axis=0)
@@ -118,6 +122,7 @@ def test_names_at_both_ends() -> None:
     assert (found.most_like_source[0], found.least_like_source[0]) == ("7.png", "31.png")
 
 
+@pytest.mark.slow
 def test_agreement_of_the_rankings() -> None:
     source, target = kind(30, 1), kind(40, 2)
     distances = np.square(target - source.mean(axis=0)).sum(axis=1)

@@ -98,6 +98,7 @@ def scored_by_script(folder: Path, images: list[Path]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(said.stdout)))
 
 
+@pytest.mark.slow
 def test_what_is_in_it(exported: Path, detector: Detector) -> None:
     told = json.loads((exported / "export.json").read_text(encoding="utf-8"))
     files = told["graph"]["files"]
@@ -122,6 +123,7 @@ def test_what_is_in_it(exported: Path, detector: Detector) -> None:
     assert not any(name.startswith("references") for name in kept["tensors"])
 
 
+@pytest.mark.slow
 def test_the_script_says_what_the_detector_says(
     exported: Path, detector: Detector, world: toy.World, tmp_path: Path
 ) -> None:

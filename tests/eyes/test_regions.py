@@ -56,6 +56,7 @@ def test_the_level_leaves_one_region_an_image_and_the_peaks_are_those_of_each_im
     assert scale.n_images == len(given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5])
 def test_the_stated_number_of_false_regions_is_kept_on_average(rate: float) -> None:
     """Over many draws of the normal images; a cross-check on new ones."""

@@ -62,6 +62,7 @@ def test_more_marks_teach_more() -> None:
     assert many > few
 
 
+@pytest.mark.slow
 def test_where_there_is_nothing_to_learn_nothing_is_lost() -> None:
     other = World(99, apart=0.0, n=2000)
     gains = [World(s, apart=0.0).gain(count, other, s) for s in range(8) for count in (5, 20, 80)]

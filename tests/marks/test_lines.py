@@ -30,6 +30,7 @@ LINES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(LINES, max_size=4))
 def test_any_text_is_read_back(lines: list[Line]) -> None:

@@ -26,6 +26,7 @@ def half_width(design: Design, n: int, rate: str) -> float:
     return float(found.high - found.low) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["detection_rate", "precision", "anomaly_share"])
 def test_on_average_the_foreseen_marks_reach_the_width(rate: str) -> None:
     """Made in twenty draws of the design: the width they reach is about the one asked for."""

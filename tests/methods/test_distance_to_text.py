@@ -72,6 +72,7 @@ def test_a_restored_model_needs_no_text_tower(monkeypatch: pytest.MonkeyPatch) -
         method().restore(state)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the threshold rests on source images:UserWarning")
 def test_a_saved_detector_needs_no_text_tower(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from tests.support import toy
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "scaling.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -37,6 +37,7 @@ def colours(image: NDArray[np.uint8]) -> set[tuple[int, ...]]:
     return {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
 
 
+@pytest.mark.slow
 def test_views_of_the_shots_and_a_pseudo_anomaly_of_each(
     encoded: list[NDArray[np.uint8]],
 ) -> None:
@@ -74,6 +75,7 @@ def test_views_belong_to_their_shot(encoded: list[NDArray[np.uint8]]) -> None:
     assert middles.tolist() == [40] * 4 + [120] * 4 + [200] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"augmentation": "moco"}, {"patch_sides": (100, 200)}])
 def test_options_reach_the_images(
     encoded: list[NDArray[np.uint8]], options: dict[str, Any]
@@ -85,6 +87,7 @@ def test_options_reach_the_images(
     assert not np.array_equal(encoded[0], encoded[1])
 
 
+@pytest.mark.slow
 def test_the_random_state_decides_the_views(encoded: list[NDArray[np.uint8]]) -> None:
     world = toy.encoded_world()
     for seed in (1, 1, 2):

@@ -79,6 +79,7 @@ def test_the_discriminator_starts_at_chance_and_learns() -> None:
     assert min(losses) < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_the_features_unlearn_the_domain() -> None:
     """The more the term weighs, the nearer the source comes to the dominant cluster."""
     world = toy.encoded_world()
@@ -96,6 +97,7 @@ def test_the_features_unlearn_the_domain() -> None:
     assert gap(5.0) < gap(1.0) < gap(0.0)
 
 
+@pytest.mark.slow
 def test_it_changes_the_result_and_follows_the_random_state() -> None:
     world = toy.clouds()
     options: dict[str, Any] = {"training": {"trainable": "head"}}

@@ -22,6 +22,7 @@ def relabelled(world: toy.Encoded, labels: Any) -> toy.Encoded:
     return replace(world, pool_labels=np.asarray(labels, dtype=np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainable", ["head", "last_stage"])
 def test_the_classifier_learns_the_pools_labels(trainable: str) -> None:
     for seed in range(2):
@@ -45,6 +46,7 @@ def test_labels_the_wrong_way_round_give_the_opposite() -> None:
     assert toy.area(toy.fit("oracle", wrong, **CLASSIFIER), world) < 0.2
 
 
+@pytest.mark.slow
 def test_the_source_does_not_matter_to_a_classifier() -> None:
     world = toy.encoded_world()
     other = replace(world, source=toy.encoded_world(1).source)

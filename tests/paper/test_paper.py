@@ -42,6 +42,7 @@ def noisy_world(seed: int) -> toy.Encoded:
     return toy.encode_world(toy.make_world(seed, share=0.2, target=domain))
 
 
+@pytest.mark.slow
 def test_selection_splits_the_clouds() -> None:
     world = toy.clouds(0)
     fit = toy.fitting("paper", world, **HEAD)

@@ -69,6 +69,7 @@ def test_contract(variant: str, check: str, monkeypatch: pytest.MonkeyPatch) -> 
     CHECKS[check](METHODS.load(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alignment", ["contrastive", "infonce", "mmd", "grl"])
 def test_each_alignment_gives_another_result(alignment: str) -> None:
     world, head = toy.clouds(), {"trainable": "head"}

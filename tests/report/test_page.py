@@ -40,6 +40,7 @@ def shown_scores(page: Page) -> list[float]:
     return [float(text.removeprefix("score ")) for text in texts]
 
 
+@pytest.mark.slow
 def test_it_opens_with_the_flagged_images_from_the_top(
     page: Watched, written: Written, scores: Any
 ) -> None:
@@ -52,6 +53,7 @@ def test_it_opens_with_the_flagged_images_from_the_top(
     quiet(page)
 
 
+@pytest.mark.slow
 def test_filters_search_and_order(page: Watched, written: Written, scores: Any) -> None:
     tab = opened(page, written)
     choose(tab, "unreadable")

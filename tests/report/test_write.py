@@ -66,6 +66,7 @@ def test_the_file_is_what_is_returned(written: Written, scores: Any, detector: D
     assert written.file.n_bytes == written.file.path.stat().st_size < 15_000_000
 
 
+@pytest.mark.slow
 def test_data_is_that_of_the_detector(written: Written, scores: Any, detector: Detector) -> None:
     data, result = data_of(written.text), detector.score(written.folder / "images")
     assert tuple(data["names"]) == result.names

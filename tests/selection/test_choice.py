@@ -62,6 +62,7 @@ def test_one_mode_is_one_cluster_with_the_stragglers_of_trimmed(kind: str, selec
         np.testing.assert_array_equal(found.labels, expected.labels)
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("m", [8, 15, 35])
 def test_a_group_apart_is_all_that_is_pushed_away(m: int, selector: str) -> None:

@@ -76,6 +76,7 @@ def test_limits_that_make_no_sense(wrong: dict[str, float]) -> None:
         Limits(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_beyond_the_queue_429_and_what_was_accepted_is_answered(
     detector: Detector, pngs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def read(sizes: dict[str, int], detector: Detector, read_names: list[str]) -> Ca
     return load
 
 
+@pytest.mark.slow
 def test_each_model_by_its_name(detector: Detector, other: Detector, pngs: list[bytes]) -> None:
     both = {"default": detector, "line-b": other}
     with serving(loader(both), names=list(both)) as served:

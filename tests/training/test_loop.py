@@ -295,6 +295,7 @@ def test_a_far_too_large_learning_rate_is_named() -> None:
         fitted(training={"learning_rate": 1e30, "gradient_clip": 1e30})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper", "paper_grl"])
 def test_inputs_made_on_demand_train_like_those_in_memory(name: str) -> None:
     """A whole network, from files that are read again each epoch."""

@@ -91,6 +91,7 @@ def test_the_page_holds_tables_notes_and_pictures(folder: Path) -> None:
     assert "the plotted points are not readable" in figure
 
 
+@pytest.mark.slow
 def test_a_chosen_number_of_clusters_is_marked_in_figure_4(
     tmp_path: Path, line: MakeLine, write: Write
 ) -> None:
@@ -116,6 +117,7 @@ def test_averages_come_back_as_fractions(folder: Path) -> None:
     assert averages[0]["spread_over_classes"] == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_published_needs_no_results(tmp_path: Path) -> None:
     result = write_tables(tmp_path / "none", True)
     assert (result["rows"], result["not_written"], result["averages"]) == (0, [], [])

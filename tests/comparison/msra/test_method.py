@@ -73,6 +73,7 @@ def test_however_many_views_there_are_an_image_counts_once_in_the_augmented_cent
     np.testing.assert_allclose(model.center_, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_ranks_a_world_without_a_shift(seed: int) -> None:
     """Its centre is a mean of source images and shots: where both look alike, it lies right."""

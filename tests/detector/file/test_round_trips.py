@@ -36,6 +36,7 @@ def test_any_number_of_skipped_images_fits_into_a_model(model: Path, tmp_path: P
     assert load(tmp_path / "m", weights="random").evidence_ == detector.evidence_
 
 
+@pytest.mark.slow
 @each_method
 def test_every_method_comes_back(
     fit_of: Callable[[str], Any], world: toy.World, name: str, tmp_path: Path
@@ -63,6 +64,7 @@ def test_every_method_comes_back(
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "m" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_random_state_comes_back(make: Make, world: toy.World, tmp_path: Path) -> None:
     make("target_only", random_state=9).fit(world.source, world.pool).save(tmp_path / "m")
     loaded = load(tmp_path / "m", weights="random")
@@ -110,6 +112,7 @@ def test_a_verdict_against_and_too_few_images_come_back(
     assert loaded.evidence_.verdict == "do not trust: too few target images"
 
 
+@pytest.mark.slow
 def test_problems_and_copies_come_back(make: Make, world: toy.World, tmp_path: Path) -> None:
     pool = np.concatenate([world.pool, world.source[:2]])
     with pytest.warns(UserWarning, match="also in the source"):

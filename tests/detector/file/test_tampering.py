@@ -45,6 +45,7 @@ def refused(path: Path, match: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_untouched_forgery_loads(model: Path) -> None:
     forge(model)
     forge_tensors(model, lambda tensors: None)
@@ -153,6 +154,7 @@ def test_tensors_of_another_method(model: Path, other: str) -> None:
     refused(model, f"do not fit method {other}")
 
 
+@pytest.mark.slow
 def test_tensors_of_a_trained_method_under_a_simpler_name(
     make: Make, world: toy.World, tmp_path: Path
 ) -> None:

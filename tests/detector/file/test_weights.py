@@ -31,6 +31,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_weights_from_a_file(
     make: Make, fitted: Detector, world: toy.World, weights: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def finish(workers: list[subprocess.Popen[bytes]]) -> list[bytes]:
     return outputs
 
 
+@pytest.mark.slow
 def test_processes_share_a_cache_without_loss(cache: EmbeddingCache) -> None:
     assert finish(start_workers(cache, WORKER, ("one", "two", "three"))) == [b"", b"", b""]
     expected = {

@@ -61,6 +61,7 @@ def assert_stored(name: str, source: Path, layout: str, home: Path) -> Encoder:
     return encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -77,6 +78,7 @@ def test_a_resnet_of_torchvision(name: str, home: Path, tmp_path: Path) -> None:
     assert_the_same(encoder, network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin", "mine.pt"])
 def test_a_folder_of_timm(resnet18: Encoder, home: Path, tmp_path: Path, file: str) -> None:
     classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
@@ -277,6 +279,7 @@ def test_dinov2_with_and_without_registers_are_told_apart(home: Path, tmp_path: 
     assert "it has registers, and may fit dinov2_vits14_reg;" in said
 
 
+@pytest.mark.slow
 def test_a_layout_that_is_not_whole_names_its_file(home: Path, tmp_path: Path) -> None:
     state = cases.dinov2_release(load_encoder("dinov2_vits14_reg", "random").state())
     del state["pos_embed"]

@@ -81,6 +81,7 @@ def test_a_bank_takes_over_where_it_makes_half_of_the_errors(
         assert found.model.config.locality == "both"
 
 
+@pytest.mark.slow
 def test_a_choice_of_places_is_the_fit_without_any_choice(world: toy.Encoded) -> None:
     chosen, fast = fit(world), fit(world, effort="fast")
     assert chosen.model.config.places == "each"

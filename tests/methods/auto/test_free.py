@@ -107,6 +107,7 @@ def test_windows_of_a_saved_model_are_checked() -> None:
         )
 
 
+@pytest.mark.slow
 def test_patches_at_another_side() -> None:
     config = parse_config(Auto, {"image_size": 96, "scales": 1})
     assert config.outputs() == ("pooled", "patches@3/96")

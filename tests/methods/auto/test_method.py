@@ -64,6 +64,7 @@ def test_images_that_are_known_to_be_normal_are_kept(name: str, options: Options
     assert ranks[1].mean() < ranks[0].mean()
 
 
+@pytest.mark.slow
 @each_locality
 def test_only_what_is_looked_at_is_needed(locality: str) -> None:
     world = toy.encoded_world()
@@ -147,6 +148,7 @@ def test_arrays_of_other_scales_are_refused() -> None:
         Auto(toy.encoder(), config).restore(state)
 
 
+@pytest.mark.slow
 def test_every_view_ranks_the_toy_world() -> None:
     for locality in ("global", "local", "both"):
         areas = [

@@ -44,6 +44,7 @@ def test_saved_arrays_are_checked() -> None:
             Auto(toy.encoder()).restore(state | {name: bad})
 
 
+@pytest.mark.slow
 @each_locality
 def test_the_folds_of_the_pool_are_the_random_states(locality: str) -> None:
     one, again, other = (

@@ -114,6 +114,7 @@ def test_a_flaw_is_found_at_its_place(fit_on: str) -> None:
     assert low < high < model.anomaly_map(odd).max(axis=(1, 2)).min()
 
 
+@pytest.mark.slow
 def test_the_toy_world_without_anomalies_in_the_pool() -> None:
     for seed in range(3):
         clean = toy.encoded_world(seed, share=0.0)
