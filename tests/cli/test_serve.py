@@ -58,7 +58,7 @@ def test_a_port_that_is_taken(run: Run, tmp_path: Path) -> None:
 def test_a_model_that_is_none_ends_it(run: Run, tmp_path: Path) -> None:
     found = run("serve", tmp_path / "nothing", "--port", 0)
     assert found.exit_code == 1
-    assert "not a model" in found.stderr.splitlines()[-1]
+    assert "give a model folder" in found.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client", "python_multipart"])

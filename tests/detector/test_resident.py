@@ -16,6 +16,7 @@ from twofold import Detector
 from twofold.encoders import inference
 from twofold.encoders.cache import EmbeddingCache, default_cache
 from twofold.encoders.cache_later import settle
+from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.engine import make_engine
 from twofold.errors import ImageSourceError, NotEnoughImagesError, NotFittedError
 
@@ -53,6 +54,21 @@ def test_the_first_image_after_it_compiles_nothing(
     assert len(compiled) == n
     detector.warm_up()
     assert len(compiled) == n
+
+
+def test_after_it_single_images_may_take_all_cores(
+    detector: Detector, world: toy.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[FrozenEncoder] = []
+
+    def note(frozen: FrozenEncoder) -> None:
+        prepared.append(frozen)
+
+    monkeypatch.setattr(FrozenEncoder, "prepare_few", note)
+    detector.decision_function(world.test[:1])
+    assert not prepared
+    detector.warm_up()
+    assert prepared
 
 
 def test_without_it_the_first_image_compiles(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from twofold.encoders.encoder import Encoder
 from twofold.encoders.engine import Engine, make_engine
 from twofold.encoders.outputs import BATCH, EngineKind, output_names
 from twofold.encoders.runners import OpenVinoRunner
-from twofold.encoders.settings import GROUP
+from twofold.encoders.settings import GROUP, EngineSettings
 from twofold.errors import ConfigError
 
 RandomBatch = Callable[..., NDArray[np.uint8]]
@@ -173,6 +173,91 @@ def test_groups_with_other_bits_are_not_used(
     (first,), (second,) = engine(batch), engine(batch)
     assert not grouped(engine)
     np.testing.assert_array_equal(first, second)
+
+
+class Streams(OpenVinoRunner):
+    """Notes how many streams each call had to choose from."""
+
+    calls: ClassVar[list[int]] = []
+
+    def __init__(self, model: Any, sample: NDArray[Any], streams: int) -> None:
+        self._n = streams
+        super().__init__(model, sample, streams)
+
+    def __call__(self, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        self.calls.append(self._n)
+        return super().__call__(inputs)
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    monkeypatch.setattr(engines, "OpenVinoRunner", Streams)
+    monkeypatch.setattr(EngineSettings, "here", lambda: EngineSettings(2, GROUP))
+    monkeypatch.setattr(Streams, "calls", [])
+    return Streams.calls
+
+
+def test_few_images_alone_take_all_cores_and_keep_their_bits(
+    tiny: Encoder, random_batch: RandomBatch, streams: list[int]
+) -> None:
+    engine, batch = make_engine(tiny, ["pooled", "stride8"], "openvino"), random_batch(32)
+    expected = engine(batch)
+    engine.prepare_few()
+    for n, wide in ((1, True), (GROUP - 1, True), (GROUP, False), (BATCH, False)):
+        streams.clear()
+        for found, right in zip(engine(batch[:n]), expected, strict=True):
+            np.testing.assert_array_equal(found, right[:n])
+        assert streams == [1 if wide else 2] * n
+    streams.clear()
+    engine.prepare_few()
+    assert streams == []  # it is compiled already
+
+
+def test_while_another_call_is_under_way_each_has_one_core(
+    tiny: Encoder, random_batch: RandomBatch, streams: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, image = make_engine(tiny, ["pooled"], "openvino"), random_batch(32)[:1]
+    engine.prepare_few()
+    within: list[NDArray[np.float32]] = []
+    call = Streams.__call__
+
+    def meanwhile(self: Streams, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        if not within:
+            within.append(np.empty(0, np.float32))
+            within.extend(engine(image))
+        return call(self, inputs)
+
+    monkeypatch.setattr(Streams, "__call__", meanwhile)
+    streams.clear()
+    (outer,) = engine(image)
+    assert streams == [2, 1]
+    np.testing.assert_array_equal(within[1], outer)
+    streams.clear()
+    engine(image)
+    assert streams == [1]
+
+
+def test_all_cores_with_other_bits_or_with_one_core_are_not_used(
+    tiny: Encoder, random_batch: RandomBatch, streams: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = random_batch(32)[:1]
+    with monkeypatch.context() as patch:
+        patch.setattr(EngineSettings, "here", lambda: EngineSettings(1, GROUP))
+        engine = make_engine(tiny, ["pooled"], "openvino")
+        n = len(streams)
+        engine.prepare_few()
+        assert len(streams) == n
+
+    class Drifting(Streams):
+        def __call__(self, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+            return tuple(one + np.float32(self._n) for one in super().__call__(inputs))
+
+    monkeypatch.setattr(engines, "OpenVinoRunner", Drifting)
+    engine = make_engine(tiny, ["pooled"], "openvino")
+    engine.prepare_few()
+    streams.clear()
+    engine(image)
+    assert streams == [2]
 
 
 @pytest.mark.slow

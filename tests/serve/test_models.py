@@ -15,13 +15,14 @@ from tests.support import loops, toy
 from tests.support.serve import QUICK, Served, loader, serving
 
 from twofold import Detector
+from twofold.bundle import model_digest
 from twofold.errors import BundleError, TwofoldError
 from twofold.images import ImageSet
 from twofold.serve.access import Access
 from twofold.serve.limits import Limits
 from twofold.serve.logs import Log
 from twofold.serve.metrics import Metrics
-from twofold.serve.model import Model, Source, fingerprint
+from twofold.serve.model import Model, Source
 from twofold.serve.models import Models
 from twofold.serve.server import ServeServer, Service
 from twofold.serve.uploads import RefusedError
@@ -116,7 +117,7 @@ def test_read_again_without_a_lost_request(
         found = state["next"]
         if isinstance(found, Exception):
             raise found
-        sha256 = fingerprint(source.path)
+        sha256 = model_digest(source.path)
         return Model(source, found, sha256, limits, metrics)
 
     with (

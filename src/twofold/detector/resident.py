@@ -28,9 +28,11 @@ class Resident(Scoring):
         """Do now what scoring would do with the first image alone, and return the detector.
 
         Reads the weights or the converted network, compiles it for single images, opens the cache
-        and scores one image, so that the first image after it takes as long as later ones. Takes a
-        second or some, once in each process; done again, it takes as long as an image. Nothing is
-        kept of the image, and no score changes by it.
+        and scores one image, so that the first image after it takes as long as later ones. From
+        then on an image that comes by itself may take all cores on its way through the network;
+        before, and among many, each has one. Takes a second or some, once in each process; done
+        again, it takes as long as an image. Nothing is kept of the image, and no score changes by
+        it.
 
         Args:
             example: images of the kind that will come, of which all are looked at: what depends on
@@ -46,6 +48,7 @@ class Resident(Scoring):
         self._notes(images)
         reader = self._scorer()
         encoded = reader.uncached().read(images, "example")
+        reader.frozen.prepare_few()
         reader.frozen.look_up(images)
         scores = self._scores(encoded)
         self._judge(encoded.names, scores, (), self.threshold_)

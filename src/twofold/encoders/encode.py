@@ -127,6 +127,10 @@ class FrozenEncoder:
                     sink.append(values)
         return self._assemble(images, items, [sink.rows() for sink in sinks])
 
+    def prepare_few(self) -> None:
+        """Compile now what single images will need, which may then take all cores."""
+        self._inference.prepare_few()
+
     def look_up(self, images: ImageSet) -> int:
         """How many of the images the cache has every output of."""
         found = self._cached(images, range(len(images)), strict=False).values()

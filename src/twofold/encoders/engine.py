@@ -22,7 +22,7 @@ from twofold.encoders.outputs import (
     resolve_engine,
 )
 from twofold.encoders.runners import OpenVinoRunner, Runner, TorchRunner
-from twofold.encoders.settings import EngineSettings
+from twofold.encoders.settings import GROUP, EngineSettings
 from twofold.encoders.sides import split_side
 from twofold.encoders.tiled import TiledEngine, is_large
 from twofold.errors import ConfigError, MissingExtraError
@@ -51,6 +51,13 @@ class Engine(Protocol):
         """(n, height, width, 3) uint8 RGB, n >= 1 -> one float32 array per output, images first.
 
         An image's bits do not depend on how many others there are.
+        """
+        ...  # pragma: no cover
+
+    def prepare_few(self) -> None:
+        """Get ready for calls with very few images that no other call competes with.
+
+        They may then take all cores. Costs about as much as compiling; done again, nothing.
         """
         ...  # pragma: no cover
 
@@ -104,13 +111,17 @@ class _TorchEngine:
         parts = [self._run(padded[start : start + size]) for start in range(0, n, size)]
         return tuple(array[:n] for array in _joined(parts))
 
+    def prepare_few(self) -> None:
+        """See :class:`Engine`; PyTorch takes all cores for any call."""
+
 
 class _OpenVinoEngine:
     """All outputs in one run of the network by OpenVINO, normalisation inside.
 
-    Images go through one by one, or in groups once there have been so many that compiling the
-    network again for groups pays. Groups are only used where they give the very bits that each
-    image has alone, which is tried with noise.
+    Images go through one by one on a core each, or in groups once there have been so many that
+    compiling the network again for groups pays. Where it is known that few will come at a time, the
+    network is compiled for all cores, too. Either is only used where it gives the very bits that
+    each image has alone on one core, which is tried with noise.
     """
 
     def __init__(self, encoder: Encoder, outputs: tuple[str, ...]) -> None:
@@ -118,22 +129,48 @@ class _OpenVinoEngine:
         self._shape = (*encoder.spec.preprocessing.shape, 3)
         self._model = openvino_model(encoder, outputs)
         self._settings = EngineSettings.here()
-        self._one = self._runner(self._model, 1)
+        self._one = self._runner(self._model, 1, self._settings.streams)
         self._lock = threading.Lock()
         self._n_seen = 0
         self._group: Runner | None = None
         self._tried = False
+        self._wide: Runner | None = None
+        self._prepared = False
+        self._under_way = 0
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See :class:`Engine`."""
+        with self._lock:
+            self._under_way += 1
+            alone = self._under_way == 1
+        try:
+            return self._run(images, self._wide if alone and len(images) < GROUP else None)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _run(
+        self, images: NDArray[np.uint8], wide: Runner | None
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Groups as far as they go, and one by one by ``wide``, or on one core."""
         group, size = self._grouped(len(images)), self._settings.group
         n_grouped = 0 if group is None else len(images) // size * size
         parts = []
         for start in range(0, n_grouped, size):
             assert group is not None
             parts.append(group(images[start : start + size]))
-        parts += [self._one(images[row : row + 1]) for row in range(n_grouped, len(images))]
+        one = self._one if wide is None else wide
+        parts += [one(images[row : row + 1]) for row in range(n_grouped, len(images))]
         return _joined(parts)
+
+    def prepare_few(self) -> None:
+        """See :class:`Engine`."""
+        with self._lock:
+            now = not self._prepared and self._settings.streams > 1  # one has all cores already
+            self._prepared = True
+        if now:
+            wide = self._runner(self._model, 1, streams=1)
+            self._wide = wide if self._same(wide, 1) else None
 
     def _grouped(self, n: int) -> Runner | None:
         """What runs groups, if it is time for it and it gives the same bits."""
@@ -151,17 +188,19 @@ class _OpenVinoEngine:
         model, size = self._model.clone(), self._settings.group
         try:
             model.reshape([size, *self._shape])
-            group = self._runner(model, size)
+            group = self._runner(model, size, self._settings.streams)
         except RuntimeError:  # a network that was traced with one image may hold that number
             return None
+        return group if self._same(group, size) else None
+
+    def _same(self, other: Runner, size: int) -> bool:
+        """Whether it gives images of noise, so many a call, the bits that each has by itself."""
         noise = np.random.default_rng(0).integers(0, 256, (size, *self._shape), dtype=np.uint8)
         alone = _joined([self._one(noise[row : row + 1]) for row in range(size)])
-        same = all(map(np.array_equal, group(noise), alone))
-        return group if same else None
+        return all(map(np.array_equal, other(noise), alone))
 
-    def _runner(self, model: Any, n: int) -> Runner:
-        sample = np.zeros((n, *self._shape), dtype=np.uint8)
-        return OpenVinoRunner(model, sample, self._settings.streams)
+    def _runner(self, model: Any, n: int, streams: int) -> Runner:
+        return OpenVinoRunner(model, np.zeros((n, *self._shape), dtype=np.uint8), streams)
 
 
 def _exported(encoder: Encoder, outputs: Sequence[str]) -> ExportedGraph | None:

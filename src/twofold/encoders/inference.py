@@ -94,6 +94,11 @@ class Inference:
             found |= zip(side.names, self._run(side, engine, seen), strict=True)
         return [tuple(found[name][row] for name in self._outputs) for row in range(len(decoded))]
 
+    def prepare_few(self) -> None:
+        """Compile now what single images will need; see :meth:`Engine.prepare_few`."""
+        for _, engine in self._sides:
+            engine.get().prepare_few()
+
     def _run(
         self, side: AtSide, engine: PerProcess[Engine], decoded: Sequence[Image.Image]
     ) -> list[list[NDArray[np.float32]]]:

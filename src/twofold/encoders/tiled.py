@@ -160,6 +160,9 @@ class TiledEngine:
         with torch.inference_mode():
             return tuple(_joined(maps, strides, grid) for strides, grid in self._joins)
 
+    def prepare_few(self) -> None:
+        """See :class:`twofold.encoders.engine.Engine`: of few images a call takes one, as ever."""
+
 
 def _join(encoder: Encoder, output: str) -> tuple[tuple[int, ...], PatchGrid | None]:
     """The stage maps an output is made of, and what joins them."""

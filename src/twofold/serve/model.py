@@ -10,11 +10,9 @@ from mmap import PAGESIZE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twofold.bundle import HEADER
+from twofold.bundle import model_digest
 from twofold.defaults import DEFAULT_FALSE_WARNINGS
 from twofold.detector import Detector
-from twofold.errors import BundleError
-from twofold.files import file_sha256
 from twofold.report.content import thresholds
 from twofold.serve.batcher import Batcher
 from twofold.serve.drifts import Watch
@@ -25,7 +23,7 @@ from twofold.serve.states import State
 if TYPE_CHECKING:
     from twofold.serve.metrics import Metrics
 
-__all__ = ["Model", "Source", "fingerprint", "resident_bytes"]
+__all__ = ["Model", "Source", "resident_bytes"]
 
 Row = dict[str, Any]
 
@@ -49,18 +47,6 @@ class Source:
     state: Path | None = None
 
 
-def fingerprint(path: Path) -> str:
-    """The sha256 of a model's header, in which those of its other files stand.
-
-    Raises:
-        BundleError: there is none.
-    """
-    try:
-        return file_sha256(path / HEADER)
-    except OSError as error:
-        raise BundleError(f"{path}: not a model ({error.strerror})") from error
-
-
 def resident_bytes() -> int:
     """Memory of this process in RAM; 0 where the system does not say."""
     try:
@@ -76,7 +62,7 @@ class Model:
     Attributes:
         source: where it comes from.
         detector: loaded and warmed up.
-        sha256: of its header.
+        sha256: see :func:`twofold.bundle.model_digest`.
         n_bytes: of memory that loading it took, about.
         watch: its test of drift.
     """
@@ -107,7 +93,7 @@ class Model:
             TwofoldError: it cannot be read, or its encoder's weights are missing.
         """
         before = resident_bytes()
-        sha256 = fingerprint(source.path)
+        sha256 = model_digest(source.path)
         detector = Detector.load(source.path, weights=source.weights)
         detector.cached = False  # nothing of an image stays on the disk
         warm_up(detector)

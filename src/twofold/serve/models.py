@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
+from twofold.bundle import model_digest
 from twofold.errors import TwofoldError
 from twofold.serve.limits import Limits
 from twofold.serve.logs import Log
 from twofold.serve.metrics import Metrics
-from twofold.serve.model import Loader, Model, Source, fingerprint
+from twofold.serve.model import Loader, Model, Source
 from twofold.serve.seeing import Job
 from twofold.serve.uploads import RefusedError
 
@@ -144,7 +145,7 @@ class Models:
             old = self._loaded.get(source.name)
             row: Row = {"name": source.name, "outcome": "unchanged", "problem": None}
             try:
-                sha256 = await asyncio.to_thread(fingerprint, source.path)
+                sha256 = await asyncio.to_thread(model_digest, source.path)
                 if old is None or old.sha256 != sha256:
                     sha256 = (await self._read(source)).sha256
                     row["outcome"] = "loaded"

@@ -126,6 +126,7 @@ def _grids(
 
 def warm_up(detector: Detector) -> None:
     """Do now what would be done with the first image alone: compile, and load decoders."""
+    detector.warm_up()
     noise = Image.fromarray(detector.example())
     for kind in ("PNG", "JPEG"):
         file = BytesIO()
