@@ -181,14 +181,17 @@ def in_blocks(
 
 
 @cache
-def same_in_few(d: int, width: int) -> bool:
+def same_in_few(d: int, width: int, *, turned: bool = False) -> bool:
     """Whether BLAS gives a row the same bits in blocks of 8 rows as in 64, tried with noise.
 
     Args:
         d: numbers in a row.
-        width: of the product with a matrix (width, d), transposed.
+        width: of the product with a matrix (d, width).
+        turned: whether that lies in memory as it is; else it is a transposed one.
     """
     rng = np.random.default_rng(0)
-    rows, factors = rng.standard_normal((_BLOCK, d)), rng.standard_normal((width, d))
-    parts = [rows[start : start + FEW] @ factors.T for start in range(0, _BLOCK, FEW)]
-    return np.array_equal(rows @ factors.T, np.concatenate(parts))
+    rows, factors = rng.standard_normal((_BLOCK, d)), rng.standard_normal((width, d)).T
+    if turned:
+        factors = np.ascontiguousarray(factors)
+    parts = [rows[start : start + FEW] @ factors for start in range(0, _BLOCK, FEW)]
+    return np.array_equal(rows @ factors, np.concatenate(parts))

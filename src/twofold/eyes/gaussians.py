@@ -168,7 +168,7 @@ class PatchGaussians:
 
 def _block(n: int, channels: int) -> int:
     """Images of the next matrix product, of n that are left."""
-    return FEW if n <= FEW and same_in_few(channels, channels) else _BLOCK
+    return FEW if n <= FEW and same_in_few(channels, channels, turned=True) else _BLOCK
 
 
 def _turned(whitening: Array) -> Array:
