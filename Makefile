@@ -6,8 +6,9 @@ PYTHON ?= python3
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
-# A process a core; tests of one file stay together, as they share fits. Each takes 1 to 2 GB.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process a core; tests of one file stay together, as they share fits. Each takes 1 to 2 GB. Files
+# come in their order: xdist's own leaves those with few tests to the end, the longest among them.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # A stamp says "installed completely, from this pyproject.toml". The dev install contains the demo's.
 DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev

@@ -12,6 +12,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
 from tests.support.browser import browser, page
 
-__all__ = ["browser", "page"]
+__all__ = ["browser", "page", "pytest_collection_modifyitems"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a browser come last: beside its event loop no other can run in a process."""
+    last = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in last)
