@@ -48,7 +48,7 @@ STAGES = {
         ("views/global_view.py", "fit_global"),
         ("views/global_view.py", "cross_fit_global"),
     ],
-    "patches": [("auto/way.py", "_fit_size")],
+    "patches": [("auto/size_fit.py", "fit_size")],
     "made-up flaws": [("auto/choice.py", "settle")],
     "evidence": [("detector/fitting.py", "fit_method"), ("detector/fitting.py", "fit_distinct")],
 }
