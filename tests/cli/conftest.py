@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def write_images(folder: Path, *, n: int, tint: int, seed: int, spot: bool = Fal
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images of two lines and `model`, fitted once with the default encoder."""
     folder = tmp_path_factory.mktemp("world")
     write_images(folder / "source", n=40, tint=0, seed=1)
@@ -73,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "fit.out").write_text(result.stdout, encoding="utf-8")
         (folder / "fit.err").write_text(result.stderr, encoding="utf-8")
         assert result.exit_code == 0, result.stderr
-        yield folder
+    return folder
 
 
 @pytest.fixture(autouse=True)

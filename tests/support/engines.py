@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,7 +14,8 @@ from twofold.encoders.outputs import EngineKind
 
 __all__ = ["shared_engines", "sharing"]
 
-_made: dict[tuple[str, tuple[str, ...], EngineKind], Engine] = {}
+# Of each process: a forked child would wait for its parent's threads.
+_made: dict[tuple[int, str, tuple[str, ...], EngineKind], Engine] = {}
 
 
 def sharing(
@@ -27,7 +29,7 @@ def sharing(
 
     def shared(encoder: Encoder, outputs: Sequence[str], asked: EngineKind) -> Engine:
         made = asked if kind is None else kind
-        key = (encoder.fingerprint, tuple(outputs), made)
+        key = (os.getpid(), encoder.fingerprint, tuple(outputs), made)
         if key not in _made:
             _made[key] = make_engine(encoder, outputs, made)
         return _made[key]
