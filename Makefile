@@ -1,4 +1,4 @@
-# make demo | test | test-all | lint | clean. Needs Python 3.11 to 3.13 with its venv module, and
+# make demo | test | test-slow | test-all | lint | clean. Needs Python 3.11 to 3.13 with its venv module, and
 # make. Each target sets up .venv by itself; another interpreter: make PYTHON=python3.12 demo
 # For a fresh start: rm -rf .venv
 
@@ -21,11 +21,12 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint clean repair
+.PHONY: help demo test test-slow test-all lint clean repair
 
 help:
 	@echo "make demo      fit and judge detectors on the packaged solar-cell images, into demo-out/"
 	@echo "make test      the quick tests"
+	@echo "make test-slow the slow tests"
 	@echo "make test-all  all tests, the slow ones too"
 	@echo "make lint      ruff check, ruff format --check, mypy"
 	@echo "make clean     remove everything generated but .venv"
@@ -35,6 +36,9 @@ demo: $(DEMO)
 
 test: $(DEV)
 	$(PY) -m pytest $(PARALLEL) -m "not slow"
+
+test-slow: $(DEV) # pytest's 5 says "no test selected": there may be none
+	$(PY) -m pytest $(PARALLEL) -m slow || [ $$? -eq 5 ]
 
 test-all: $(DEV)
 	$(PY) -m pytest $(PARALLEL)

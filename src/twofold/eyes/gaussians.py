@@ -81,8 +81,12 @@ class PatchGaussians:
 
     @cached_property
     def _exact(self) -> tuple[Array, Array]:
-        """Means and turned whitening in float64, where BLAS gives a row the same bits anywhere."""
-        return self.mean.astype(np.float64), _turned(self.whitening.astype(np.float64))
+        """Means and turned whitening in float64, where BLAS gives a row the same bits anywhere.
+
+        Turned in memory, which halves the product with a few images.
+        """
+        turned = np.ascontiguousarray(self.whitening.transpose(0, 2, 1), dtype=np.float64)
+        return self.mean.astype(np.float64), turned
 
     @cached_property
     def sizes(self) -> Array:
@@ -169,11 +173,6 @@ class PatchGaussians:
 def _block(n: int, channels: int) -> int:
     """Images of the next matrix product, of n that are left."""
     return FEW if n <= FEW and same_in_few(channels, channels, turned=True) else _BLOCK
-
-
-def _turned(whitening: Array) -> Array:
-    """Each place's matrix transposed in memory, which halves the product with a few images."""
-    return np.ascontiguousarray(whitening.transpose(0, 2, 1))
 
 
 def _whitened_squares(
