@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 
@@ -18,10 +17,10 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
     try:
         signal.signal(number, signal.default_int_handler)
         with stopping(lambda: asked.append(1)):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             assert asked == [1]
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
         assert signal.getsignal(number) is signal.default_int_handler
     finally:
         signal.signal(number, before)
