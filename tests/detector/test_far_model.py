@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support import toy
-from tests.support.bucket import bucket
+from tests.support.bucket import STORES, bucket
 
 from twofold import Detector
 from twofold.detector import far_model
@@ -125,22 +125,27 @@ def test_the_web_is_only_read() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
 def test_a_bucket(
-    fitted: Detector, world: toy.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: Detector,
+    world: toy.World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
 ) -> None:
-    with bucket("plant", monkeypatch) as client:
+    address = f"{store}://plant/models/line_b.twofold"
+    with bucket(store, "plant", monkeypatch) as plant:
         for _ in range(2):
-            far_model.check_model_out("s3://plant/models/line_b.twofold")
-            fitted.save("s3://plant/models/line_b.twofold")
-        found = client.list_objects_v2(Bucket="plant")["Contents"]
+            far_model.check_model_out(address)
+            fitted.save(address)
         fitted.save(tmp_path / "here")
-        assert {Path(one["Key"]).name: one["Size"] for one in found} == {
+        assert {Path(key).name: size for key, size in plant.sizes().items()} == {
             file.name: file.stat().st_size for file in (tmp_path / "here").iterdir()
         }
-        loaded = Detector.load("s3://plant/models/line_b.twofold", weights="random")
+        loaded = Detector.load(address, weights="random")
         assert loaded.threshold_ == fitted.threshold_
-        client.put_object(Bucket="plant", Key="archive/a.png", Body=b"an image")
+        plant.put("archive/a.png", b"an image")
         with pytest.raises(BundleError, match="holds something else"):
-            fitted.save("s3://plant/archive")
-        with pytest.raises(BundleError, match="s3://nowhere/m: "):
-            fitted.save("s3://nowhere/m")
+            fitted.save(f"{store}://plant/archive")
+        with pytest.raises(BundleError, match=f"{store}://nowhere/m: "):
+            fitted.save(f"{store}://nowhere/m")

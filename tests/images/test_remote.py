@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support.bucket import bucket
+from tests.support.bucket import STORES, bucket
 
 from twofold.errors import ImageError, ImageSourceError, RemoteError
 from twofold.images import ImageSet, find_images
@@ -75,23 +75,24 @@ def test_images_over_http(web: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_images_of_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with bucket("plant", monkeypatch) as client:
+@pytest.mark.parametrize("store", STORES)
+def test_images_of_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    with bucket(store, "plant", monkeypatch) as plant:
         for file in sorted(folder.rglob("*.*")):
-            client.upload_file(str(file), "plant", f"lot/{file.relative_to(folder).as_posix()}")
-        images = find_images("s3://plant/lot")
+            plant.put(f"lot/{file.relative_to(folder).as_posix()}", file.read_bytes())
+        images = find_images(f"{store}://plant/lot")
         names = ("a.png", "b.png", "bad.png", "x/c.png", "x/d e.png")
-        assert images.names == tuple(f"s3://plant/lot/{name}" for name in names)
+        assert images.names == tuple(f"{store}://plant/lot/{name}" for name in names)
         assert same(images, find_images(folder))
-        globbed = find_images("s3://plant/lot/*.png").names
+        globbed = find_images(f"{store}://plant/lot/*.png").names
         assert globbed == images.names[:3]
         with pytest.raises(ImageError):
             images.load(2).decode()
-        assert len(find_images("s3://plant/lot/list.csv")) == 2
-        with pytest.raises(ImageSourceError, match="no images at s3://plant/nothing"):
-            find_images("s3://plant/nothing")
-        with pytest.raises(ImageSourceError, match=r"s3://nowhere/lot"):
-            find_images("s3://nowhere/lot")
+        assert len(find_images(f"{store}://plant/lot/list.csv")) == 2
+        with pytest.raises(ImageSourceError, match=f"no images at {store}://plant/nothing"):
+            find_images(f"{store}://plant/nothing")
+        with pytest.raises(ImageSourceError, match=f"{store}://nowhere/lot"):
+            find_images(f"{store}://nowhere/lot")
 
 
 def test_paths_go_their_own_way(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
