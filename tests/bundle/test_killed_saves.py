@@ -202,18 +202,13 @@ print("rounds", rounds, "saves", total)
 """
 
 
-def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_kill_9_at_many_random_moments(tmp_path: Path) -> None:
+    rounds, seed = 400, 1
+    script = textwrap.dedent(KILLS)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            textwrap.dedent(KILLS),
-            str(tmp_path / "m"),
-            str(rounds),
-            str(seed),
-        ],
+        [sys.executable, "-W", "ignore", "-c", script, tmp_path / "m", str(rounds), str(seed)],
         capture_output=True,
         text=True,
         timeout=250,
@@ -222,18 +217,6 @@ def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert f"rounds {rounds} " in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_kill_9_at_random_moments(tmp_path: Path) -> None:
-    kill_rounds(tmp_path, 20, 0)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_kill_9_at_many_random_moments(tmp_path: Path) -> None:
-    kill_rounds(tmp_path, 400, 1)
 
 
 def test_reading_needs_no_torch() -> None:
