@@ -204,8 +204,8 @@ print("rounds", rounds, "saves", total)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_kill_9_at_many_random_moments(tmp_path: Path) -> None:
-    rounds, seed = 400, 1
+@pytest.mark.parametrize(("rounds", "seed"), [(20, 0), (400, 1)])
+def test_kill_9_at_random_moments(tmp_path: Path, rounds: int, seed: int) -> None:
     script = textwrap.dedent(KILLS)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, tmp_path / "m", str(rounds), str(seed)],

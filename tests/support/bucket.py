@@ -13,8 +13,6 @@ import pytest
 
 __all__ = ["STORES", "Bucket", "bucket"]
 
-STORES = ("s3", "gs")
-
 
 class Bucket(Protocol):
     """What a store holds, seen without the libraries that twofold reads it with."""
@@ -51,29 +49,24 @@ class _Google:
             return {one["name"]: int(one["size"]) for one in json.load(answer)["items"]}
 
 
-def bucket(scheme: str, name: str, patch: pytest.MonkeyPatch) -> AbstractContextManager[Bucket]:
-    """A store that has this bucket; addresses of the scheme lead there."""
-    return {"s3": _s3, "gs": _google}[scheme](name, patch)
-
-
 @contextmanager
 def _s3(name: str, patch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     boto3, server_of = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
     server = server_of.ThreadedMotoServer(port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    # All servers of a process show the same buckets.
-    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    for variable, value in {
-        "AWS_ACCESS_KEY_ID": "made-up",
-        "AWS_SECRET_ACCESS_KEY": "made-up",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }.items():
-        patch.setenv(variable, value)
-    # One that another test has made is kept by the library, and knows another server.
-    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
     try:
+        host, port = server.get_host_and_port()
+        # All servers of a process show the same buckets.
+        urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
+        for variable, value in {
+            "AWS_ACCESS_KEY_ID": "made-up",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }.items():
+            patch.setenv(variable, value)
+        # One that another test has made is kept by the library, and knows another server.
+        pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
         client = boto3.client("s3")
         client.create_bucket(Bucket=name)
         yield _S3(client, name)
@@ -95,3 +88,12 @@ def _google(name: str, patch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         yield _Google(f"http://{host}:{port}", name)
     finally:
         server.stop()
+
+
+_MAKERS = {"s3": _s3, "gs": _google}
+STORES = tuple(_MAKERS)
+
+
+def bucket(scheme: str, name: str, patch: pytest.MonkeyPatch) -> AbstractContextManager[Bucket]:
+    """A store that has this bucket; addresses of the scheme lead there."""
+    return _MAKERS[scheme](name, patch)

@@ -11,7 +11,7 @@ import pytest
 
 from twofold.watch.signals import stopping
 
-# In a process of its own: a signal that comes too late would end one that runs other tests, too.
+# In a process of its own: sent to one that runs other tests too, the signal has at times ended it.
 TWICE = """
 import signal, sys
 from twofold.watch.signals import stopping
