@@ -56,16 +56,14 @@ class Watch:
 
     def _begin(self, false_warnings: float) -> DriftMonitor:
         """Go on with what was kept, or anew."""
-        begin = self._detector.drift_monitor
-        anew = begin(false_warnings)
+        begin, state = self._detector.drift_monitor, self._state
         try:
-            document = None if self._state is None else self._state.read()
-            if self._state is None or document is None:
-                return anew
-            return begin(false_warnings, document=document, name=str(self._state.path))
+            document = None if state is None else state.read()
+            if state is not None and document is not None:
+                return begin(false_warnings, document=document, name=str(state.path))
         except (UsageError, OSError) as error:
             self.note = f"drift begins anew: {error}"
-            return anew
+        return begin(false_warnings)
 
     def __call__(self, portion: Portion) -> None:
         """Take images that were scored into account."""
