@@ -8,9 +8,9 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 # A process a core; tests of one file stay together, as they share fits. Each takes 1 to 2 GB. Files
 # come in their order: xdist's own leaves those with few tests to the end, the longest among them.
-# A process that dies ends the run: with files kept together xdist waits forever for its tests.
+# The test in which a process dies is tried once more (tests/support/scheduling.py), thrice in all.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-	--max-worker-restart 0
+	--max-worker-restart 3
 # A stamp says "installed completely, from this pyproject.toml". The dev install contains the demo's.
 DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev
