@@ -36,22 +36,17 @@ class Files(LoadFileScheduling):  # type: ignore[misc]  # xdist comes without ty
             tried once more.
         """
         files = self.assigned_work[node]
-        for tests in files.values():
-            for test in [test for test, done in tests.items() if done]:
-                del tests[test]
-        left = [test for tests in files.values() for test in tests]
-        for path in [path for path, tests in files.items() if not tests]:
-            del files[path]
-        if not left:
-            super().remove_node(node)
-            return None
-        died_in: str = left[0]
-        if died_in in self._died_in:
-            del files[self._split_scope(died_in)][died_in]
-            super().remove_node(node)
+        left = [test for tests in files.values() for test, done in tests.items() if not done]
+        died_in = left[0] if left else None
+        failed = died_in in self._died_in
+        for path, tests in list(files.items()):
+            files[path] = {t: False for t in tests if t in left and not (failed and t == died_in)}
+            if not files[path]:
+                del files[path]
+        super().remove_node(node)
+        if died_in is None or failed:
             return died_in
         self._died_in.add(died_in)
-        super().remove_node(node)
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(f"\na process died in {died_in}; it is tried once more", red=True)

@@ -58,8 +58,7 @@ class Watch:
         """Go on with what was kept, or anew."""
         begin, state = self._detector.drift_monitor, self._state
         try:
-            document = None if state is None else state.read()
-            if state is not None and document is not None:
+            if state is not None and (document := state.read()) is not None:
                 return begin(false_warnings, document=document, name=str(state.path))
         except (UsageError, OSError) as error:
             self.note = f"drift begins anew: {error}"
