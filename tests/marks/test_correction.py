@@ -102,6 +102,21 @@ def test_marks_of_one_kind_say_nothing() -> None:
     assert world.learned(np.where(world.labels == 0, 0.0, np.nan)) is None
 
 
+def test_one_anomaly_teaches_nothing_and_three_little() -> None:
+    """However well a direction fits them: what three have in common they may have by chance."""
+    world = World(0, apart=3.0)
+    odd, normal = np.flatnonzero(world.labels == 1), np.flatnonzero(world.labels == 0)
+    without = []
+    for count in (1, 3, 10):
+        marks = np.full(N, np.nan)
+        marks[normal[:40]], marks[odd[:count]] = 0.0, 1.0
+        found = world.learned(marks)
+        assert found is not None
+        without.append(found.without)
+    assert without[0] == 1.0
+    assert without[0] > without[1] > without[2]
+
+
 def test_vectors_that_are_all_alike_leave_the_ranking() -> None:
     world = World(0, apart=0.0)
     world.vectors[:] = 1.0
@@ -166,7 +181,9 @@ def test_it_is_what_the_page_says(count: int, viewed: bool) -> None:
             left_out = [slow(strength, anew, kept)[row] for row, kept in enumerate(others)]
             losses.append(log_loss(np.array(left_out), labels[:count]).sum())
     # Half of the say from ten marks of the rarer kind on, for a direction and for views alike.
-    share = 0.5 * min(min(labels[:count].sum(), count - labels[:count].sum()) / 10, 1.0)
+    rarer = min(labels[:count].sum(), count - labels[:count].sum())
+    pairs = sum(1 for i in range(int(rarer)) for j in range(i))
+    share = 0.5 * min(pairs / 45, 1.0)
     direction = np.array([1 - share, *[share / len(STRENGTHS)] * len(STRENGTHS)])
     prior = np.concatenate([direction * part for part in ((1 - share, share) if viewed else (1,))])
     weights = prior * np.exp(-np.array(losses))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ Array = NDArray[np.float64]
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 """Prior variances of the logit along the direction, in a typical normal image; half decades."""
 # Marks of the rarer kind from which on a slope has its full say: ten events a variable, the usual
-# rule for logistic regression (Peduzzi et al. 1996). Two anomalies have much in common by chance.
+# rule for logistic regression (Peduzzi et al. 1996). With fewer it has as much of it as there are
+# pairs of them: what they have in common shows in pairs, and three have much in common by chance.
 _FULL_SAY = 10
 # Presumed normals that stand beside the marks. More say little that these do not, and cost cubes.
 _MOST_PRESUMED = 300
@@ -96,8 +98,8 @@ def fit_correction(
     themselves: fits of all strengths and one without a direction, each with and without views, are
     averaged with weights by the likelihood of each mark under the fit without it (pseudo-BMA; Yao
     et al. 2018, Bayesian Analysis 13). Beforehand fits without a direction have half of the weight,
-    and so have those without views. With k < 10 marks of the rarer kind the others have k tenths of
-    their half.
+    and so have those without views. With k < 10 marks of the rarer kind the others have
+    k (k - 1) / 90 of theirs: k marks make so many pairs of the 45 that ten make.
 
     Args:
         scores: float64 (n,), of the detector, out of sample, of pool and marked images.
@@ -229,7 +231,7 @@ def _weights(fits: tuple[_Fit, ...], labels: Array, n_marked: int) -> Array:
     losses = np.array([log_loss(fit.found.left_out, labels)[:n_marked].sum() for fit in fits])
     n_odd = int(labels[:n_marked].sum())
     # Half at most, for a direction and for views alike.
-    share = 0.5 * min(min(n_odd, n_marked - n_odd) / _FULL_SAY, 1.0)
+    share = 0.5 * min(comb(min(n_odd, n_marked - n_odd), 2) / comb(_FULL_SAY, 2), 1.0)
     beforehand = np.array([_prior(fit.strength, share) * _prior(fit.anew, share) for fit in fits])
     beforehand[[fit.strength > 0 for fit in fits]] /= len(STRENGTHS)
     weights = beforehand * np.exp(losses.min() - losses)
