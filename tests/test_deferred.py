@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from twofold.deferred import deferred
+from twofold.deferred import deferred, importing
 
 
 def test_it_gives_what_the_module_has() -> None:
@@ -31,3 +31,17 @@ def test_a_module_that_is_not_there_says_so_at_the_first_use() -> None:
         _ = missing.anything
     with pytest.raises(AttributeError, match="no_such_function"):
         _ = deferred("math").no_such_function
+
+
+def test_modules_are_imported_while_something_waits() -> None:
+    code = """if True:
+        import sys
+        from twofold.deferred import importing
+        with importing("wave", "twofold_no_such_module", "chunk"):
+            pass
+        print("wave" in sys.modules)
+    """
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (said.stdout.split(), said.stderr) == (["True"], "")
+    with pytest.raises(KeyError), importing("colorsys"):
+        raise KeyError

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info
 from torch.nn.functional import interpolate
 
-from twofold.threads import PerProcess, in_parts, one_thread
+from twofold.threads import PerProcess, in_parts, one_thread, side_by_side
 
 
 def counts() -> list[int]:
@@ -100,6 +102,49 @@ def test_openmp_is_limited_for_the_calling_thread_alone() -> None:
         other.join()
     assert openmp() == before
     assert elsewhere[0] == before
+
+
+def test_works_side_by_side_have_one_thread_each() -> None:
+    def work(number: int) -> tuple[int, set[int]]:
+        return number, {int(pool["num_threads"]) for pool in threadpool_info()}
+
+    before = threadpool_info()
+    with side_by_side(3) as threads:
+        found = [threads.submit(work, number) for number in range(3)]
+        failed = threads.submit(lambda: 1 // 0)
+    openmp = {pool["user_api"] for pool in before} - {"blas"}
+    assert openmp == {"openmp"}
+    assert [future.result() for future in found] == [(number, {1}) for number in range(3)]
+    assert threadpool_info() == before
+    with pytest.raises(ZeroDivisionError):
+        failed.result()
+
+
+@pytest.mark.slow
+def test_what_is_imported_inside_has_one_thread_too() -> None:
+    """Or a process's first fit, which imports SciPy and scikit-learn, had other bits than later."""
+    code = """if True:
+        from threadpoolctl import threadpool_info
+        from twofold.deferred import deferred, importing
+        from twofold.threads import one_thread
+        linalg, cluster = deferred("scipy.linalg"), deferred("sklearn.cluster")
+        def counts():
+            return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
+        with one_thread():
+            few = len(counts())
+            linalg.eigh
+            with importing("sklearn.cluster"):
+                pass
+            cluster.KMeans
+            inside = counts()
+        outside = counts()
+        print(len(inside) > few, set(inside.values()), min(outside.values()))
+    """
+    environment = {name: value for name, value in os.environ.items() if "_NUM_THREADS" not in name}
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert said.stdout.split() == ["True", "{1}", str(os.cpu_count())]
 
 
 def in_a_fork(work: Callable[[], None]) -> int:

@@ -5,13 +5,17 @@ PyTorch takes seconds to import, SciPy's statistics one; scoring with a saved mo
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
 from twofold.errors import MissingExtraError
 
-__all__ = ["deferred", "installed_version", "not_installed"]
+__all__ = ["deferred", "importing", "installed_version", "not_installed"]
 
 
 class _Deferred(ModuleType):
@@ -22,12 +26,47 @@ class _Deferred(ModuleType):
 
 
 def _imported(name: str) -> ModuleType:
+    loaded = name in sys.modules
     try:
-        return import_module(name)
+        module = import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0]:  # a module of ours, or one that a library misses
             raise
         raise not_installed(error.name) from error
+    if not loaded:
+        _limit_loaded()
+    return module
+
+
+def _limit_loaded() -> None:
+    from twofold.threads import limit_loaded  # noqa: PLC0415 - more than `--help` needs
+
+    limit_loaded()
+
+
+@contextmanager
+def importing(*names: str) -> Iterator[None]:
+    """Import modules in a thread while the context waits for files and networks.
+
+    It ends once they are imported. A library that is missing is no error here, but where it is
+    used.
+
+    Args:
+        names: e.g. ``sklearn.cluster``.
+    """
+
+    def work() -> None:
+        with suppress(ImportError):
+            for name in names:
+                import_module(name)
+
+    beside = Thread(target=work, name="imports")
+    beside.start()
+    try:
+        yield
+    finally:
+        beside.join()
+        _limit_loaded()
 
 
 def not_installed(library: str) -> MissingExtraError:

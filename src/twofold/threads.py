@@ -14,13 +14,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["PerProcess", "cores", "in_parts", "limited", "one_thread", "use_cores"]
+__all__ = [
+    "PerProcess",
+    "cores",
+    "in_parts",
+    "limit_loaded",
+    "limited",
+    "one_thread",
+    "side_by_side",
+    "use_cores",
+]
 
 T = TypeVar("T")
 
@@ -86,6 +95,12 @@ class _SharedLimit:
             self._set()
             self._holders += 1
 
+    def widen(self) -> None:
+        """Limit what was loaded since the last holder came."""
+        with self._lock:
+            if self._holders:
+                self._set()
+
     def leave(self) -> None:
         with self._lock:
             self._holders -= 1
@@ -121,8 +136,32 @@ def _release(library: Any) -> None:
         clear(force=True)
 
 
+class _OpenmpLimit(threading.local):
+    """The limit on OpenMP, which each thread has its own: the first sets it, the last lifts it."""
+
+    def __init__(self) -> None:
+        self._holders = 0
+        self._limits = ExitStack()
+
+    def enter(self) -> None:
+        self._holders += 1
+        self.widen()
+
+    def leave(self) -> None:
+        self._holders -= 1
+        if self._holders == 0:
+            self._limits.close()
+
+    def widen(self) -> None:
+        """Limit what was loaded since the last holder came."""
+        found = _libraries.of("openmp")
+        if self._holders and any(library.num_threads > 1 for library in found.lib_controllers):
+            self._limits.enter_context(found.limit(limits=1))
+
+
 _libraries = _Libraries()
 _blas = _SharedLimit()
+_openmp = _OpenmpLimit()
 
 
 @contextmanager
@@ -137,18 +176,49 @@ def one_thread() -> Iterator[None]:
     blas = _blas  # after a fork in here it is still this one that was entered
     blas.enter()
     try:
-        with _libraries.of("openmp").limit(limits=1):
+        _openmp.enter()
+        try:
             yield
+        finally:
+            _openmp.leave()
     finally:
         blas.leave()
+
+
+def limit_loaded() -> None:
+    """After an import: limit the libraries that it loaded as the others are just now.
+
+    Without this, a library that is first imported within :func:`one_thread` would have all threads
+    until the next one, and a process's first fit other bits than its second.
+    """
+    _blas.widen()
+    _openmp.widen()
+
+
+@contextmanager
+def side_by_side(most: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads for works that have nothing to do with each other, as many as there are cores.
+
+    Each work's linear algebra has one thread, so that results are the same on any machine. The
+    context ends once all works are done; their errors are in their futures.
+
+    Args:
+        most: works that may run at once, >= 1.
+    """
+    threads = max(1, min(most, cores(), _MOST_THREADS))
+    with (
+        one_thread(),
+        ThreadPoolExecutor(threads, "parts", initializer=_openmp.enter) as pool,
+    ):
+        yield pool
 
 
 def in_parts(n: int, size: int, work: Callable[[slice], T]) -> list[T]:
     """What ``work`` returns for each slice of ``size`` of n things, in order, from several threads.
 
-    Each part's linear algebra has one thread; NumPy's products, and its operations on some hundred
-    numbers, let another part go on meanwhile. As the parts are the same on any machine, so are the
-    results. The first error is raised once all parts are done.
+    As :func:`side_by_side`, whose NumPy products, and operations on some hundred numbers, let
+    another part go on meanwhile. As the parts are the same on any machine, so are the results. The
+    first error is raised once all parts are done.
 
     Args:
         n: things; none give no parts.
@@ -156,12 +226,11 @@ def in_parts(n: int, size: int, work: Callable[[slice], T]) -> list[T]:
         work: called with each slice; must write nothing that another part reads.
     """
     parts = [slice(start, min(start + size, n)) for start in range(0, n, size)]
-    threads = min(len(parts), cores(), _MOST_THREADS)
-    with one_thread():
-        if threads < 2:
+    if min(len(parts), cores()) < 2:
+        with one_thread():
             return [work(part) for part in parts]
-        with ThreadPoolExecutor(threads, thread_name_prefix="parts") as pool:
-            return list(pool.map(work, parts))
+    with side_by_side(len(parts)) as pool:
+        return list(pool.map(work, parts))
 
 
 class PerProcess(Generic[T]):
@@ -223,7 +292,7 @@ def _start_afresh() -> None:
     _blas.lift()
     _blas = _SharedLimit()
     # OpenBLAS knows of forks; OpenMP and PyTorch do not, and would wait for ever.
-    _libraries.of("openmp").limit(limits=1)
+    _openmp.enter()  # and never leave
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "set_num_threads"):
         torch.set_num_threads(1)

@@ -16,8 +16,8 @@ from twofold.defaults import (
 from twofold.detector.arguments import check_parameters, check_seed
 from twofold.detector.cost import Cost, StopWatch, peak_bytes, seconds_to_read
 from twofold.detector.fitting import fit_distinct, look_at, seen_flaws
-from twofold.detector.inputs import FitImages, find_fit_images, grouped
-from twofold.detector.reading import DetectorProgress, Reader
+from twofold.detector.inputs import FitImages, find_fit_images
+from twofold.detector.reading import DetectorProgress, Reader, read_fit
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import FrozenEncoder
 from twofold.encoders.encoder import load_encoder
@@ -114,9 +114,7 @@ def check_pair(
     outputs = tuple(dict.fromkeys((*method.config.outputs(), "pooled")))
     frozen = FrozenEncoder(method.encoder, outputs, cache=default_cache(), engine=engine)
     reader = Reader(method.encoder, frozen, engine, strict, progress)
-    data = FitData(
-        grouped(reader.read(given.source, "source")), grouped(reader.read(given.target, "target"))
-    )
+    *_, data = read_fit(reader, given, method, None)
     watch = StopWatch()
     found = _studied(method, data, false_alarm_rate, random_state, given)
     if found.findings is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.deferred import deferred
+from twofold.deferred import deferred, importing
 from twofold.encoders.cache import default_cache
 from twofold.encoders.encode import EncodedImages, FrozenEncoder
 from twofold.encoders.encoder import Encoder, load_encoder
@@ -115,15 +115,16 @@ def read_fit(
         method: not fitted yet.
         selection_weights: of its second encoder.
     """
-    source = inputs.grouped(reader.read(given.source, "source"))
     pool = shots = anomalies = selection = None
-    if given.target is not None:
-        pool = inputs.grouped(reader.read(given.target, "target"), given.groups)
-        selection = reader.select(given.target, method, selection_weights)
-    if given.shots is not None:
-        shots = reader.read_shots(given.shots, method)
-    if given.anomalies is not None:
-        anomalies = reader.read(given.anomalies, "source anomaly")
+    with importing("sklearn.decomposition", "sklearn.cluster"):  # for the fit; it takes a second
+        source = inputs.grouped(reader.read(given.source, "source"))
+        if given.target is not None:
+            pool = inputs.grouped(reader.read(given.target, "target"), given.groups)
+            selection = reader.select(given.target, method, selection_weights)
+        if given.shots is not None:
+            shots = reader.read_shots(given.shots, method)
+        if given.anomalies is not None:
+            anomalies = reader.read(given.anomalies, "source anomaly")
     data = inputs.hand_over(
         method,
         source,

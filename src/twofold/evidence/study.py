@@ -14,7 +14,7 @@ from twofold.evidence.kinship import kinship
 from twofold.evidence.majority import distance_skewness
 from twofold.evidence.ranking import extremes, rank_agreement
 from twofold.evidence.shift import mmd_test, two_sample_test
-from twofold.threads import one_thread
+from twofold.threads import side_by_side
 
 __all__ = ["BREAKDOWN", "LEAST_IMAGES", "Findings", "study"]
 
@@ -25,6 +25,7 @@ LEAST_IMAGES = 10
 _SHOWN = 5
 # Images of a domain that the tests look at: the one that draws the most of them takes 2,000.
 _MOST = 10_000
+_TESTS = 6
 BREAKDOWN = 0.25
 """Share of the pool that a robust fit leaves out, as the methods do: more anomalies break it."""
 
@@ -114,17 +115,19 @@ def study(
     rng = np.random.default_rng(random_state)
     source, _ = _some(source, rng)
     target, rows = _some(target, rng)
-    # Many small products: threads that wait for each other make them many times slower.
-    with one_thread():
-        told = two_sample_test(source, target, random_state=random_state)
-        mmd = mmd_test(source, target, random_state=random_state)
-        components = leading_components(target, random_state=random_state)
-        stable = stability(target, random_state=random_state, components=components)
-        modes = multimodality(target, random_state=random_state, components=components)
-        together = distance_skewness(target, random_state=random_state)
+    seed = random_state
+    with side_by_side(_TESTS) as threads:  # the longest first
+        components = leading_components(target, random_state=seed)
+        groups = threads.submit(stability, target, random_state=seed, components=components)
         # Anomalies say nothing of how the target's normals vary.
         central = target[_central(components)]
-        related = kinship(source, central, random_state=random_state)
+        kin = threads.submit(kinship, source, central, random_state=seed)
+        split = threads.submit(multimodality, target, random_state=seed, components=components)
+        classified = threads.submit(two_sample_test, source, target, random_state=seed)
+        kernels = threads.submit(mmd_test, source, target, random_state=seed)
+        pairs = threads.submit(distance_skewness, target, random_state=seed)
+    stable, related, modes = groups.result(), kin.result(), split.result()
+    told, mmd, together = classified.result(), kernels.result(), pairs.result()
     ranks = rank_agreement(adapted, distances)
     nearest, farthest = extremes(distances, names, min(_SHOWN, len(names)))
     return Findings(
