@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.serve import TOKEN, Client, Served, loader, serving
+from tests.support.waiting import until
 
 from twofold import Detector
 from twofold.errors import UsageError
@@ -112,7 +113,8 @@ def test_every_answer_has_safe_headers_and_an_id(served: Served) -> None:
     for odd in ("a b", "x" * 65, '"},{"level"'):
         answer = served.client.get("/v1/model", {"X-Request-ID": odd})
         assert answer.headers["x-request-id"] != odd
-    assert served.lines("request")[-1]["request_id"] == answer.headers["x-request-id"]
+    # The line is written once the answer is sent.
+    until(lambda: served.lines("request")[-1]["request_id"] == answer.headers["x-request-id"])
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from tests.support.serve import QUICK, Served, loader, multipart, serving
+from tests.support.waiting import until
 
 from twofold import Detector
 from twofold.errors import ConfigError
@@ -38,13 +39,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         yield begun, go
     finally:
         go.set()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def send(port: int, text: bytes) -> socket.socket:

@@ -7,13 +7,13 @@ import json
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.waiting import until
 from tests.watch.cases import Stub, tree, watching, write
 
 from twofold.errors import TwofoldError
@@ -185,24 +185,17 @@ def in_background(watcher: Watcher) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("poll", [None, 0.02], ids=["events", "poll"])
 def test_files_that_come_are_scored_and_moved(folder: Path, out: Path, poll: float | None) -> None:
     said: list[str] = []
     with watching(folder, out, said=said, once=False, poll=poll, settle=0.05, move=True) as watcher:
         with in_background(watcher):
-            wait_for(lambda: watcher.summary.scored == 3)
+            until(lambda: watcher.summary.scored == 3)
             image = write(folder, "d.png", 200).read_bytes()
             (folder / "e.part").write_bytes(image)
             (folder / "e.part").rename(folder / "e.png")
             write(folder, "new/folder/f.png")
-            wait_for(lambda: watcher.summary.scored == 6)
+            until(lambda: watcher.summary.scored == 6)
         how = "told of files" if poll is None else "looking every 0.02 s"
         assert f"watching {folder} ({how}); 0 results so far" in said
     assert sorted(images(out))[2:] == ["d.png", "e.png", "new/folder/f.png", "sub/b.png"]
@@ -216,12 +209,12 @@ def test_a_folder_that_goes_away_ends_nothing(folder: Path, out: Path) -> None:
         watching(folder, out, said=said, once=False, poll=0.02, settle=0.02) as watcher,
         in_background(watcher),
     ):
-        wait_for(lambda: watcher.summary.scored == 3)
+        until(lambda: watcher.summary.scored == 3)
         folder.rename(folder.parent / "away")
-        wait_for(lambda: any("cannot be read" in line for line in said))
+        until(lambda: any("cannot be read" in line for line in said))
         (folder.parent / "away").rename(folder)
         write(folder, "d.png")
-        wait_for(lambda: watcher.summary.scored == 4)
+        until(lambda: watcher.summary.scored == 4)
     assert len(images(out)) == 4
 
 
@@ -230,14 +223,14 @@ def test_another_folder_in_its_place_is_heard_too(
 ) -> None:
     monkeypatch.setattr(module, "_BETWEEN_LOOKS", 0.05)
     with watching(folder, out, once=False, settle=0.02) as watcher, in_background(watcher):
-        wait_for(lambda: watcher.summary.scored == 3)
+        until(lambda: watcher.summary.scored == 3)
         first = watcher._ears
         folder.rename(folder.parent / "away")
         write(folder, "d.png")
-        wait_for(lambda: watcher.summary.scored == 4)
-        wait_for(lambda: watcher._ears not in {first, None})
+        until(lambda: watcher.summary.scored == 4)
+        until(lambda: watcher._ears not in {first, None})
         write(folder, "e.png")
-        wait_for(lambda: watcher.summary.scored == 5)
+        until(lambda: watcher.summary.scored == 5)
 
 
 def test_where_no_events_can_be_had_it_looks(
@@ -249,7 +242,7 @@ def test_where_no_events_can_be_had_it_looks(
     monkeypatch.setattr(module, "listen", refuse)
     said: list[str] = []
     with watching(folder, out, said=said, once=False) as watcher, in_background(watcher):
-        wait_for(lambda: watcher.summary.scored == 3)
+        until(lambda: watcher.summary.scored == 3)
     assert "note: [Errno 28] inotify watch limit reached; looking every 5 s instead" in said
     with (
         pytest.raises(OSError, match="inotify"),
