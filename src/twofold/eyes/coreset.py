@@ -21,6 +21,9 @@ _BLOCK = 50_000
 # What all blocks send on together, in rows of the coreset: so many more to choose from make the
 # time four or five times that of a plain choice, however many blocks there are.
 _SPARE = 4
+# Rows whose distances to all others are found in one product: 32 take about twice the time of one,
+# as all rows are read once, and most of the farthest rows are still the farthest after others.
+_AHEAD = 32
 # Squared distances below this part of the mean squared length are rounding of float32.
 _ROUNDING = 1e-6
 
@@ -52,25 +55,45 @@ def greedy_centers(rows: Floats, k: int, generator: np.random.Generator) -> Inde
         generator: of the first centre.
 
     Returns:
-        Distinct positions. Cost O(n k d) time, O(n d) memory.
+        Distinct positions. Cost O(n k d) time, O(n d) memory and 128 bytes a row.
     """
     # Distances do not change, and near the origin their expansion rounds least.
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     squares = np.einsum("nd,nd->n", centred, centred)
     least = _ROUNDING * float(squares.mean(dtype=np.float64))
-    chosen = [int(generator.integers(len(rows)))]
     nearest = np.full(len(rows), np.inf, dtype=np.float32)
-    while len(chosen) < k:
-        last = chosen[-1]
-        distances = squares + squares[last] - 2.0 * (centred @ centred[last])
-        np.minimum(nearest, distances, out=nearest)
-        # Rounding must not bring a centre back.
-        nearest[last] = -np.inf
-        farthest = int(nearest.argmax())
-        if nearest[farthest] <= least:
-            break
-        chosen.append(farthest)
-    return np.array(chosen)
+    chosen: list[int] = []
+    farthest = int(generator.integers(len(rows)))
+    ahead = np.array([farthest])
+    while True:
+        known = dict(zip(ahead.tolist(), _distances(centred, squares, ahead), strict=True))
+        while farthest in known:
+            chosen.append(farthest)
+            np.minimum(nearest, known[farthest], out=nearest)
+            # Rounding must not bring a centre back.
+            nearest[farthest] = -np.inf
+            farthest = int(nearest.argmax())
+            if len(chosen) == k or nearest[farthest] <= least:
+                return np.array(chosen)
+        ahead = _farthest(nearest, farthest)
+
+
+def _distances(centred: Floats, squares: Floats, ahead: Index) -> Floats:
+    """Squared distances of some rows to all, float32 (a, n)."""
+    found = centred[ahead] @ centred.T
+    found *= -2.0
+    found += squares
+    found += squares[ahead][:, None]
+    return found
+
+
+def _farthest(nearest: Floats, first: int) -> Index:
+    """The rows that are farthest from all centres, ``first`` among them."""
+    count = min(_AHEAD, len(nearest))
+    found = np.argpartition(nearest, len(nearest) - count)[-count:]
+    if first not in found:  # one of more than so many that are equally far
+        found[0] = first
+    return found
 
 
 def nested_coreset(
