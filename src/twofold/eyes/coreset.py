@@ -21,8 +21,8 @@ _BLOCK = 50_000
 # What all blocks send on together, in rows of the coreset: so many more to choose from make the
 # time four or five times that of a plain choice, however many blocks there are.
 _SPARE = 4
-# Rows whose distances to all others are found in one product: 32 take about twice the time of one,
-# as all rows are read once, and most of the farthest rows are still the farthest after others.
+# Rows whose distances to all others are found in one product, which reads all rows once: 32 take
+# the time of some eight by themselves, and most of them are still the farthest in their turn.
 _AHEAD = 32
 # Squared distances below this part of the mean squared length are rounding of float32.
 _ROUNDING = 1e-6
