@@ -56,8 +56,8 @@ def importing(*names: str) -> Iterator[None]:
     """
 
     def work() -> None:
-        with suppress(ImportError):
-            for name in names:
+        for name in names:
+            with suppress(ImportError):
                 import_module(name)
 
     beside = Thread(target=work, name="imports")

@@ -154,8 +154,10 @@ class _OpenmpLimit(threading.local):
 
     def widen(self) -> None:
         """Limit what was loaded since the last holder came."""
+        if not self._holders:
+            return
         found = _libraries.of("openmp")
-        if self._holders and any(library.num_threads > 1 for library in found.lib_controllers):
+        if any(library.num_threads > 1 for library in found.lib_controllers):
             self._limits.enter_context(found.limit(limits=1))
 
 

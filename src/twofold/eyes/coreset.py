@@ -55,7 +55,7 @@ def greedy_centers(rows: Floats, k: int, generator: np.random.Generator) -> Inde
         generator: of the first centre.
 
     Returns:
-        Distinct positions. Cost O(n k d) time, O(n d) memory and 128 bytes a row.
+        Distinct positions. Cost O(n k d) time, O(n d) memory and 256 bytes a row.
     """
     # Distances do not change, and near the origin their expansion rounds least.
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -151,7 +151,7 @@ def patch_coreset(
     Args:
         patches: (n, c, g, g), n >= 1, an array or rows on disk.
         size: patches wanted, >= 1.
-        candidates: most patches to choose from, >= 1; those of a block take ``4 * (c + 128)`` bytes
+        candidates: most patches to choose from, >= 1; those of a block take ``4 * (c + 192)`` bytes
             each, and all of them 8.
         generator: of the draw, the projection and the first patch.
         looked_at: bool (n, g * g), patches that may be chosen, at least one; None for all.
