@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.encoders.cache.cases import OTHER, SPACE, digest, vectors
+from tests.support.waiting import until
 
 from twofold.encoders.cache import EmbeddingCache
 from twofold.encoders.cache_later import find_waiting, put_later, settle
@@ -69,10 +69,7 @@ def test_many_are_stored_and_none_is_forgotten(cache: EmbeddingCache) -> None:
 def test_they_are_stored_without_being_asked_for(cache: EmbeddingCache) -> None:
     ((image, value),) = vectors(1).items()
     put_later(cache, (SPACE,), image, (value,))
-    until = time.monotonic() + 60
-    while not cache.get(SPACE, [image]):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: bool(cache.get(SPACE, [image])), seconds=60)
 
 
 def test_several_are_stored_together(
