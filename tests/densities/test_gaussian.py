@@ -99,6 +99,19 @@ def test_the_order_of_the_rows_does_not_matter(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(permuted, plain, rtol=1e-9, atol=1e-9)
 
 
+def test_rows_of_zeros_fill_a_basis_up_to_eight_and_change_nothing() -> None:
+    rng = np.random.default_rng(0)
+    basis, rows = 0.2 * rng.normal(size=(3, 11)), rng.normal(size=(5, 11))
+    model = Gaussian(np.zeros(11), basis, 0.5, 0.1)
+    np.testing.assert_array_equal(model.basis, np.vstack([basis, np.zeros((5, 11))]))
+    covariance = 0.5 * np.linalg.inv(np.eye(11) - basis.T @ basis)
+    expected = np.einsum("ij,jk,ik->i", rows, np.linalg.inv(covariance), rows)
+    np.testing.assert_allclose(model.squared_distances(rows), expected, rtol=1e-9)
+    np.testing.assert_allclose(model.log_determinant(), np.linalg.slogdet(covariance)[1])
+    # Not up to all d rows: those would mean another formula.
+    assert Gaussian(np.zeros(7), basis[:, :7], 0.5, 0.1).basis.shape == (3, 7)
+
+
 def test_a_handful_of_rows_is_never_left_unshrunk() -> None:
     # Ledoit-Wolf estimates no noise at all from two rows: |x_1 - m|^4 equals the square of S.
     train = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0]])

@@ -233,8 +233,9 @@ def test_while_another_call_is_under_way_each_has_one_core(
     assert streams == [2, 1]
     np.testing.assert_array_equal(within[1], outer)
     streams.clear()
-    engine(image)
-    assert streams == [1]
+    for _ in range(5):  # once there have been enough that none came upon
+        engine(image)
+    assert streams == [2, 2, 2, 2, 1]
 
 
 def test_all_cores_with_other_bits_or_with_one_core_are_not_used(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from tests.support.waiting import until
 
 from twofold.serve.batcher import Batcher, QueueFullError, retry_after
 
@@ -49,7 +50,7 @@ def test_jobs_that_wait_are_done_together_and_no_more_than_a_batch() -> None:
     batcher.close()
 
 
-def test_a_thread_waits_a_moment_for_others() -> None:
+def test_one_thread_by_itself_waits_a_moment_for_more() -> None:
     work = Held()
     work.go.set()
     batcher = Batcher[int, int](work, threads=1, most=3, wait=5.0, room=10)
@@ -61,17 +62,28 @@ def test_a_thread_waits_a_moment_for_others() -> None:
     batcher.close()
 
 
-def test_free_threads_share_what_waits() -> None:
+def test_threads_take_their_share_of_what_waits_and_leave_the_rest_for_whoever_is_done() -> None:
     work = Held()
-    batcher = Batcher[int, int](work, threads=2, most=8, wait=0.2, room=10)
+    batcher = Batcher[int, int](work, threads=2, most=8, wait=5.0, room=10)
     futures = batcher.submit([0, 1, 2, 3])
-    until = time.monotonic() + 10
-    while len(work.batches) < 2 and time.monotonic() < until:
-        time.sleep(0.01)
-    assert sorted(work.batches) == [[0, 1], [2, 3]]
+    until(lambda: len(work.batches) == 2)
+    assert sorted(work.batches) == [[0, 1], [2]]
+    assert batcher.waiting == 1
     work.go.set()
     assert [future.result(10) for future in futures] == [0, 10, 20, 30]
+    assert work.batches[2] == [3]
     batcher.close()
+
+
+def test_threads_beside_each_other_wait_for_nothing() -> None:
+    work = Held()
+    batcher = Batcher[int, int](work, threads=2, most=8, wait=50.0, room=10)
+    for job in (0, 1):
+        batcher.submit([job])
+        until(lambda job=job: len(work.batches) == job + 1)  # type: ignore[misc]
+    work.go.set()
+    batcher.close()
+    assert work.batches == [[0], [1]]
 
 
 def test_a_full_queue_takes_all_or_nothing() -> None:

@@ -34,6 +34,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+# Numbers of a register of 512 bits, the widest that processors have.
+_COLUMNS = 8
 # Two images are the least from which any spread can be estimated.
 MIN_ROWS = 2
 
@@ -45,7 +47,8 @@ class Gaussian:
     Attributes:
         mean: (d,).
         basis: (r, d) whitening matrix W. With r = d the squared distance of a centred row x is
-            ``|W x|^2``; with fewer rows (n < d) it is ``(|x|^2 - |W x|^2) / floor``.
+            ``|W x|^2``; with fewer rows (n < d) it is ``(|x|^2 - |W x|^2) / floor``, and rows of
+            zeros, which change no distance, fill it up to a multiple of eight.
         floor: shrinkage * m, the variance of directions never seen.
         shrinkage: in [0, 1].
     """
@@ -57,7 +60,7 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         # Products round by the layout in memory, and a saved model has this one.
-        object.__setattr__(self, "basis", np.ascontiguousarray(self.basis))
+        object.__setattr__(self, "basis", np.ascontiguousarray(_filled_up(self.basis)))
 
     def squared_distances(self, features: NDArray[np.floating]) -> Array:
         """Squared Mahalanobis distance of each row, float64 (n,), >= 0.
@@ -91,6 +94,19 @@ class Gaussian:
         """Inverse of :meth:`state`."""
         floor, shrinkage = (float(value) for value in state["scalars"])
         return cls(state["mean"], state["basis"], floor, shrinkage)
+
+
+def _filled_up(basis: Array) -> Array:
+    """With rows of zeros, so that BLAS leaves no odd columns of a product to a slower kernel.
+
+    That kernel rounds by how many rows are multiplied, and one image would have to be padded to 64:
+    see :func:`twofold.densities.rows.in_blocks`.
+    """
+    r, d = basis.shape
+    filled = -(-r // _COLUMNS) * _COLUMNS
+    if filled == r or filled >= d:
+        return basis
+    return np.concatenate([basis, np.zeros((filled - r, d))])
 
 
 def _row_squares(rows: Array) -> Array:

@@ -35,6 +35,9 @@ else:
 
 __all__ = ["Engine", "make_engine", "openvino_model", "whole_engine"]
 
+# Calls in a row that none came upon, before one may take all cores again: of two threads that call
+# all the time, one begins by chance when the other is between two calls.
+_CALLS_ALONE = 4
 # From so many images on, what groups save is more than the second that compiling them takes.
 _GROUPS_FROM = 512
 
@@ -137,12 +140,14 @@ class _OpenVinoEngine:
         self._wide: Runner | None = None
         self._prepared = False
         self._under_way = 0
+        self._calls_alone = _CALLS_ALONE
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See :class:`Engine`."""
         with self._lock:
             self._under_way += 1
-            alone = self._under_way == 1
+            alone = self._calls_alone >= _CALLS_ALONE and self._under_way == 1
+            self._calls_alone = self._calls_alone + 1 if self._under_way == 1 else 0
         try:
             return self._run(images, self._wide if alone and len(images) < GROUP else None)
         finally:

@@ -31,16 +31,18 @@ class QueueFullError(Exception):
 class Batcher(Generic[J, R]):
     """Does jobs in batches, in the order in which they came.
 
-    A thread that is free takes the first job, waits a moment for others, and takes its share of
-    those that wait: all threads are busy before one of them has a full batch. Safe to call from
-    several threads.
+    A thread that is free takes its share of the jobs that wait, as if all threads were free. So all
+    are busy before one of them has a full batch, and whoever is done first finds jobs that wait,
+    while clients read what they were answered. Threads that share cores gain nothing by waiting for
+    more jobs; one that has no other beside it does wait a moment, as it may have a device that does
+    many images in the time of one. Safe to call from several threads.
 
     Args:
         work: does some jobs, called by several threads at once; one result for each. What it raises
             is raised for each of them.
         threads: that work.
         most: jobs of a batch.
-        wait: seconds to wait for more jobs.
+        wait: seconds to wait for a full batch, where there is one thread.
         room: jobs that may wait.
         name: of the threads.
     """
@@ -136,18 +138,21 @@ class Batcher(Generic[J, R]):
                     if self._closed:
                         return None
                     self._changed.wait()
-                until = time.monotonic() + self._wait
-                while 0 < len(self._jobs) < self._most and not self._closed:
-                    left = until - time.monotonic()
-                    if left <= 0 or not self._changed.wait(left):
-                        break
-                # Another thread may have taken them all in the meantime.
-                share = math.ceil(len(self._jobs) / self._free)
+                if len(self._threads) == 1:
+                    self._wait_for_more()
+                share = math.ceil(len(self._jobs) / len(self._threads))
                 taken = [self._jobs.popleft() for _ in range(min(share, self._most))]
                 begun = [one for one in taken if one[1].set_running_or_notify_cancel()]
                 if begun:
                     self._free -= 1
                     return begun
+
+    def _wait_for_more(self) -> None:
+        until = time.monotonic() + self._wait
+        while len(self._jobs) < self._most and not self._closed:
+            left = until - time.monotonic()
+            if left <= 0 or not self._changed.wait(left):
+                return
 
     def _do(self, batch: list[tuple[J, Future[R]]]) -> None:
         try:

@@ -35,7 +35,8 @@ class Limits:
         connections: open at a time; one takes some 50 KB and a file descriptor.
         timeout: seconds from the first byte of a request to its answer.
         batch: images that a thread looks at together; what an engine is handed at once.
-        batch_wait: seconds that a thread waits for more of them. An image takes ten times as long.
+        batch_wait: seconds that a thread waits for more of them, where it is the only one. An image
+            takes ten times as long.
         threads: that look at images, for each model; None: what the engines run side by side.
     """
 
