@@ -19,6 +19,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info
 from torch.nn.functional import interpolate
 
+from twofold import threads
 from twofold.threads import PerProcess, in_parts, one_thread, side_by_side
 
 
@@ -47,6 +48,19 @@ def test_two_threads_that_leave_in_the_order_they_came() -> None:
     assert set(counts()) == {1}
     second.__exit__(None, None, None)
     assert counts() == before
+
+
+def test_a_holder_within_another_sets_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise AssertionError("it is limited already")
+
+    with one_thread():
+        with monkeypatch.context() as patch:
+            for library in threads._libraries.of("blas").lib_controllers:
+                patch.setattr(library, "set_num_threads", refuse)
+            with one_thread():
+                assert set(counts()) == {1}
+        assert set(counts()) == {1}
 
 
 def test_parts_come_in_order_each_with_one_thread() -> None:

@@ -66,17 +66,19 @@ class _Libraries:
     """The BLAS and OpenMP libraries of this process, looked up again when more may be loaded."""
 
     def __init__(self) -> None:
-        self._controller: ThreadpoolController | None = None
+        self._selected: dict[str, ThreadpoolController] = {}
         self._modules = 0
 
     def of(self, user_api: str) -> ThreadpoolController:
         """Those of one kind, ``blas`` or ``openmp``."""
         # Looking for the libraries takes milliseconds, so it is done only after an import.
-        if self._controller is None or self._modules != len(sys.modules):
-            self._modules = len(sys.modules)
-            self._controller = ThreadpoolController()
-        # Selected, since a limiter restores every library it knows, limited by it or not.
-        return self._controller.select(user_api=user_api)
+        n_modules = len(sys.modules)
+        if not self._selected or self._modules != n_modules:
+            found = ThreadpoolController()
+            # Selected, since a limiter restores every library it knows, limited by it or not.
+            self._selected = {kind: found.select(user_api=kind) for kind in ("blas", "openmp")}
+            self._modules = n_modules
+        return self._selected[user_api]
 
 
 class _SharedLimit:
@@ -89,6 +91,7 @@ class _SharedLimit:
         self._lock = threading.Lock()
         self._holders = 0
         self._before: list[tuple[Any, int]] = []
+        self._limited: ThreadpoolController | None = None  # what this limit was last set on
 
     def enter(self) -> None:
         with self._lock:
@@ -113,14 +116,17 @@ class _SharedLimit:
             _release(library)
             library.set_num_threads(threads)
             _release(library)
-        self._before = []
+        self._before, self._limited = [], None
 
     def _set(self) -> None:
         """Limit what is not limited yet: a holder may come when more libraries are loaded."""
-        limited = {library.filepath for library, _ in self._before}
+        found = _libraries.of("blas")
+        if found is self._limited:
+            return
+        limited, self._limited = {library.filepath for library, _ in self._before}, found
         libraries = [
             (library, library.num_threads)
-            for library in _libraries.of("blas").lib_controllers
+            for library in found.lib_controllers
             if library.filepath not in limited
         ]
         for library, _ in libraries:

@@ -78,9 +78,10 @@ def test_threads_take_their_share_of_what_waits_and_leave_the_rest_for_whoever_i
 def test_threads_beside_each_other_wait_for_nothing() -> None:
     work = Held()
     batcher = Batcher[int, int](work, threads=2, most=8, wait=50.0, room=10)
-    for job in (0, 1):
-        batcher.submit([job])
-        until(lambda job=job: len(work.batches) == job + 1)  # type: ignore[misc]
+    batcher.submit([0])
+    until(lambda: len(work.batches) == 1)
+    batcher.submit([1])
+    until(lambda: len(work.batches) == 2)
     work.go.set()
     batcher.close()
     assert work.batches == [[0], [1]]
