@@ -4,8 +4,10 @@ Usage: python benchmarks/latency.py MODEL IMAGES [--images 200] [--cache DIR] [-
 
 MODEL is a saved model, IMAGES a folder, of which as many are taken at random. The detector is
 loaded and warmed up once, and then each image is scored from its file, as a PIL image that is
-decoded already, and as an array; after each of them its engine runs on the same pixels, resized,
-alone. They take turns, in one process, so that other work on the machine hits all of them alike.
+decoded already, and as an array. Its engine runs on the same pixels, resized, alone and on all
+cores, as the detector has it. They take turns in one process, ten images each, so that other work
+on the machine hits all of them alike; with one image each, two copies of the network would drive
+each other's weights out of the processor's cache.
 
 Images given as PIL images are mirrored and as arrays turned upside down, since the cache would
 know their vectors otherwise. It starts empty (`--cache off`: there is none), so that each image is
@@ -22,6 +24,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ from twofold.encoders.sides import by_side
 from twofold.images import find_images
 
 Run = Callable[[], object]
+TURN = 10
 
 
 def seconds_of(run: Run) -> float:
@@ -57,6 +61,8 @@ class Alone:
             (side, make_engine(side.encoder, side.bases, detector.engine))
             for side in by_side(encoder, outputs)
         ]
+        for _, engine in self._sides:
+            engine.prepare_few()
 
     def ready(self, image: Image.Image) -> list[NDArray[np.uint8]]:
         """An image's pixels for each engine."""
@@ -83,18 +89,18 @@ def ways(path: str) -> dict[str, Any]:
 
 
 def measured(detector: Detector, paths: list[str]) -> dict[str, list[float]]:
-    """Seconds of each image, by the form it is given in, and of the engine after each."""
+    """Seconds of each image, by the form it is given in, and of the engine for the same."""
     alone = Alone(detector)
     found: dict[str, list[float]] = {}
-    for path in paths:
-        for kind, image in ways(path).items():
-            ready = alone.ready(find_images(image).load(0).decode())
-            runs: list[tuple[str, Run]] = [
-                (kind, lambda image=image: detector.decision_function(image)),  # type: ignore[misc]
-                (f"engine, {kind}", lambda ready=ready: alone.run(ready)),  # type: ignore[misc]
-            ]
-            for name, run in runs:
-                found.setdefault(name, []).append(seconds_of(run))
+    for start in range(0, len(paths), TURN):
+        given = [ways(path) for path in paths[start : start + TURN]]
+        for kind in given[0]:
+            images = [forms[kind] for forms in given]
+            ready = [alone.ready(find_images(image).load(0).decode()) for image in images]
+            own = found.setdefault(kind, [])
+            own += [seconds_of(partial(detector.decision_function, image)) for image in images]
+            engine = found.setdefault(f"engine, {kind}", [])
+            engine += [seconds_of(partial(alone.run, pixels)) for pixels in ready]
     return found
 
 

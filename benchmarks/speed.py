@@ -120,7 +120,7 @@ def _latency(out: Path) -> None:
         axes.set_yticks(ticks, [f"{kind}{own}" for kind in kinds for own in (", engine alone", "")])
         axes.invert_yaxis()
         axes.set_xlim(left=0)
-        axes.set_xlabel("milliseconds for one image (boxes: quartiles; whiskers: 1% and 99%)")
+        axes.set_xlabel("ms for one image (boxes: quartiles; whiskers: 1%, 99%)")
 
 
 def _fit(out: Path) -> None:
@@ -137,7 +137,9 @@ def _fit(out: Path) -> None:
         axes.set_yticks(range(len(cells)), [f"{n:,} images, cache {cache}" for n, cache in cells])
         axes.invert_yaxis()
         axes.set_xlabel("seconds of a fit (medians)")
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize="small"
+        )
 
 
 def _middle(runs: list[dict[str, Any]], cell: tuple[int, str], stage: str) -> float:
