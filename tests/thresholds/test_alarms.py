@@ -11,7 +11,8 @@ from twofold.thresholds import Calibration, false_alarms, fit_threshold
 
 
 @pytest.mark.parametrize(
-    ("n", "rate", "new"), [(19, 0.05, 7), (100, 0.1, 250), (333, 0.01, 5000), (50, 0.5, 1)]
+    ("n", "rate", "new"),
+    [(19, 0.05, 7), (100, 0.1, 250), (333, 0.01, 5000), (50, 0.5, 1), (1000, 0.02, 20_000)],
 )
 def test_the_interval_is_that_of_a_beta_binomial(n: int, rate: float, new: int) -> None:
     scores = np.random.default_rng(n).normal(size=n)
@@ -23,6 +24,19 @@ def test_the_interval_is_that_of_a_beta_binomial(n: int, rate: float, new: int) 
     assert (found.low, found.high) == (exact.ppf(0.025), exact.ppf(0.975))
     assert found.expected == threshold.false_alarm_rate * new
     assert found.low <= exact.mean() <= found.expected + 1e-9
+
+
+@pytest.mark.parametrize(("n", "rate"), [(19, 0.05), (250, 0.01), (1000, 0.3), (20_000, 0.05)])
+def test_of_very_many_images_it_is_hardly_wider(n: int, rate: float) -> None:
+    calibration = Calibration.of(np.random.default_rng(n).normal(size=n))
+    threshold = fit_threshold(calibration, rate)
+    found = false_alarms(calibration, threshold, 200_000)
+    above = int((calibration.scores > threshold.value).sum())
+    low, high = betabinom(200_000, above + 1, n - above).ppf([0.025, 0.975])
+    assert found.low <= low
+    assert found.high >= high
+    # Where the calibration has as many images as are counted, half of the variance is theirs.
+    assert found.high - found.low <= (high - low) * np.sqrt(1 + n / 20_000) + 20
 
 
 def test_as_many_simulated_pools_lie_inside_as_stated() -> None:
