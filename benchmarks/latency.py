@@ -6,8 +6,7 @@ MODEL is a saved model, IMAGES a folder, of which as many are taken at random. T
 loaded and warmed up once, and then each image is scored from its file, as a PIL image that is
 decoded already, and as an array. Its engine runs on the same pixels, resized, alone and on all
 cores, as the detector has it. They take turns in one process, ten images each, so that other work
-on the machine hits all of them alike; with one image each, two copies of the network would drive
-each other's weights out of the processor's cache.
+on the machine hits all of them alike.
 
 Images given as PIL images are mirrored and as arrays turned upside down, since the cache would
 know their vectors otherwise. It starts empty (`--cache off`: there is none), so that each image is
@@ -41,7 +40,7 @@ from twofold.encoders.sides import by_side
 from twofold.images import find_images
 
 Run = Callable[[], object]
-TURN = 10
+TURN = 10  # images
 
 
 def seconds_of(run: Run) -> float:
